@@ -1,0 +1,97 @@
+"""Deliveries and attempts as they are recorded."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import msgspec
+
+from hookward.domain.change import ChangeKind
+from hookward.domain.ids import AccountId, DeliveryId, EventId, WatchId
+
+
+class DeliveryStatus(IntEnum):
+    """Where a delivery stands; the number is what the store keeps."""
+
+    PENDING = 1
+    RETRYING = 2
+    DELIVERED = 3
+    FAILED = 4
+    CANCELLED = 5
+
+    @property
+    def word(self) -> str:
+        return _WORDS[self]
+
+    @property
+    def open(self) -> bool:
+        """Whether something is still to be done."""
+        return self < DeliveryStatus.DELIVERED
+
+
+_WORDS = {status: status.name.lower() for status in DeliveryStatus}
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One HTTP request of a delivery, as the log keeps it: secrets masked, texts already encoded.
+
+    ``sent_us`` is microseconds since 1970, ``duration_us`` microseconds. ``request`` is JSON of method, address and
+    headers, ``response`` of headers. ``request_body`` is ``None`` where it is the body of the attempt before.
+    """
+
+    number: int
+    sent_us: int
+    duration_us: int
+    request: bytes
+    request_body: bytes | None = None
+    code: int | None = None
+    response: bytes | None = None
+    response_body: bytes | None = None
+    truncated: bool = False
+    error: str | None = None
+    message: str | None = None
+    remote: str | None = None
+
+
+class Payload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What an automatic retry sends again (G11), apart from what the log keeps."""
+
+    method: str
+    address: str
+    body: bytes | None
+
+
+class Wait(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """That a delivery waits: ``seconds`` from now, for attempt ``number``; ``held`` while its attempt is in flight.
+
+    ``crashes`` is how many workers have died with its event when it begins to wait.
+    """
+
+    seconds: float
+    number: int
+    held: bool = False
+    crashes: int = 0
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One line for the ledger: where a delivery stands now, with the attempt that took it there, if any.
+
+    ``waited`` says that it has a row among the waiting, which this entry moves or ends. ``wait`` is ``None`` for a
+    delivery that has ended.
+    """
+
+    id: DeliveryId
+    account: AccountId
+    event: EventId
+    watch: WatchId
+    lane: int
+    resource_type: str
+    kind: ChangeKind
+    resource_id: str
+    status: DeliveryStatus
+    attempts: int
+    waited: bool
+    reason: str | None = None
+    attempt: Attempt | None = None
+    wait: Wait | None = None
+    payload: Payload | None = None

@@ -1,0 +1,133 @@
+"""Which addresses a delivery may connect to: a table of our own, and a policy that names its exceptions.
+
+The table follows the IANA special-purpose registries (RFC 6890 and its updates) and adds what a webhook never needs
+to reach. :attr:`ipaddress.IPv4Address.is_global` is not used: its answer changes between Python releases, and it
+calls some forms that embed an IPv4 address global.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+_FORBIDDEN_V4 = tuple(
+    (IPv4Network(network), purpose)
+    for network, purpose in (  # where networks nest, the narrower stands first, so that it gives the reason
+        ("255.255.255.255/32", "broadcast"),
+        ("0.0.0.0/32", "unspecified"),
+        ("0.0.0.0/8", "this network"),
+        ("10.0.0.0/8", "private"),
+        ("100.64.0.0/10", "shared by carriers' NAT"),
+        ("127.0.0.0/8", "loopback"),
+        ("168.63.129.16/32", "a cloud platform's own services"),
+        ("169.254.0.0/16", "link-local, where clouds serve instance metadata"),
+        ("172.16.0.0/12", "private"),
+        ("192.0.0.0/24", "protocol assignments"),
+        ("192.0.2.0/24", "documentation"),
+        ("192.31.196.0/24", "AS112 name servers"),
+        ("192.52.193.0/24", "multicast tunnels"),
+        ("192.88.99.0/24", "6to4 relays"),
+        ("192.168.0.0/16", "private"),
+        ("192.175.48.0/24", "AS112 name servers"),
+        ("198.18.0.0/15", "benchmarking"),
+        ("198.51.100.0/24", "documentation"),
+        ("203.0.113.0/24", "documentation"),
+        ("224.0.0.0/4", "multicast"),
+        ("240.0.0.0/4", "reserved"),
+    )
+)
+
+_MAPPED = IPv6Network("::ffff:0:0/96")
+_COMPATIBLE = IPv6Network("::/96")
+_NAT64 = IPv6Network("64:ff9b::/96")
+_SIX_TO_FOUR = IPv6Network("2002::/16")
+
+_FORBIDDEN_V6 = tuple(
+    (network if isinstance(network, IPv6Network) else IPv6Network(network), purpose)
+    for network, purpose in (
+        ("::/128", "unspecified"),
+        ("::1/128", "loopback"),
+        (_MAPPED, "IPv4-mapped"),
+        (_COMPATIBLE, "IPv4-compatible"),
+        ("::ffff:0:0:0/96", "IPv4-translated"),
+        (_NAT64, "NAT64"),
+        ("64:ff9b:1::/48", "local NAT64"),
+        ("100::/64", "discard-only"),
+        ("100:0:0:1::/64", "dummy prefix"),
+        ("2001::/32", "Teredo"),
+        ("2001:2::/48", "benchmarking"),
+        ("2001:10::/28", "ORCHID"),
+        ("2001:20::/28", "ORCHIDv2"),
+        ("2001:30::/28", "drone identifiers"),
+        ("2001:db8::/32", "documentation"),
+        ("2001::/23", "protocol assignments"),
+        (_SIX_TO_FOUR, "6to4"),
+        ("2620:4f:8000::/48", "AS112 name servers"),
+        ("3fff::/20", "documentation"),
+        ("5f00::/16", "segment routing"),
+        ("fc00::/7", "unique local"),
+        ("fe80::/10", "link-local"),
+        ("fec0::/10", "site-local"),
+        ("ff00::/8", "multicast"),
+        ("::/3", "reserved, not global unicast"),  # these three are all that 2000::/3 leaves
+        ("4000::/2", "reserved, not global unicast"),
+        ("8000::/1", "reserved, not global unicast"),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EgressPolicy:
+    """The forbidden networks less ``allow``, the networks that an operator opened with ``egress.allow``."""
+
+    allow: tuple[IPv4Network | IPv6Network, ...] = ()
+
+    def refusal(self, address: str) -> str | None:
+        """Why a delivery may not connect to ``address``, in one sentence for the integrator; ``None`` when it may.
+
+        ``address`` is the IP address about to be connected to, never a name. An IPv6 address that embeds an IPv4 one
+        (mapped, compatible, NAT64, 6to4) is allowed where that IPv4 address is; opening the embedding network alone
+        opens only those of its addresses whose IPv4 address is public.
+        """
+        try:
+            ip = ip_address(address.partition("%")[0])  # a zone (RFC 4007) names an interface, not a network
+        except ValueError:
+            return f"{address!r} is no IP address in its standard form, and nothing else is connected to."
+        inner = _embedded(ip)
+        if inner is not None and self._allows(inner):
+            return None
+        if self._allows(ip):
+            if inner is None or _forbidding(inner) is None:
+                return None
+            return _sentence(f"{ip}, which embeds {inner},", inner)
+        return None if _forbidding(ip) is None else _sentence(f"{ip}", ip)
+
+    def _allows(self, ip: IPv4Address | IPv6Address) -> bool:
+        return any(ip in network for network in self.allow)  # False across IP versions
+
+
+def _embedded(ip: IPv4Address | IPv6Address) -> IPv4Address | None:
+    """The IPv4 address inside an IPv6 form whose layout is fixed (RFC 4291 §2.5.5, RFC 6052 §2.2, RFC 3056 §2)."""
+    if isinstance(ip, IPv4Address):
+        return None
+    number = int(ip)
+    if ip in _SIX_TO_FOUR:
+        return IPv4Address(number >> 80 & 0xFFFF_FFFF)
+    if ip in _MAPPED or ip in _NAT64 or (ip in _COMPATIBLE and number > 1):  # ::0 and ::1 embed nothing
+        return IPv4Address(number & 0xFFFF_FFFF)
+    return None
+
+
+def _forbidding(ip: IPv4Address | IPv6Address) -> tuple[IPv4Network | IPv6Network, str] | None:
+    table = _FORBIDDEN_V4 if isinstance(ip, IPv4Address) else _FORBIDDEN_V6
+    return next(((network, purpose) for network, purpose in table if ip in network), None)
+
+
+def _sentence(subject: str, ip: IPv4Address | IPv6Address) -> str:
+    found = _forbidding(ip)
+    assert found is not None, "only called for forbidden addresses"
+    network, purpose = found
+    return (
+        f"{subject} is in {network} ({purpose}), which deliveries may not reach "
+        "unless the operator adds that address or network to egress.allow."
+    )

@@ -1,0 +1,33 @@
+"""How rules name what is wrong: sentences and places that an answer can hold, however hostile the input."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any, TypeGuard
+
+from hookward.domain.errors import Problem, pointer_to
+from hookward.domain.jsonpath_limits import shown
+
+MAX_STRANGERS = 100
+_MAX_POINTER = 1000
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def problem(message: str, *path: str | int) -> Problem:
+    """A problem at ``path``. What ``message`` quotes of the input has to be :func:`~jsonpath_limits.shown`."""
+    return Problem(message=message, pointer=shown(pointer_to(*path), _MAX_POINTER))
+
+
+def strangers(names: Iterable[str], known: Iterable[str], what: str, *path: str | int) -> Iterator[Problem]:
+    """A problem for each name that is not known, at most a hundred; ``what`` holds those that are."""
+    allowed = tuple(known)
+    message = f"is unknown; {what} holds {', '.join(allowed)}"
+    for name in islice((name for name in names if name not in allowed), MAX_STRANGERS):
+        yield problem(f"{shown(name)} {message}", *path, name)
+
+
+def is_text(value: Any, limit: int, *, least: int = 1) -> TypeGuard[str]:
+    """Whether ``value`` is a text of ``least`` to ``limit`` characters, all of them whole."""
+    return isinstance(value, str) and least <= len(value) <= limit and _SURROGATE.search(value) is None

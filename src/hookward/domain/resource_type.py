@@ -1,0 +1,40 @@
+"""Resource types: the kinds of thing that change, and how their documents and paths are laid out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+MAX_SCOPE_PARAMETERS = 4
+
+
+class BodyShape(StrEnum):
+    """How the document of a delivery is laid out: the resource's own properties at the top, or under ``resource``."""
+
+    MERGED = "merged"
+    WRAPPED = "wrapped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceType:
+    """One kind of resource, built in or added by an account.
+
+    ``scope`` names the path parameters that say whose resource it is; ``any_value`` gives, for some of them, the value
+    that a watch may name to mean every one (it cannot be published). ``identity`` names the properties whose values,
+    joined by ``/``, identify a resource. ``schema`` is a JSON Schema (2020-12) document and ``sample`` a resource that
+    validates against it. ``watch_routes`` are URL templates (``/queues/{queueId}/registrations/watch``) whose
+    parameters are scope parameters.
+    """
+
+    name: str
+    scope: tuple[str, ...]
+    identity: tuple[str, ...]
+    body: BodyShape
+    schema: Mapping[str, Any] = field(repr=False)
+    sample: Mapping[str, Any] = field(repr=False)
+    version: int = 1
+    title: str = ""
+    any_value: Mapping[str, str] = field(default_factory=dict)
+    watch_routes: tuple[str, ...] = ()

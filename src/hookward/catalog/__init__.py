@@ -1,0 +1,1 @@
+"""The built-in resource types, as data: one TOML file, one JSON Schema and one sample each. No code per system."""

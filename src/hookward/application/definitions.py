@@ -1,0 +1,144 @@
+"""Definitions as a worker knows them: watches and keys at a version, matched in memory (G5)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from hookward.domain.change import ChangeEvent
+from hookward.domain.ids import AccountId, CryptoKeyId, WatchId
+from hookward.domain.matching import MatchIndex, Subscription
+from hookward.domain.resource_type import ResourceType
+from hookward.domain.watch import WatchDefinition, WatchStatus
+
+
+class WatchRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A watch as stored: ``definition`` is JSON (:class:`WatchDefinition`), ``secrets`` is sealed."""
+
+    id: WatchId
+    account: AccountId
+    resource_type: str
+    status: int
+    definition: bytes
+    secrets: bytes | None
+    status_reason: str | None = None
+    lane: int = 0
+    active_since: int = 0
+    version: int = 0
+    created: datetime | None = None
+    updated: datetime | None = None
+    deleted: bool = False
+
+    def __repr__(self) -> str:
+        return f"<WatchRow {self.id.hex()} v{self.version}>"
+
+
+class KeyRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A crypto key as stored: ``definition`` is JSON, ``secret`` is sealed."""
+
+    id: CryptoKeyId
+    account: AccountId
+    definition: bytes
+    secret: bytes
+    version: int = 0
+    created: datetime | None = None
+
+    def __repr__(self) -> str:
+        return f"<KeyRow {self.id.hex()} v{self.version}>"
+
+
+class Changes(msgspec.Struct, frozen=True, kw_only=True):
+    """What changed after a version, and the version known with it; all from one snapshot."""
+
+    version: int
+    watches: Sequence[WatchRow]
+    keys: Sequence[KeyRow]
+
+
+class DefinitionSource(Protocol):
+    """Where a worker learns of definitions."""
+
+    async def changes_since(self, version: int) -> Changes: ...
+
+
+_scope_and_events = msgspec.json.Decoder(WatchDefinition)
+
+
+class Definitions:
+    """The watches and keys of all accounts, and the index that matches them."""
+
+    def __init__(self, source: DefinitionSource, types: Mapping[str, ResourceType]) -> None:
+        self._source = source
+        self._types = types
+        self._index = MatchIndex()
+        self._watches: dict[WatchId, WatchRow] = {}
+        self._keys: dict[CryptoKeyId, KeyRow] = {}
+        self._refreshing = asyncio.Lock()
+        self._listeners: list[Callable[[], None]] = []
+        self.version = 0
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Call ``listener`` after every refresh that changed something."""
+        self._listeners.append(listener)
+
+    async def refresh(self, *, until: int | None = None) -> None:
+        """Learn what changed; with ``until``, only when something up to that version may be unknown."""
+        if until is not None and until <= self.version:
+            return
+        async with self._refreshing:
+            if until is not None and until <= self.version:
+                return
+            changes = await self._source.changes_since(self.version)
+            for watch in changes.watches:
+                self._put(watch)
+            for key in changes.keys:
+                self._keys[key.id] = key
+            self.version = changes.version
+        if changes.watches or changes.keys:
+            for listener in self._listeners:
+                listener()
+
+    def match(self, event: ChangeEvent) -> list[WatchId]:
+        """The watches that want ``event``; call :meth:`refresh` up to its version first."""
+        return self._index.match(event)
+
+    def watch(self, watch: WatchId) -> WatchRow | None:
+        """A watch that exists, whatever its status."""
+        return self._watches.get(watch)
+
+    def key(self, key: CryptoKeyId) -> KeyRow | None:
+        return self._keys.get(key)
+
+    def resource_type(self, name: str) -> ResourceType | None:
+        return self._types.get(name)
+
+    def _put(self, watch: WatchRow) -> None:
+        if watch.deleted:
+            self._watches.pop(watch.id, None)
+            self._index.remove(watch.id)
+            return
+        self._watches[watch.id] = watch
+        if watch.status == WatchStatus.DISABLED:
+            self._index.remove(watch.id)
+            return
+        definition = _scope_and_events.decode(watch.definition)
+        self._index.put(
+            Subscription(
+                watch=watch.id,
+                account=watch.account,
+                resource_type=watch.resource_type,
+                scope=bound_scope(definition.scope, self._types.get(watch.resource_type)),
+                kinds=definition.kinds,
+                active_since=watch.active_since,
+            )
+        )
+
+
+def bound_scope(scope: Mapping[str, str], resource_type: ResourceType | None) -> dict[str, str]:
+    """The parameters of a watch's scope that are bound to one value."""
+    anything = resource_type.any_value if resource_type else {}
+    return {name: value for name, value in scope.items() if anything.get(name) != value}

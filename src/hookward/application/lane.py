@@ -1,0 +1,160 @@
+"""One watch's lane as a worker sees it, and who may send within the worker's bound."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Protocol
+
+import msgspec
+
+from hookward.application.parcel import Parcel
+from hookward.domain.change import ChangeEvent
+from hookward.domain.delivery import Payload
+from hookward.domain.ids import DeliveryId, EventId, WatchId
+
+SLOW_SECONDS = 0.25
+HORIZON_SECONDS = 0.5
+PROBES = 2
+_FIRST_PACE = 0.005
+
+
+class Pulled(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A waiting delivery that this worker took, with one slot of its lane. ``event`` is ``None`` when it was erased.
+
+    ``crashes`` counts the workers that died with it, ``alone`` those that died with nothing else to blame.
+    """
+
+    id: DeliveryId
+    lane: int
+    event_id: EventId
+    number: int
+    crashes: int
+    alone: int = 0
+    watch: WatchId
+    event: ChangeEvent | None
+    payload: Payload | None
+
+
+class Slots(Protocol):
+    """Where the slots of a lane are counted, for all workers."""
+
+    async def acquire(self, token: int, wanted: Mapping[int, int]) -> dict[int, int]: ...
+
+    async def stopped(self, lanes: Sequence[int]) -> set[int]: ...
+
+
+class Standing(Enum):
+    """What is known of an endpoint: that it answers soon, nothing yet, or that it is slow or hangs."""
+
+    QUICK = 1
+    NEW = 2
+    SLOW = 3
+
+
+class Lane:
+    """One watch's lane in this worker. Times are in seconds; ``pace`` is how long a send takes lately.
+
+    ``full`` says that no more slots were to be had: asking again can wait until the next upkeep. ``counted`` is the
+    standing under which its sends are counted.
+    """
+
+    __slots__ = (
+        "asked", "counted", "full", "granted", "id", "last_busy", "pace", "peak", "proven", "queue", "running",
+        "sending", "stopped",
+    )  # fmt: skip
+
+    def __init__(self, id_: int, *, now: float) -> None:
+        self.id = id_
+        self.queue: deque[Parcel] = deque()
+        self.sending: set[Parcel] = set()
+        self.granted = 0
+        self.running = 0
+        self.peak = 0
+        self.asked = False
+        self.full = False
+        self.stopped = False
+        self.proven = False
+        self.counted = Standing.NEW
+        self.pace = _FIRST_PACE
+        self.last_busy = now
+
+    @property
+    def slow(self) -> bool:
+        return self.pace >= SLOW_SECONDS
+
+    @property
+    def standing(self) -> Standing:
+        if self.slow:
+            return Standing.SLOW
+        return Standing.QUICK if self.proven else Standing.NEW
+
+    def took(self, seconds: float) -> None:
+        """A send came to its end."""
+        self.pace += 0.2 * (seconds - self.pace)
+        self.proven = self.proven or seconds < SLOW_SECONDS
+
+    def takes_more(self, slots: int) -> bool:
+        """Whether it can send another parcel soon enough to be worth keeping here; a slow one only on a free slot."""
+        if self.stopped:
+            return False
+        if self.slow:
+            return self.demand < self.granted
+        return len(self.queue) < max(slots, int(slots * HORIZON_SECONDS / max(self.pace, 0.001)))
+
+    @property
+    def demand(self) -> int:
+        """How many slots it could use now."""
+        return len(self.queue) + len(self.sending)
+
+    @property
+    def spare(self) -> int:
+        """Slots held that nothing here will use at once."""
+        return max(0, self.granted - max(self.running, self.demand))
+
+
+class Admission:
+    """Who may start a send: those that answer soon always, up to the worker's bound.
+
+    Endpoints that are slow or hang may take half of the bound. Those that nothing is known of are tried with a request
+    or two, and may take a quarter, three quarters together with the slow ones. However many there are of both, the rest
+    is kept for those that answer (G6).
+    """
+
+    def __init__(self, in_flight: int) -> None:
+        self._in_flight = in_flight
+        self._slow = max(1, in_flight // 2)
+        self._new = max(1, in_flight // 4)
+        self._both = max(1, in_flight * 3 // 4)
+        self._running: Counter[Standing] = Counter()
+        self.total = 0
+
+    def admits(self, lane: Lane) -> bool:
+        """Whether ``lane`` may start one more."""
+        if self.total >= self._in_flight:
+            return False
+        slow, new = self._running[Standing.SLOW], self._running[Standing.NEW]
+        if lane.counted is Standing.NEW:
+            return lane.running < PROBES and new < self._new and slow + new < self._both
+        return lane.counted is Standing.QUICK or slow < self._slow
+
+    def begin(self, lane: Lane) -> None:
+        lane.running += 1
+        self.total += 1
+        self._running[lane.counted] += 1
+
+    def end(self, lane: Lane) -> None:
+        lane.running -= 1
+        self.total -= 1
+        self._running[lane.counted] -= 1
+
+    def judge(self, lane: Lane) -> bool:
+        """Count what a lane has in flight by its standing; answers whether it has just become slow."""
+        standing, before = lane.standing, lane.counted
+        if standing is before:
+            return False
+        self._running[before] -= lane.running
+        self._running[standing] += lane.running
+        lane.counted = standing
+        return standing is Standing.SLOW

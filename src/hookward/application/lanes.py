@@ -1,0 +1,296 @@
+"""Lanes as one worker sees them: who may send now, within each watch's slots and the worker's own bound.
+
+A watch's slots are shared by all workers. A worker that finds work for a watch asks for slots, uses them for one
+delivery after the other, and gives them back when it has not needed them for a while. What cannot be sent soon is
+parked: it waits in the store, where every worker can take it, and its lane takes new deliveries only behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from itertools import islice
+
+from hookward.application.lane import Admission, Lane, Slots
+from hookward.application.lease import Lease
+from hookward.application.parcel import Parcel, Stage
+from hookward.application.ports import Clock, Log
+from hookward.application.recorder import Recorder
+from hookward.domain.errors import StoreUnavailable
+
+UPKEEP_SECONDS = 0.25
+FORGET_SECONDS = 600.0
+SLOW_WAIT_SECONDS = 5.0
+_BACKOFF_SECONDS = 0.2
+_UNBLOCK = 8
+
+
+class Lanes:
+    """All lanes of one worker under one lease.
+
+    ``slots`` is how many sends one watch may have in flight, ``in_flight`` how many this worker may have in all.
+    ``doubt`` is called when it cannot be known which slots were granted.
+    """
+
+    def __init__(
+        self, store: Slots, lease: Lease, recorder: Recorder, send: Callable[[Parcel], Awaitable[None]],
+        *, slots: int, in_flight: int, clock: Clock, log: Log, doubt: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self._store = store
+        self._lease = lease
+        self._recorder = recorder
+        self._send = send
+        self._slots = slots
+        self._admission = Admission(in_flight)
+        self._clock = clock
+        self._log = log
+        self._doubt = doubt
+        self._lanes: dict[int, Lane] = {}
+        self._wanting: dict[Lane, None] = {}
+        self._want = asyncio.Event()
+        self._blocked: dict[Lane, None] = {}
+        self._slow: set[Lane] = set()
+        self._again: dict[Lane, None] = {}
+        self._queued = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failed: BaseException | None = None
+        self._over = False
+        self._returned: dict[int, int] = {}
+        self._stopped: set[Lane] = set()
+
+    @property
+    def busy(self) -> int:
+        """Parcels queued here or in flight to endpoints that are not slow: those close the door to nobody."""
+        return self._queued + self._admission.total - sum(len(lane.queue) + lane.running for lane in self._slow)
+
+    @property
+    def in_flight(self) -> int:
+        """Sends that have begun and not ended."""
+        return self._admission.total
+
+    def offer(self, parcels: Iterable[Parcel]) -> None:
+        """Take new deliveries: send them as slots allow, or park them behind what waits."""
+        touched: dict[Lane, None] = {}
+        for parcel in parcels:
+            lane = self._lane(parcel.lane)
+            if not lane.takes_more(self._slots):
+                self._stop(lane)
+                self._recorder.park(parcel)
+                continue
+            lane.queue.append(parcel)
+            self._queued += 1
+            touched[lane] = None
+        for lane in touched:
+            self._go(lane)
+
+    def take(self, parcels: Iterable[Parcel]) -> None:
+        """Take pulled deliveries, each of which comes with a slot; those of slow lanes that cannot start wait more."""
+        slow: dict[Lane, None] = {}
+        for parcel in parcels:
+            lane = self._lane(parcel.lane)
+            lane.granted += 1
+            lane.queue.append(parcel)
+            self._queued += 1
+            self._go(lane)
+            if lane.slow:
+                slow[lane] = None
+        for lane in slow:
+            startable = lane.running - len(lane.sending)
+            self._park_all(lane, beyond=startable, seconds=SLOW_WAIT_SECONDS)
+
+    def return_slot(self, lane: int) -> None:
+        """Give back the slot that came with a pulled delivery which is not sent."""
+        self._returned[lane] = self._returned.get(lane, 0) + 1
+        self._recorder.give_back()
+
+    def park_queued(self, parcel: Parcel) -> None:
+        """Take a parcel out of its queue, where it is until it starts, and make it wait in the store."""
+        lane = self._lane(parcel.lane)
+        lane.queue.remove(parcel)
+        self._queued -= 1
+        self._stop(lane)
+        self._recorder.park(parcel)
+
+    def slots_to_return(self) -> dict[int, int]:
+        """Take off, to give back, what idle lanes held, and what stopped lanes do not use: others wait for it."""
+        back, self._returned = self._returned, {}
+        for lane in self._stopped:
+            spare = lane.spare
+            if spare:
+                lane.granted -= spare
+                back[lane.id] = back.get(lane.id, 0) + spare
+        return back
+
+    async def ask(self) -> None:
+        """Ask for slots, for many lanes at a time, until cancelled."""
+        while True:
+            await self._want.wait()
+            self._want.clear()
+            wanting, self._wanting = self._wanting, {}
+            wanted = {lane.id: min(lane.demand, self._slots) - lane.granted for lane in wanting}
+            wanted = {id_: count for id_, count in wanted.items() if count > 0}
+            try:
+                granted = await self._store.acquire(self._lease.token, wanted) if wanted else {}
+            except StoreUnavailable as error:
+                self._doubt()
+                self._log.warning("lanes.store_unavailable", error=str(error))
+                self._wanting = wanting | self._wanting
+                await asyncio.sleep(_BACKOFF_SECONDS)
+                self._want.set()
+                continue
+            for lane in wanting:
+                lane.asked = False
+                lane.granted += granted.get(lane.id, 0)
+                lane.full = granted.get(lane.id, 0) < wanted.get(lane.id, 0)
+                if lane.granted == 0:
+                    self._park_all(lane)
+                else:
+                    self._go(lane)
+
+    async def keep_up(self) -> None:
+        """Look after lanes until cancelled: give idle slots back, notice backlogs and endpoints that hang."""
+        while True:
+            await asyncio.sleep(UPKEEP_SECONDS)
+            if self._failed is not None:
+                raise self._failed
+            now = self._clock.monotonic()
+            for lane in self._lanes.values():
+                if lane.full:
+                    lane.full = False
+                    self._go(lane)
+                if lane.sending:
+                    lane.last_busy = now
+                    oldest = now - min(parcel.started for parcel in lane.sending)
+                    lane.pace = max(lane.pace, oldest)
+                    self._judge(lane)
+            self._unblock(self._blocked)  # what has just become slow left its share to others
+            await self._look_at_backlogs()
+            self._give_back_idle(now)
+
+    async def stop(self) -> None:
+        """Cancel what is in flight, and start nothing more."""
+        self._over = True
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def park_everything_queued(self) -> None:
+        """At a graceful stop: what has not started waits in the store."""
+        for lane in self._lanes.values():
+            self._park_all(lane)
+
+    async def landed(self) -> None:
+        """Wait until nothing is in flight."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _lane(self, id_: int) -> Lane:
+        lane = self._lanes.get(id_)
+        if lane is None:
+            lane = self._lanes[id_] = Lane(id_, now=self._clock.monotonic())
+        return lane
+
+    def _stop(self, lane: Lane) -> None:
+        lane.stopped = True
+        self._stopped.add(lane)
+
+    def _park_all(self, lane: Lane, *, beyond: int = 0, seconds: float = 0.0) -> None:
+        """Make what is queued beyond the first few wait in the store, for so long at least."""
+        self._stop(lane)
+        while len(lane.queue) > beyond:
+            self._queued -= 1
+            self._recorder.park(lane.queue.pop(), seconds=seconds)
+
+    def _judge(self, lane: Lane) -> None:
+        if self._admission.judge(lane):
+            self._slow.add(lane)
+            self._park_all(lane, beyond=lane.running - len(lane.sending))
+        elif not lane.slow:
+            self._slow.discard(lane)
+            self._go(lane)  # it may have more in flight than before
+
+    def _go(self, lane: Lane) -> None:
+        while not self._over and lane.running < min(lane.granted, lane.demand):
+            if not self._admission.admits(lane):
+                self._blocked[lane] = None
+                return
+            self._admission.begin(lane)
+            task = asyncio.create_task(self._run(lane), name="lane.run")
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+        if not lane.asked and not lane.full and lane.granted < min(lane.demand, self._slots):
+            lane.asked = True
+            self._wanting[lane] = None
+            self._want.set()
+
+    async def _run(self, lane: Lane) -> None:
+        """Send one parcel after the other on one slot."""
+        try:
+            while lane.queue and lane.running <= lane.granted:
+                parcel = lane.queue.popleft()
+                self._queued -= 1
+                parcel.stage = Stage.SENDING
+                parcel.started = self._clock.monotonic()
+                lane.sending.add(parcel)
+                lane.peak = max(lane.peak, len(lane.sending))
+                try:
+                    await self._send(parcel)
+                finally:
+                    lane.sending.discard(parcel)
+                lane.last_busy = self._clock.monotonic()
+                lane.took(lane.last_busy - parcel.started)
+                if lane.standing is not lane.counted:
+                    self._judge(lane)
+        finally:
+            self._admission.end(lane)
+            if lane.queue:
+                self._again[lane] = None
+            elif lane.stopped and lane.spare:
+                self._recorder.give_back()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._failed = self._failed or task.exception()
+        self._unblock(self._again)
+        self._unblock(self._blocked)
+
+    def _unblock(self, blocked: dict[Lane, None]) -> None:
+        """Let a few lanes go on, in the order in which they were blocked: every end of a send comes by here."""
+        for lane in list(islice(blocked, _UNBLOCK)):
+            del blocked[lane]
+            self._go(lane)
+
+    async def _look_at_backlogs(self) -> None:
+        known = [lane for lane in self._lanes.values() if lane.stopped or lane.granted]
+        if not known:
+            return
+        try:
+            stopped = await self._store.stopped([lane.id for lane in known])
+        except StoreUnavailable:
+            return
+        for lane in known:
+            if lane.id in stopped:
+                self._stop(lane)
+                if lane.spare:
+                    self._recorder.give_back()
+            else:
+                lane.stopped = False
+                self._stopped.discard(lane)
+
+    def _give_back_idle(self, now: float) -> None:
+        """Hold no more slots than were needed since the last look."""
+        for lane in list(self._lanes.values()):
+            forgettable = not (lane.granted or lane.queue or lane.asked or lane.stopped)
+            if forgettable and now - lane.last_busy > FORGET_SECONDS:
+                del self._lanes[lane.id]
+                self._slow.discard(lane)
+                continue
+            unused = min(lane.spare, lane.granted - lane.peak)
+            lane.peak = len(lane.sending)
+            if unused > 0 and not lane.asked:
+                lane.granted -= unused
+                self._returned[lane.id] = self._returned.get(lane.id, 0) + unused
+        if self._returned:
+            self._recorder.give_back()

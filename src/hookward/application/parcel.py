@@ -1,0 +1,86 @@
+"""A delivery in a worker's hands."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+from hookward.domain.change import ChangeEvent
+from hookward.domain.delivery import DeliveryStatus, Entry, Payload, Wait
+from hookward.domain.ids import DeliveryId, WatchId
+
+
+class Stage(Enum):
+    """How far a parcel has come."""
+
+    QUEUED = 1
+    SENDING = 2
+    SETTLED = 3
+
+
+class LoadedEvent:
+    """An event with its resource decoded once, for all who want it."""
+
+    __slots__ = ("_resource", "change")
+
+    def __init__(self, change: ChangeEvent) -> None:
+        self.change = change
+        self._resource: Any = None
+
+    def resource(self) -> Any:
+        if self._resource is None:
+            self._resource = self.change.resource()
+        return self._resource
+
+
+class Claimed:
+    """An outbox row in a worker's hands; it is done when all its parcels are settled or wait under their own lease.
+
+    ``since`` is seconds on the monotonic clock.
+    """
+
+    __slots__ = ("parcels", "seq", "since")
+
+    def __init__(self, seq: int, since: float) -> None:
+        self.seq = seq
+        self.since = since
+        self.parcels: set[Parcel] = set()
+
+
+class Parcel:
+    """One delivery, from being matched or pulled until its outcome is recorded.
+
+    ``number`` is the attempt that comes next. ``waited`` says that it has a row among the waiting. ``claimed`` is the
+    outbox row that it keeps open, if any. ``started`` is seconds on the monotonic clock.
+    """
+
+    __slots__ = ("claimed", "event", "id", "lane", "number", "payload", "stage", "started", "waited", "watch")
+
+    def __init__(
+        self, id_: DeliveryId, event: LoadedEvent, *, watch: WatchId, lane: int, number: int = 1,
+        payload: Payload | None = None, waited: bool = False,
+    ) -> None:  # fmt: skip
+        self.id = id_
+        self.event = event
+        self.watch = watch
+        self.lane = lane
+        self.number = number
+        self.payload = payload
+        self.waited = waited
+        self.claimed: Claimed | None = None
+        self.stage = Stage.QUEUED
+        self.started = 0.0
+
+    def entry(self, status: DeliveryStatus, **values: Any) -> Entry:
+        """A line for the ledger about this delivery."""
+        change = self.event.change
+        return Entry(
+            id=self.id, account=change.account, event=change.id, watch=self.watch, lane=self.lane,
+            resource_type=change.resource_type, kind=change.kind, resource_id=change.resource_id,
+            status=status, waited=self.waited, **values,
+        )  # fmt: skip
+
+    def parked(self, *, held: bool, seconds: float = 0.0) -> Entry:
+        """The line that makes it wait: under our lease while its attempt is in flight, or free and due then."""
+        status = DeliveryStatus.PENDING if self.number == 1 else DeliveryStatus.RETRYING
+        return self.entry(status, attempts=self.number - 1, wait=Wait(seconds=seconds, number=self.number, held=held))

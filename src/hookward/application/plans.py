@@ -1,0 +1,134 @@
+"""Plans: what a watch's deliveries have in common, worked out once and kept while it does not change."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections import OrderedDict
+
+import msgspec
+
+from hookward.application.definitions import Definitions, KeyRow, WatchRow
+from hookward.application.ports import Sealer
+from hookward.domain.ids import CryptoKeyId, Prefix, WatchId, from_text
+from hookward.domain.resource_type import BodyShape
+from hookward.domain.template import Template, compile_template
+from hookward.domain.watch import WatchDefinition, WatchMethod, WatchSecrets, WatchStatus
+
+MASK = "********"
+_LIMIT = 4096
+
+_definition = msgspec.json.Decoder(WatchDefinition)
+_secrets = msgspec.json.Decoder(WatchSecrets)
+
+
+class Plan:
+    """How to make the requests of one watch.
+
+    ``headers`` are those that never change, ``shown`` the same with every secret masked; ``keys`` are the secrets that
+    sign. ``template`` is ``None`` where the body is the document itself.
+    """
+
+    __slots__ = ("address", "has_body", "headers", "keys", "lane", "method", "shape", "shown", "status", "template")
+
+    def __init__(
+        self, row: WatchRow, definition: WatchDefinition, *, headers: tuple[tuple[str, str], ...],
+        shown: dict[str, str], keys: tuple[bytes, ...], template: Template | None, shape: BodyShape,
+    ) -> None:  # fmt: skip
+        self.lane = row.lane
+        self.status = WatchStatus(row.status)
+        self.method = definition.method
+        self.address = definition.address
+        self.has_body = definition.method not in WatchMethod.WITHOUT_BODY
+        self.headers = headers
+        self.shown = shown
+        self.keys = keys
+        self.template = template
+        self.shape = shape
+
+
+class Plans:
+    """Plans by watch, made when first needed, at most a few thousand at a time (G12)."""
+
+    def __init__(self, definitions: Definitions, sealer: Sealer, *, user_agent: str) -> None:
+        self._definitions = definitions
+        self._sealer = sealer
+        self._user_agent = user_agent
+        self._plans: OrderedDict[WatchId, tuple[int, Plan]] = OrderedDict()
+        definitions.on_change(self._forget_keys)
+        self._keys: dict[CryptoKeyId, bytes] = {}
+
+    def get(self, watch: WatchId) -> Plan | None:
+        """The plan of a watch; ``None`` when it is gone or disabled."""
+        row = self._definitions.watch(watch)
+        if row is None or row.status == WatchStatus.DISABLED:
+            return None
+        known = self._plans.get(watch)
+        if known is not None and known[0] == row.version:
+            return known[1]
+        plan = self._make(row)
+        self._plans[watch] = (row.version, plan)
+        self._plans.move_to_end(watch)
+        if len(self._plans) > _LIMIT:
+            self._plans.popitem(last=False)
+        return plan
+
+    def _forget_keys(self) -> None:
+        self._plans.clear()
+        self._keys.clear()
+
+    def _make(self, row: WatchRow) -> Plan:
+        definition = _definition.decode(row.definition)
+        secrets = WatchSecrets()
+        if row.secrets is not None:
+            secrets = _secrets.decode(self._sealer.unseal(row.secrets, seal_subject(row)))
+        resource_type = self._definitions.resource_type(row.resource_type)
+        fixed = [("User-Agent", self._user_agent)]
+        if definition.method not in WatchMethod.WITHOUT_BODY:
+            fixed.append(("Content-Type", "application/json"))
+        own = {name.lower() for name in definition.header_names}
+        headers = [(name, value) for name, value in fixed if name.lower() not in own]
+        shown = list(headers)
+        for name in definition.header_names:
+            headers.append((name, secrets.headers[name]))
+            shown.append((name, MASK))
+        if definition.username is not None:
+            headers.append(("Authorization", basic_credentials(definition.username, secrets.password or "")))
+            shown.append(("Authorization", f"Basic {MASK}"))
+        template = None if definition.schema is msgspec.UNSET else compile_template(definition.schema)
+        return Plan(
+            row,
+            definition,
+            headers=tuple(headers),
+            shown=dict(shown),
+            keys=self._signing_keys(definition),
+            template=template,
+            shape=resource_type.body if resource_type else BodyShape.WRAPPED,
+        )
+
+    def _signing_keys(self, definition: WatchDefinition) -> tuple[bytes, ...]:
+        if not definition.signed:
+            return ()
+        ids = [from_text(Prefix.CRYPTO_KEY, text) for text in definition.key_ids]
+        rows = [self._definitions.key(CryptoKeyId(id_)) for id_ in ids if id_ is not None]
+        return tuple([self._key(row) for row in rows if row is not None])
+
+    def _key(self, row: KeyRow) -> bytes:
+        secret = self._keys.get(row.id)
+        if secret is None:
+            secret = self._keys[row.id] = self._sealer.unseal(row.secret, key_subject(row))
+        return secret
+
+
+def seal_subject(row: WatchRow) -> str:
+    """What a watch's sealed secrets are bound to: moved to another row they do not open."""
+    return f"account:{row.account}/watch:{row.id.hex()}/secrets"
+
+
+def key_subject(row: KeyRow) -> str:
+    """What a crypto key's sealed secret is bound to."""
+    return f"account:{row.account}/key:{row.id.hex()}/secret"
+
+
+def basic_credentials(username: str, password: str) -> str:
+    """``Basic …`` with name and password as UTF-8 (RFC 7617)."""
+    return "Basic " + b64encode(f"{username}:{password}".encode()).decode()

@@ -1,0 +1,47 @@
+"""Small ports that several use cases need. A port of one use case is declared beside it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Time, passed in."""
+
+    def now_us(self) -> int:
+        """Microseconds since 1970 (wall clock)."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that never steps and goes on while the process is stopped."""
+        ...
+
+
+class Chance(Protocol):
+    """Randomness, passed in."""
+
+    def bytes(self, count: int) -> bytes:
+        """Unpredictable bytes."""
+        ...
+
+    def fraction(self) -> float:
+        """Uniform in [0, 1)."""
+        ...
+
+
+class Log(Protocol):
+    """Structured log lines: a dotted event name and values."""
+
+    def info(self, event: str, /, **values: object) -> None: ...
+
+    def warning(self, event: str, /, **values: object) -> None: ...
+
+    def error(self, event: str, /, **values: object) -> None: ...
+
+
+class Sealer(Protocol):
+    """Keeps secrets unreadable at rest. ``about`` is authenticated with them, so a sealed value cannot be moved."""
+
+    def seal(self, secret: bytes, about: str) -> bytes: ...
+
+    def unseal(self, sealed: bytes, about: str) -> bytes: ...

@@ -1,0 +1,90 @@
+"""Reads the built-in resource types from the data files of :mod:`hookward.catalog`."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Annotated, Any
+
+import msgspec
+
+from hookward import catalog
+from hookward.domain.errors import ConfigError
+from hookward.domain.resource_type import MAX_SCOPE_PARAMETERS, BodyShape, ResourceType
+
+_SUFFIX = ".toml"
+_ROUTE_PARAMETER = re.compile(r"\{([^{}]*)\}")
+
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class _Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a type's TOML file says; its schema and its sample lie in files of their own beside it."""
+
+    name: _Text
+    title: _Text
+    description: _Text
+    scope: Annotated[tuple[_Text, ...], msgspec.Meta(max_length=MAX_SCOPE_PARAMETERS)]
+    identity: Annotated[tuple[_Text, ...], msgspec.Meta(min_length=1)]
+    body: BodyShape
+    watch_routes: tuple[_Text, ...]
+    any_value: dict[str, str] = {}
+
+
+def load_catalog(directory: Traversable | None = None) -> tuple[ResourceType, ...]:
+    """Every resource type described by a TOML file in ``directory`` (the built-in catalog by default), by file name.
+
+    Raises :class:`ConfigError`, naming the file, for an entry that is incomplete, malformed or at odds with itself.
+    """
+    directory = directory or resources.files(catalog)
+    names = sorted(file.name for file in directory.iterdir() if file.name.endswith(_SUFFIX))
+    return tuple(_load_type(directory, name.removesuffix(_SUFFIX)) for name in names)
+
+
+def _load_type(directory: Traversable, name: str) -> ResourceType:
+    entry = _read_entry(directory.joinpath(name + _SUFFIX))
+    if entry.name != name:
+        raise ConfigError(f"{name}{_SUFFIX}: the name is {entry.name!r}, but the file's name says {name!r}")
+    _check_parameters(entry)
+    return ResourceType(
+        name=entry.name,
+        title=entry.title,
+        scope=entry.scope,
+        identity=entry.identity,
+        body=entry.body,
+        schema=_read_object(directory.joinpath(f"{name}.schema.json")),
+        sample=_read_object(directory.joinpath(f"{name}.sample.json")),
+        any_value=entry.any_value,
+        watch_routes=entry.watch_routes,
+    )
+
+
+def _read_entry(file: Traversable) -> _Entry:
+    try:
+        return msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), _Entry)
+    except (OSError, ValueError, msgspec.MsgspecError) as error:
+        raise _broken(file, error) from error
+
+
+def _read_object(file: Traversable) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+    except (OSError, ValueError, msgspec.MsgspecError) as error:
+        raise _broken(file, error) from error
+
+
+def _check_parameters(entry: _Entry) -> None:
+    """Routes and any-values may speak of scope parameters only: nothing else could fill or match them."""
+    named = {"any_value": set(entry.any_value)}
+    named |= {f"the watch route {route}": set(_ROUTE_PARAMETER.findall(route)) for route in entry.watch_routes}
+    for place, parameters in named.items():
+        strangers = ", ".join(sorted(parameters.difference(entry.scope)))
+        if strangers:
+            raise ConfigError(f"{entry.name}{_SUFFIX}: {place} names {strangers}, which the scope lacks")
+
+
+def _broken(file: Traversable, error: Exception) -> ConfigError:
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return ConfigError(f"{file.name}: {reason}")

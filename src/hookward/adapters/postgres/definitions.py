@@ -1,0 +1,151 @@
+"""Definitions: watches and crypto keys, and the version that says how new a reader's knowledge is (G5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from hookward.adapters.postgres.pool import Acquired, Database
+from hookward.application.definitions import Changes, KeyRow, WatchRow
+from hookward.domain.ids import AccountId, CryptoKeyId, WatchId
+
+_WATCH = (
+    "id, account_id, resource_type, status, status_reason, definition, secrets, lane_id, active_since, version, "
+    "created, updated, deleted IS NOT NULL"
+)
+_KEY = "id, account_id, definition, secret, version, created"
+
+# The version and what changed since, in one statement and so in one snapshot.
+_WATCHES_SINCE = f"""
+SELECT v.version AS known, w.* FROM definition_version v
+LEFT JOIN (SELECT {_WATCH} FROM watch WHERE version > $1) w ON true"""
+_KEYS_SINCE = f"SELECT {_KEY} FROM crypto_key WHERE version > $1"
+_BUMP = "UPDATE definition_version SET version = version + 1 RETURNING version"
+
+# A watch that is not there bumps nothing: no worker need look for changes.
+_BURY_WATCH = """
+WITH bump AS (UPDATE definition_version SET version = version + 1
+  WHERE EXISTS (SELECT 1 FROM watch WHERE account_id = $1 AND id = $2 AND deleted IS NULL) RETURNING version)
+UPDATE watch SET deleted = now(), updated = now(), version = bump.version, secrets = NULL FROM bump
+WHERE account_id = $1 AND id = $2 AND deleted IS NULL RETURNING lane_id"""
+
+
+class PostgresDefinitions:
+    """The ``DefinitionSource`` and ``DefinitionStore`` ports on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def changes_since(self, version: int) -> Changes:
+        """Everything changed after ``version``, deletions included, and the version that this makes known."""
+        async with self._database.connection() as connection, connection.transaction(isolation="repeatable_read"):
+            rows = await connection.fetch(_WATCHES_SINCE, version)
+            keys = await connection.fetch(_KEYS_SINCE, version)
+        return Changes(
+            version=rows[0][0],
+            watches=[_watch(row[1:]) for row in map(tuple, rows) if row[1] is not None],
+            keys=[_key(row) for row in keys],
+        )
+
+    async def add_watch(self, watch: WatchRow, *, slots: int | None, paused: bool, key: KeyRow | None) -> WatchRow:
+        """Store a new watch with its lane, and the key made for it; answers it with lane, version and times."""
+        async with self._database.transaction() as connection:
+            version = await _bump(connection)
+            if key is not None:
+                await _add_key(connection, key, version)
+            lane = await connection.fetchval(
+                "INSERT INTO lane (account_id, watch_id, slots, paused) VALUES ($1, $2, $3, $4) RETURNING id",
+                watch.account,
+                watch.id,
+                slots,
+                paused,
+            )
+            row = await connection.fetchrow(
+                "INSERT INTO watch (id, account_id, resource_type, status, status_reason, definition, secrets, "
+                "lane_id, active_since, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) "
+                f"RETURNING {_WATCH}",
+                watch.id,
+                watch.account,
+                watch.resource_type,
+                watch.status,
+                watch.status_reason,
+                watch.definition,
+                watch.secrets,
+                lane,
+                version,
+            )
+        return _watch(row)
+
+    async def watch(self, account: AccountId, id_: WatchId) -> WatchRow | None:
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(
+                f"SELECT {_WATCH} FROM watch WHERE account_id = $1 AND id = $2 AND deleted IS NULL", account, id_
+            )
+        return None if row is None else _watch(row)
+
+    async def watches(
+        self, account: AccountId, *, resource_type: str | None, after: WatchId | None, limit: int
+    ) -> list[WatchRow]:
+        """Up to ``limit`` watches, oldest first, behind ``after``."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(
+                f"SELECT {_WATCH} FROM watch WHERE account_id = $1 AND id > $2 AND deleted IS NULL "
+                "AND ($3::text IS NULL OR resource_type = $3) ORDER BY id LIMIT $4",
+                account,
+                after or bytes(16),
+                resource_type,
+                limit,
+            )
+        return [_watch(row) for row in rows]
+
+    async def delete_watch(self, account: AccountId, id_: WatchId, *, reason: str) -> bool:
+        """Leave a tombstone and close the lane: what waits is cancelled with ``reason``. False when there is none."""
+        async with self._database.transaction() as connection:
+            lane = await connection.fetchval(_BURY_WATCH, account, id_)
+            if lane is not None:
+                await connection.execute("UPDATE lane SET closing = $2, wake_at = now() WHERE id = $1", lane, reason)
+        return lane is not None
+
+    async def add_key(self, key: KeyRow) -> KeyRow:
+        async with self._database.transaction() as connection:
+            return await _add_key(connection, key, await _bump(connection))
+
+    async def keys(self, account: AccountId, ids: Sequence[CryptoKeyId]) -> list[KeyRow]:
+        """Those of ``ids`` that the account has."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(
+                f"SELECT {_KEY} FROM crypto_key WHERE account_id = $1 AND id = ANY($2::uuid[])", account, ids
+            )
+        return [_key(row) for row in rows]
+
+
+async def _add_key(connection: Acquired, key: KeyRow, version: int) -> KeyRow:
+    row = await connection.fetchrow(
+        "INSERT INTO crypto_key (id, account_id, definition, secret, version) VALUES ($1, $2, $3, $4, $5) "
+        f"RETURNING {_KEY}",
+        key.id,
+        key.account,
+        key.definition,
+        key.secret,
+        version,
+    )
+    return _key(row)
+
+
+async def _bump(connection: Acquired) -> int:
+    return int(await connection.fetchval(_BUMP))
+
+
+def _watch(row: Any) -> WatchRow:
+    created: datetime = row[10]
+    updated: datetime = row[11]
+    return WatchRow(
+        id=row[0], account=row[1], resource_type=row[2], status=row[3], status_reason=row[4], definition=row[5],
+        secrets=row[6], lane=row[7], active_since=row[8], version=row[9], created=created, updated=updated,
+        deleted=row[12],
+    )  # fmt: skip
+
+
+def _key(row: Any) -> KeyRow:
+    return KeyRow(id=row[0], account=row[1], definition=row[2], secret=row[3], version=row[4], created=row[5])

@@ -1,0 +1,68 @@
+"""Bring a database to this version's schema (Alembic; each migration is one SQL script beside its revision)."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from importlib.resources import as_file, files
+
+import asyncpg
+from alembic import command, op
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from hookward.adapters.postgres.partitions import ensure_partitions
+
+_LOCK = 0x686F6F6B77617264  # "hookward": one migration at a time, whoever starts it
+_MIGRATIONS = files("hookward.adapters.postgres") / "migrations"
+
+
+async def migrate(dsn: str) -> tuple[str | None, str]:
+    """Upgrade to the newest revision; answers the revisions before and after."""
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(dsn), poolclass=NullPool
+    )
+    try:
+        async with engine.connect() as connection:
+            await connection.execute(text(f"SELECT pg_advisory_lock({_LOCK})"))
+            await connection.commit()
+            before, after = await connection.run_sync(_upgrade)
+            await connection.commit()
+    finally:
+        await engine.dispose()
+    connection_ = await asyncpg.connect(dsn)
+    try:
+        await ensure_partitions(connection_, patience_ms=5000)
+    finally:
+        await connection_.close()
+    return before, after
+
+
+def _upgrade(connection: Connection) -> tuple[str | None, str]:
+    with as_file(_MIGRATIONS) as folder:
+        config = Config()
+        config.set_main_option("script_location", str(folder))
+        config.attributes["connection"] = connection
+        head = ScriptDirectory.from_config(config).get_current_head()
+        before = MigrationContext.configure(connection).get_current_revision()
+        if before != head:
+            command.upgrade(config, "head")
+    return before, str(head)
+
+
+def run_script(name: str) -> None:
+    """Run the SQL script ``name`` beside its revision, statement by statement (none holds a ``;`` of its own)."""
+    script = (_MIGRATIONS / "versions" / name).read_text("utf-8")
+    for statement in re.sub(r"--[^\n]*", "", script).split(";"):
+        if statement.strip():
+            op.execute(text(statement.replace(":", r"\:")))
+
+
+def main(dsn: str) -> None:
+    """Upgrade from a plain thread (tests and tools)."""
+    asyncio.run(migrate(dsn))

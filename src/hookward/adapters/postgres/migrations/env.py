@@ -1,0 +1,7 @@
+"""Alembic's entry: run the migrations on the connection that :mod:`hookward.adapters.postgres.migrate` opened."""
+
+from alembic import context
+
+context.configure(connection=context.config.attributes["connection"], transactional_ddl=True)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,109 @@
+"""Connections to PostgreSQL, and the one seam where its errors become ours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TypeAlias
+
+import asyncpg
+
+from hookward.domain.errors import StoreUnavailable
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Acquired: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
+_OUT_OF_REACH = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn "PostgreSQL is away, full or shutting down" into :class:`StoreUnavailable`; all else passes through."""
+    try:
+        yield
+    except _OUT_OF_REACH as error:
+        raise StoreUnavailable(f"PostgreSQL: {type(error).__name__}") from error
+
+
+class Database:
+    """A pool of connections with our types: uuid is 16 raw bytes in both directions."""
+
+    def __init__(self, pool: Pool, *, acquire_timeout: float) -> None:
+        self._pool = pool
+        self._acquire_timeout = acquire_timeout
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Acquired]:
+        """Borrow a connection; errors of reaching PostgreSQL, here or inside the block, are StoreUnavailable."""
+        with translated():
+            async with self._pool.acquire(timeout=self._acquire_timeout) as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Acquired]:
+        """Borrow a connection for one transaction."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+
+async def _prepare(connection: Connection) -> None:
+    await connection.set_type_codec("uuid", schema="pg_catalog", encoder=_same, decoder=bytes, format="binary")
+
+
+async def _as_it_is(_connection: Connection) -> None:
+    """Give a connection back without a query: nothing here changes a session (settings, listeners, locks).
+
+    asyncpg's reset costs a round trip after every statement. It still rolls back a transaction that was left open.
+    """
+
+
+def _same(value: bytes) -> bytes:
+    return value
+
+
+@asynccontextmanager
+async def open_database(
+    dsn: str, *, name: str, size: int, statement_timeout: float = 10.0, acquire_timeout: float = 5.0
+) -> AsyncIterator[Database]:
+    """Open a pool of up to ``size`` connections; PostgreSQL need not be up yet. Times are in seconds."""
+    pool: Pool = await asyncpg.create_pool(  # makes no connection yet
+        dsn,
+        min_size=0,
+        max_size=size,
+        max_inactive_connection_lifetime=60,
+        command_timeout=statement_timeout,
+        timeout=acquire_timeout,
+        init=_prepare,
+        reset=_as_it_is,
+        server_settings={
+            "application_name": name,
+            "jit": "off",
+            "synchronous_commit": "on",
+            # A process that stands still must not hold its locks for longer than a lease.
+            "idle_in_transaction_session_timeout": "5s",
+            "plan_cache_mode": "auto",
+        },
+    )
+    try:
+        yield Database(pool, acquire_timeout=acquire_timeout)
+    finally:
+        try:
+            async with asyncio.timeout(2):
+                await pool.close()
+        except (TimeoutError, *_OUT_OF_REACH):
+            pool.terminate()

@@ -1,0 +1,249 @@
+"""Child processes that are kept running: started, watched, restarted, stopped, and never left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+import threading
+import uuid
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from hookward.adapters.child_log import open_log, trim_log
+from hookward.domain.errors import ConfigError
+
+INCARNATION = "{incarnation}"
+"""In a child's arguments and environment this stands for the name of the one life that is being started."""
+
+NOT_STARTED = 127
+"""The return code reported when the program could not be started at all."""
+
+OnExit = Callable[[str, int, str], None]
+"""Told the child's name, its return code (minus a signal's number) and the incarnation that ended."""
+
+_READY_POLL = 0.02
+_LOG_POLL = 30.0
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """A program to keep running. Times are in seconds.
+
+    A child that dies is started again after ``restart_delays``: the first at once, the last one for ever, all over
+    again once a life lasted ``stable_after``. It is asked to end by ``stop_signal`` and killed after ``grace``. With
+    a ``log`` its output goes there, bounded; otherwise to ours.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    ready: Callable[[], Awaitable[bool]] | None = None
+    start_timeout: float = 30.0
+    restart_delays: tuple[float, ...] = (0.0, 0.1, 0.3, 0.9, 1.7)
+    stable_after: float = 10.0
+    stop_signal: signal.Signals = signal.SIGTERM
+    grace: float = 10.0
+    log: Path | None = None
+
+
+class Supervisor:
+    """Keeps children running, each in a session of its own so that a terminal's Ctrl-C reaches only us.
+
+    ``on_exit`` is called for every life that ended, also a wanted end, after the process was reaped and before the
+    next one starts; it must return at once and not raise. ``environment`` is what children with additions of their
+    own are given as the rest; children without inherit ours.
+    """
+
+    def __init__(self, *, on_exit: OnExit | None = None, environment: Mapping[str, str] | None = None) -> None:
+        self._on_exit = on_exit
+        self._environment = environment
+        self._keepers: dict[str, _Keeper] = {}
+        self._broken: asyncio.Event = asyncio.Event()
+
+    async def start(self, child: Child) -> None:
+        """Start a child and wait until it is ready, however often it dies on the way; ConfigError if it never is.
+
+        From the main thread only: the kernel ends a child with the *thread* that started it.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError("children must be started from the main thread")
+        if child.name in self._keepers:
+            raise ValueError(f"{child.name} was started before")
+        keeper = self._keepers[child.name] = _Keeper(child, self._environment_of(child), self._on_exit)
+        keeper.task.add_done_callback(self._note_end)
+        try:
+            async with asyncio.timeout(child.start_timeout):
+                await keeper.until_ready()
+        except TimeoutError as error:
+            await self.stop(child.name)
+            where = f", see {child.log}" if child.log else ""
+            raise ConfigError(f"{child.name} was not ready within {child.start_timeout:g} s{where}") from error
+
+    def pid(self, name: str) -> int | None:
+        """The process that is that child now; ``None`` between two lives."""
+        return self._keepers[name].pid
+
+    async def stop(self, *names: str) -> None:
+        """End these children, one after the other in this order, and wait for each; unknown names are none of ours."""
+        keepers = [self._keepers[name] for name in names if name in self._keepers]
+        for keeper in keepers:
+            await keeper.stop()
+            self._keepers.pop(keeper.name, None)
+        for keeper in keepers:
+            keeper.task.result()  # raises what broke it, now that none is left running
+
+    async def watch(self) -> None:
+        """Wait until supervision itself breaks, and raise why. It does not, as far as we know."""
+        await self._broken.wait()
+        for keeper in self._keepers.values():
+            if keeper.task.done():
+                keeper.task.result()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop what still runs, the last started first."""
+        await self.stop(*reversed(self._keepers))
+
+    def _environment_of(self, child: Child) -> Mapping[str, str] | None:
+        if not child.environment:
+            return self._environment
+        if self._environment is None:
+            raise ValueError(f"{child.name} adds to an environment that the supervisor was not given")
+        return {**self._environment, **child.environment}
+
+    def _note_end(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self._broken.set()
+
+
+class _Keeper:
+    """One child's lives, one after the other, in a task of their own."""
+
+    def __init__(self, child: Child, environment: Mapping[str, str] | None, on_exit: OnExit | None) -> None:
+        self._child = child
+        self._environment = environment
+        self._on_exit = on_exit
+        self._process: asyncio.subprocess.Process | None = None
+        self._started = False
+        self._stopping = asyncio.Event()
+        self.name = child.name
+        self.task = asyncio.create_task(self._keep(), name=f"keep {child.name}")
+
+    @property
+    def pid(self) -> int | None:
+        return None if self._process is None else self._process.pid
+
+    async def until_ready(self) -> None:
+        while not self.task.done():
+            if await self._is_ready():
+                return
+            await asyncio.sleep(_READY_POLL)
+        self.task.result()
+        raise RuntimeError(f"{self.name} was stopped before it was ready")
+
+    async def _is_ready(self) -> bool:
+        if self._child.ready is None:
+            return self._started
+        return self._process is not None and await self._child.ready()
+
+    async def stop(self) -> None:
+        self._stopping.set()
+        self._signal(self._child.stop_signal)
+        done, _ = await asyncio.wait({self.task}, timeout=self._child.grace)
+        if not done:
+            self._signal(signal.SIGKILL)
+            await asyncio.wait({self.task})
+
+    async def _keep(self) -> None:
+        loop = asyncio.get_running_loop()
+        deaths = 0
+        while not self._stopping.is_set():
+            began = loop.time()
+            incarnation = str(uuid.uuid4())
+            returncode = await self._live(incarnation)
+            if self._on_exit is not None:
+                self._on_exit(self.name, returncode, incarnation)
+            deaths = 1 if loop.time() - began >= self._child.stable_after else deaths + 1
+            delays = self._child.restart_delays
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), delays[min(deaths, len(delays)) - 1])
+
+    async def _live(self, incarnation: str) -> int:
+        """One life, from start to reaping; its return code."""
+        try:
+            process = self._process = await self._spawn(incarnation)
+        except OSError:
+            return NOT_STARTED
+        self._started = True
+        if self._stopping.is_set():
+            self._signal(self._child.stop_signal)
+        try:
+            while True:
+                with suppress(TimeoutError):
+                    return await asyncio.wait_for(process.wait(), _LOG_POLL)
+                self._trim_log()
+        finally:
+            self._process = None
+
+    async def _spawn(self, incarnation: str) -> asyncio.subprocess.Process:
+        environment = self._environment
+        if environment is not None:
+            environment = {name: value.replace(INCARNATION, incarnation) for name, value in environment.items()}
+        self._trim_log()
+        with _output(self._child.log) as output:
+            return await asyncio.create_subprocess_exec(
+                *(argument.replace(INCARNATION, incarnation) for argument in self._child.argv),
+                env=environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    def _trim_log(self) -> None:
+        if self._child.log is not None:
+            trim_log(self._child.log)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                self._process.send_signal(number)
+
+
+@contextmanager
+def _output(log: Path | None) -> Iterator[int | None]:
+    if log is None:
+        yield None
+        return
+    descriptor = open_log(log)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def die_with(parent: int) -> None:
+    """Ask the kernel to kill this process when its parent ends; ends it here and now if ``parent`` is gone already.
+
+    For our own Python children, as the first thing they do. Only Linux can; elsewhere nothing happens.
+    """
+    if sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, *(ctypes.c_ulong(value) for value in (signal.SIGKILL, 0, 0, 0))) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"prctl: {os.strerror(number)}")
+    if os.getppid() != parent:
+        raise SystemExit(f"the parent process {parent} has ended")

@@ -1,0 +1,5 @@
+"""``python -m hookward``."""
+
+from hookward.entrypoints.cli import main
+
+main()

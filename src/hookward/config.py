@@ -1,0 +1,296 @@
+"""Settings: frozen values from a TOML file and the environment. The only reader of the environment.
+
+``--config FILE``, then ``HOOKWARD_<SECTION>__<KEY>``; an unknown or wrong setting is one line that names it.
+Durations end in ``ms s m h d`` and become seconds; lists are comma-separated in the environment.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from hookward.domain.errors import ConfigError
+from hookward.domain.retry import DEFAULT_SCHEDULE
+
+PREFIX = "HOOKWARD_"
+EMBEDDED = "embedded"
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_MAX_TIMEOUT = 30.0
+_DATA_DIR = Path(".hookward")
+
+
+def parse_duration(text: object) -> float:
+    """``"15s"`` as seconds; raises ValueError with what would be right."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text) if isinstance(text, str) else None
+    if found is None:
+        raise ValueError('a duration such as "500ms", "15s", "5m", "2h" or "1d"')
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def _duration(low: float, high: float) -> Callable[[object], float]:
+    def parse(value: object) -> float:
+        seconds = parse_duration(value)
+        if not low <= seconds <= high:
+            raise ValueError(f"a duration from {low:g}s to {high:g}s")
+        return seconds
+
+    return parse
+
+
+def _durations(value: object) -> tuple[float, ...]:
+    return tuple(_duration(0, 30 * 86400)(each) for each in _strings(value))
+
+
+def _strings(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise ValueError("a list of texts (comma-separated in the environment)")
+    return tuple(value)
+
+
+def _networks(value: object) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(each) for each in _strings(value))
+    except ValueError:
+        raise ValueError('a list of networks such as ["127.0.0.1/32"]') from None
+
+
+def _integer(low: int, high: int) -> Callable[[object], int]:
+    def parse(value: object) -> int:
+        if isinstance(value, str) and re.fullmatch(r"-?\d{1,9}", value):
+            value = int(value)
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise ValueError(f"a whole number from {low} to {high}")
+        return value
+
+    return parse
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("a text")
+    return value
+
+
+def _path(value: object) -> Path:
+    return Path(_text(value)).expanduser()
+
+
+def _url(*schemes: str) -> Callable[[object], str]:
+    def parse(value: object) -> str:
+        if value == EMBEDDED or (isinstance(value, str) and value.split("://")[0] in schemes and "://" in value):
+            return str(value)
+        raise ValueError(f'"{EMBEDDED}" or a URL that starts with {" or ".join(s + "://" for s in schemes)}')
+
+    return parse
+
+
+def _one_of(*allowed: str) -> Callable[[object], str]:
+    def parse(value: object) -> str:
+        if value not in allowed:
+            raise ValueError("one of " + ", ".join(allowed))
+        return str(value)
+
+    return parse
+
+
+def _bootstrap_key(value: object) -> str:
+    text = _text(value)
+    if not 16 <= len(text) <= 255 or not all("!" <= char <= "~" for char in text):
+        raise ValueError("16 to 255 visible ASCII characters")
+    return text
+
+
+def _master_key(value: object) -> bytes:
+    try:
+        key = base64.b64decode(_text(value), validate=True)
+    except ValueError:
+        key = b""
+    if len(key) != 32:
+        raise ValueError("32 bytes in base64")
+    return key
+
+
+def _prefixes(value: object) -> tuple[str, ...]:
+    prefixes = _strings(value)
+    if not all(re.fullmatch(r"(/[\w.~-]+)+", each) for each in prefixes):
+        raise ValueError('a list of paths such as ["/api/2.3"]')
+    return prefixes
+
+
+def _setting(default: Any, parse: Callable[[object], Any]) -> Any:
+    return field(default=default, metadata={"parse": parse})
+
+
+def _secret(default: Any, parse: Callable[[object], Any]) -> Any:
+    return field(default=default, repr=False, metadata={"parse": parse})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """Where the api listens."""
+
+    host: str = _setting("127.0.0.1", _text)
+    port: int = _setting(8420, _integer(1, 65535))
+    path_prefixes: tuple[str, ...] = _setting((), _prefixes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data:
+    """Where embedded stores and generated secrets live."""
+
+    dir: Path = _setting(_DATA_DIR, _path)  # noqa: RUF009  _setting only makes a field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Database:
+    """PostgreSQL: the store of record."""
+
+    url: str = _setting(EMBEDDED, _url("postgresql", "postgres"))
+    pool_size: int = _setting(8, _integer(2, 200))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """Valkey or Redis: wake-ups."""
+
+    url: str = _setting(EMBEDDED, _url("redis", "rediss", "unix"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Security:
+    """Secrets of the service itself."""
+
+    bootstrap_key: str | None = _secret(None, _bootstrap_key)
+    master_key: bytes | None = _secret(None, _master_key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Egress:
+    """Which networks deliveries may reach."""
+
+    allow: tuple[Network, ...] = _setting((), _networks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """What a worker process may hold; times are in seconds."""
+
+    processes: int = _setting(1, _integer(1, 64))
+    lease: float = _setting(45.0, _duration(3, 600))
+    grace: float = _setting(20.0, _duration(0, 600))
+    in_flight: int = _setting(1024, _integer(1, 10000))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """Defaults of every watch; times are in seconds."""
+
+    schedule: tuple[float, ...] = _setting(DEFAULT_SCHEDULE, _durations)
+    timeout: float = _setting(15.0, _duration(0.05, _MAX_TIMEOUT))
+    concurrency: int = _setting(16, _integer(1, 1000))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """What is logged."""
+
+    level: Literal["debug", "info", "warning", "error"] = _setting("info", _one_of("debug", "info", "warning", "error"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings."""
+
+    server: Server = field(default_factory=Server)
+    data: Data = field(default_factory=Data)
+    database: Database = field(default_factory=Database)
+    queue: Queue = field(default_factory=Queue)
+    security: Security = field(default_factory=Security)
+    egress: Egress = field(default_factory=Egress)
+    worker: Worker = field(default_factory=Worker)
+    delivery: Delivery = field(default_factory=Delivery)
+    log: LogSettings = field(default_factory=LogSettings)
+
+
+_SECTIONS: dict[str, type[Any]] = {
+    "server": Server, "data": Data, "database": Database, "queue": Queue, "security": Security, "egress": Egress,
+    "worker": Worker, "delivery": Delivery, "log": LogSettings,
+}  # fmt: skip
+
+
+def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Read settings; raises ConfigError with one line that names the setting and what would be right."""
+    values: dict[str, dict[str, object]] = {}
+    if file is not None:
+        _read_file(file, values)
+    _read_environment(os.environ if environ is None else environ, values)  # noqa: TID251  the one reader
+    sections = {}
+    for name, given in values.items():
+        kind = _SECTIONS.get(name)
+        if kind is None:
+            raise ConfigError(f"{name}: unknown section; known are {', '.join(_SECTIONS)}")
+        sections[name] = kind(**{key: _parse(name, kind, key, value) for key, value in given.items()})
+    settings = Settings(**sections)
+    _check(settings)
+    return settings
+
+
+def environment_without_settings() -> dict[str, str]:
+    """Our environment without Hookward's settings: for a child that is configured by its file alone."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}  # noqa: TID251
+
+
+def _check(settings: Settings) -> None:
+    needed = settings.delivery.timeout + 6
+    if settings.worker.lease < needed:
+        raise ConfigError(
+            f"worker.lease: {settings.worker.lease:g}s is too short for delivery.timeout "
+            f"{settings.delivery.timeout:g}s; needs at least {needed:g}s"
+        )
+    if settings.database.url != EMBEDDED and settings.security.master_key is None:
+        raise ConfigError("security.master_key: must be set when database.url is; 32 random bytes in base64")
+
+
+def _read_file(file: Path, values: dict[str, dict[str, object]]) -> None:
+    try:
+        document = tomllib.loads(file.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"--config {file}: cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--config {file}: not TOML: {error}") from None
+    for name, section in document.items():
+        if not isinstance(section, dict):
+            raise ConfigError(f"{name}: must be a section, written [{name}]")
+        values.setdefault(name, {}).update(section)
+
+
+def _read_environment(environ: Mapping[str, str], values: dict[str, dict[str, object]]) -> None:
+    for name, value in environ.items():
+        section, separator, key = name.removeprefix(PREFIX).partition("__")
+        if not name.startswith(PREFIX):
+            continue
+        if not separator:
+            raise ConfigError(f"{name}: unknown setting; settings are named {PREFIX}<SECTION>__<KEY>")
+        values.setdefault(section.lower(), {})[key.lower()] = value
+
+
+def _parse(section: str, kind: type[Any], key: str, value: object) -> Any:
+    known = {each.name: each for each in fields(kind)}
+    if key not in known:
+        raise ConfigError(f"{section}.{key}: unknown setting; known are {', '.join(known)}")
+    try:
+        return known[key].metadata["parse"](value)
+    except ValueError as error:
+        shown = "the value given" if section == "security" or key == "url" else repr(value)  # may hold a secret
+        raise ConfigError(f"{section}.{key}: {shown} is not right; must be {error}") from None

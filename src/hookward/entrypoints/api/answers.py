@@ -1,0 +1,109 @@
+"""Responses: JSON from values, problem documents from errors."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from hookward.domain.errors import (
+    Backlogged,
+    Conflict,
+    HookwardError,
+    Invalid,
+    Malformed,
+    NotFound,
+    Refused,
+    StoreUnavailable,
+    TooLarge,
+)
+from hookward.entrypoints.api.wire import ProblemDocument, ProblemItem
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+_STATUS: dict[type[HookwardError], HTTPStatus] = {
+    Malformed: HTTPStatus.BAD_REQUEST,
+    Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
+    TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    NotFound: HTTPStatus.NOT_FOUND,
+    Conflict: HTTPStatus.CONFLICT,
+    Backlogged: HTTPStatus.TOO_MANY_REQUESTS,
+    StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+_AWAY = "the store cannot be reached; nothing was taken, try again"
+STORE_RETRY_SECONDS = "1"
+
+
+class Unauthorized(Refused):
+    """No key, or one that is not known (401)."""
+
+
+class Forbidden(Refused):
+    """A key without the scope that the route asks for (403)."""
+
+
+class UnsupportedType(Refused):
+    """A content type that the route does not take (415)."""
+
+
+class BadParameter(Refused):
+    """A query parameter that is wrong (400)."""
+
+
+_STATUS[Unauthorized] = HTTPStatus.UNAUTHORIZED
+_STATUS[Forbidden] = HTTPStatus.FORBIDDEN
+_STATUS[UnsupportedType] = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+_STATUS[BadParameter] = HTTPStatus.BAD_REQUEST
+
+
+def answer(value: Any, status: int = 200) -> web.Response:
+    """A JSON response."""
+    return web.Response(body=_encode(value), status=status, content_type="application/json")
+
+
+def problem_of(error: HookwardError, request_id: str = "") -> ProblemDocument:
+    """The problem document of an error; nothing of an unexpected one is shown."""
+    status = next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), HTTPStatus.INTERNAL_SERVER_ERROR)
+    detail = "something went wrong on our side; the request id helps to find it"
+    errors: list[ProblemItem] | msgspec.UnsetType = msgspec.UNSET
+    if isinstance(error, StoreUnavailable):
+        detail = _AWAY
+    elif isinstance(error, Refused):
+        detail = error.detail
+        if error.problems:
+            errors = [ProblemItem(message=p.message, pointer=p.pointer, parameter=p.parameter) for p in error.problems]
+    return problem(status, detail, request_id, errors)
+
+
+def problem(
+    status: HTTPStatus, detail: str, request_id: str, errors: list[ProblemItem] | msgspec.UnsetType = msgspec.UNSET
+) -> ProblemDocument:
+    """A problem document."""
+    name = status.name.lower().replace("_", "-")
+    return ProblemDocument(
+        type=f"urn:hookward:problem:{name}", title=status.phrase, status=status, detail=detail,
+        request_id=request_id, errors=errors,
+    )  # fmt: skip
+
+
+def problem_response(document: ProblemDocument, *, retry_after: str | None = None) -> web.Response:
+    """A problem document as a response."""
+    headers = {} if retry_after is None else {"Retry-After": retry_after}
+    if document.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    return web.Response(
+        body=_encode(document), status=document.status, content_type="application/problem+json", headers=headers
+    )
+
+
+def moment(value: datetime | None) -> str | None:
+    """``2026-11-20T10:15:30.123456Z``."""
+    return None if value is None else value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def as_text(data: bytes | None) -> str | None:
+    """A body as a string; bytes that are not UTF-8 become U+FFFD."""
+    return None if data is None else data.decode("utf-8", "replace")

@@ -1,0 +1,82 @@
+"""The aiohttp application."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+
+from aiohttp import web
+
+from hookward.domain.errors import Backlogged, HookwardError, Refused, StoreUnavailable
+from hookward.entrypoints.api import health
+from hookward.entrypoints.api.answers import STORE_RETRY_SECONDS, problem, problem_of, problem_response
+from hookward.entrypoints.api.requests import MAX_BATCH_BYTES, REQUEST_ID
+from hookward.entrypoints.api.routes import ROUTES, Route, watch_routes
+from hookward.entrypoints.api.service import SERVICE, Service
+
+_REQUEST_ID = re.compile(r"[!-~]{1,128}")
+_DETAILS = {
+    HTTPStatus.NOT_FOUND: "there is nothing at this path",
+    HTTPStatus.METHOD_NOT_ALLOWED: "this path does not take this method",
+}
+
+
+def make_app(service: Service) -> web.Application:
+    """All routes, below the root and below every path prefix."""
+    app = web.Application(client_max_size=MAX_BATCH_BYTES + 1, middlewares=[_guarded])
+    app[SERVICE] = service
+    app.router.add_get("/livez", health.live)
+    app.router.add_get("/readyz", health.ready)
+    for route in ROUTES:
+        app.router.add_route(route.method, route.path, _bound(route, service))
+    for route in watch_routes(known.type for known in service.types.values()):
+        for prefix in ("", *service.path_prefixes):
+            app.router.add_route(route.method, prefix + route.path, _bound(route, service))
+    return app
+
+
+def _bound(route: Route, service: Service) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    handler, scope, keys = route.handler, route.scope, service.keys
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        caller = keys.authorize(request.headers.get("Authorization"), scope)
+        return await handler(request, caller, service)
+
+    return handle
+
+
+@web.middleware
+async def _guarded(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Echo or make the request id; turn every error into a problem document."""
+    service = request.app[SERVICE]
+    request_id = request.headers.get("X-Request-Id", "")
+    if not _REQUEST_ID.fullmatch(request_id):
+        request_id = service.chance.bytes(12).hex()
+    request[REQUEST_ID] = request_id
+    try:
+        response = await handler(request)
+    except HookwardError as error:
+        if not isinstance(error, Refused | StoreUnavailable):
+            service.logger.error("api.failed", request_id=request_id, error=type(error).__name__)
+        response = problem_response(problem_of(error, request_id), retry_after=_retry_after(error))
+    except web.HTTPException as error:
+        status = HTTPStatus(error.status)
+        response = problem_response(
+            problem(status, _DETAILS.get(status, status.description or status.phrase), request_id)
+        )
+        if "Allow" in error.headers:
+            response.headers["Allow"] = error.headers["Allow"]
+    except Exception as error:
+        service.logger.error("api.failed", request_id=request_id, error=type(error).__name__, exc_info=True)
+        response = problem_response(problem_of(HookwardError(), request_id))
+    response.headers["X-Request-Id"] = request_id
+    return response
+
+
+def _retry_after(error: HookwardError) -> str | None:
+    if isinstance(error, StoreUnavailable):
+        return STORE_RETRY_SECONDS
+    return str(error.retry_after) if isinstance(error, Backlogged) else None

@@ -1,0 +1,111 @@
+"""``/v1/events``: take change events in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from hookward.application.publish import NewEvent
+from hookward.domain.batch import split_events
+from hookward.domain.change import ChangeEvent
+from hookward.domain.errors import HookwardError, Invalid, Malformed, Problem, StoreUnavailable, TooLarge
+from hookward.domain.event_rules import read_event
+from hookward.domain.exact_json import decode_exact, encode_exact
+from hookward.domain.ids import AccountId, EventId, Prefix, to_text, uuid7
+from hookward.entrypoints.api.answers import answer, problem_of
+from hookward.entrypoints.api.requests import MAX_BATCH_BYTES, MAX_EVENT_BYTES, REQUEST_ID, read_body
+from hookward.entrypoints.api.service import Caller, Service
+from hookward.entrypoints.api.wire import AcceptedEvent, BatchResults, RefusedEvent
+
+MAX_BATCH_EVENTS = 1000
+
+
+class _Batch(msgspec.Struct):
+    events: list[msgspec.Raw]
+
+
+_batch = msgspec.json.Decoder(_Batch)
+_sorted = msgspec.json.Encoder(decimal_format="number", order="sorted").encode
+
+
+async def publish_event(request: web.Request, caller: Caller, service: Service) -> web.Response:
+    """One event: 202 once it is durable."""
+    value = decode_exact(await read_body(request, MAX_EVENT_BYTES))
+    header = request.headers.get("Idempotency-Key")
+    if header is not None and isinstance(value, dict):
+        if value.get("id") not in (None, header):
+            message = "id and Idempotency-Key differ; send one of them"
+            raise Invalid(message, (Problem(message=message, pointer="/id"),))
+        value["id"] = header
+    id_ = await service.publisher.publish(new_event(value, caller.account, service))
+    return answer(AcceptedEvent(id=to_text(Prefix.EVENT, id_)), 202)
+
+
+async def publish_batch(request: web.Request, caller: Caller, service: Service) -> web.Response:
+    """Up to a thousand events, each accepted or refused on its own."""
+    if "Idempotency-Key" in request.headers:
+        raise Invalid("Idempotency-Key stands for one event; give each event of a batch an id of its own")
+    body = await read_body(request, MAX_BATCH_BYTES)
+    try:
+        raws: Sequence[bytes | msgspec.Raw] = _batch.decode(body).events
+    except msgspec.ValidationError:
+        message = 'the body must be {"events": […]}'
+        raise Invalid(message, (Problem(message=message, pointer="/events"),)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        split = await asyncio.to_thread(split_events, body)  # it may be one event's fault alone
+        if split is None:
+            raise Malformed(f"the body is not JSON: {error}") from None
+        raws = split
+    if not 1 <= len(raws) <= MAX_BATCH_EVENTS:
+        message = f"a batch holds 1 to {MAX_BATCH_EVENTS} events, this one {len(raws)}"
+        raise Invalid(message, (Problem(message=message, pointer="/events"),))
+    taken: list[NewEvent | HookwardError] = [_read_one(bytes(raw), caller.account, service) for raw in raws]
+    events = [each for each in taken if isinstance(each, NewEvent)]
+    stored = await service.publisher.publish_all(events)
+    if stored and all(isinstance(each, StoreUnavailable) for each in stored):
+        raise StoreUnavailable("PostgreSQL")
+    ids = iter(stored)
+    outcomes = [next(ids) if isinstance(each, NewEvent) else each for each in taken]
+    return answer(BatchResults(results=[_result(each, request[REQUEST_ID]) for each in outcomes]), 202)
+
+
+def _read_one(raw: bytes, account: AccountId, service: Service) -> NewEvent | HookwardError:
+    try:
+        if len(raw) > MAX_EVENT_BYTES:
+            raise TooLarge(f"the event is over {MAX_EVENT_BYTES} bytes")
+        return new_event(decode_exact(raw), account, service)
+    except HookwardError as error:
+        return error
+
+
+def _result(outcome: EventId | HookwardError, request_id: str) -> AcceptedEvent | RefusedEvent:
+    if isinstance(outcome, HookwardError):
+        return RefusedEvent(error=problem_of(outcome, request_id))
+    return AcceptedEvent(id=to_text(Prefix.EVENT, outcome))
+
+
+def new_event(value: Any, account: AccountId, service: Service) -> NewEvent:
+    """Check a decoded event and give it an id; raises Invalid with every problem."""
+    read = read_event(value, service.types)
+    change = ChangeEvent(
+        id=EventId(uuid7(service.clock.now_us() // 1000, service.chance.bytes(10))),
+        account=account,
+        resource_type=read.type.name,
+        type_version=read.type.version,
+        kind=read.kind,
+        scope=read.scope,
+        resource_id=read.resource_id,
+        body=encode_exact(read.resource),
+        previous=None if read.previous is None else encode_exact(read.previous),
+        extra=None if read.extra is None else encode_exact(read.extra),
+        zone=read.zone,
+    )
+    if read.key is None:
+        return NewEvent(change=change, occurred=read.occurred)
+    digest = sha256(_sorted(value)).digest()
+    return NewEvent(change=change, occurred=read.occurred, key=read.key.encode(), digest=digest)

@@ -1,0 +1,71 @@
+"""What handlers take out of a request: its body, its parameters, its caller."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from aiohttp import web
+
+from hookward.domain.errors import Malformed, Problem, TooLarge
+from hookward.domain.exact_json import decode_exact
+from hookward.entrypoints.api.answers import BadParameter, UnsupportedType
+
+REQUEST_ID = "request_id"
+"""Under this name each request carries its id."""
+
+MAX_LIMIT = 200
+DEFAULT_LIMIT = 50
+MAX_EVENT_BYTES = 1 << 20
+MAX_BATCH_BYTES = 16 << 20
+
+_JSON = re.compile(r"application/(?:json|[\w.+-]+\+json)\s*(?:;\s*charset\s*=\s*\"?utf-8\"?\s*)?", re.IGNORECASE)
+
+
+async def read_body(request: web.Request, limit: int) -> bytes:
+    """The raw body of a JSON request of at most ``limit`` bytes; raises TooLarge, UnsupportedType or Malformed."""
+    if (request.content_length or 0) > limit:
+        raise TooLarge(f"the body is over {limit} bytes")
+    try:
+        body = await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise TooLarge(f"the body is over {limit} bytes") from None
+    if len(body) > limit:
+        raise TooLarge(f"the body is over {limit} bytes")
+    if not body:
+        raise Malformed("the body is empty; send a JSON object")
+    kind = request.headers.get("Content-Type", "")
+    if kind != "application/json" and not _JSON.fullmatch(kind):
+        raise UnsupportedType(f"the content type is {kind or 'missing'}; send Content-Type: application/json in UTF-8")
+    return body
+
+
+async def read_json(request: web.Request, limit: int = MAX_EVENT_BYTES) -> Any:
+    """The decoded body."""
+    return decode_exact(await read_body(request, limit))
+
+
+def limit_of(request: web.Request) -> int:
+    """The page size that was asked for."""
+    text = request.query.get("limit")
+    if text is None:
+        return DEFAULT_LIMIT
+    if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= MAX_LIMIT:
+        raise bad_parameter("limit", f"must be a whole number from 1 to {MAX_LIMIT}")
+    return int(text)
+
+
+def check_parameters(request: web.Request, known: tuple[str, ...]) -> None:
+    """Refuse query parameters that the route does not know: a misspelt filter would answer everything."""
+    unknown = tuple(
+        Problem(message=f"unknown; this list takes {', '.join(known)}", parameter=name)
+        for name in dict.fromkeys(request.query)
+        if name not in known
+    )
+    if unknown:
+        raise BadParameter("a query parameter is unknown", unknown)
+
+
+def bad_parameter(name: str, message: str) -> BadParameter:
+    """A query parameter that is wrong."""
+    return BadParameter(f"{name} {message}", (Problem(message=f"{name} {message}", parameter=name),))

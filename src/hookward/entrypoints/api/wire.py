@@ -1,0 +1,172 @@
+"""The shapes of answers (camelCase JSON). What comes in is checked by hand, so that every problem is named at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class Wire(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Base of all wire types."""
+
+
+class ProblemItem(Wire, frozen=True, omit_defaults=True):
+    """One problem: where, and what would be right."""
+
+    message: str
+    pointer: str | None = None
+    parameter: str | None = None
+
+
+class ProblemDocument(Wire, frozen=True, omit_defaults=True):
+    """An error (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str = ""
+    errors: list[ProblemItem] | msgspec.UnsetType = msgspec.UNSET
+
+
+class AcceptedEvent(Wire, frozen=True):
+    """The event's id; present means durable."""
+
+    id: str
+
+
+class RefusedEvent(Wire, frozen=True):
+    """Why one event of a batch was refused."""
+
+    error: ProblemDocument
+
+
+class BatchResults(Wire, frozen=True):
+    """One result an event, in order."""
+
+    results: list[AcceptedEvent | RefusedEvent]
+
+
+class SignatureAnswer(Wire, frozen=True, omit_defaults=True):
+    """Which keys sign; ``secret`` only when it was just made."""
+
+    enabled: bool = False
+    crypto_key_ids: list[str] | msgspec.UnsetType = msgspec.UNSET
+    secret: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class WatchAnswer(Wire, frozen=True):
+    """A watch as it is; secrets read ``null``."""
+
+    id: str
+    resource_type: str
+    scope: dict[str, str]
+    address: str
+    name: str | None
+    events: list[str]
+    method: str
+    status: str
+    status_reason: str | None
+    basic_auth: dict[str, str | None] | None
+    http_request_header: dict[str, None]
+    schema: Any
+    signature: dict[str, Any]
+    level_details: str
+    add_previous_data: bool
+    store_bodies: str
+    ordered: bool
+    created: str | None
+    updated: str | None
+
+
+class WatchList(Wire, frozen=True):
+    data: list[WatchAnswer]
+    next_cursor: str | None
+
+
+class KeyAnswer(Wire, frozen=True, omit_defaults=True):
+    """A crypto key; ``secret`` only in the answer that made it."""
+
+    id: str
+    name: str
+    algorithm: str
+    format: str
+    created: str | None = None
+    secret: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class EventBrief(Wire, frozen=True):
+    id: str
+    resource_type: str
+    event: str
+    resource_id: str
+
+
+class WatchBrief(Wire, frozen=True):
+    id: str
+    name: str | None
+    address: str | None
+
+
+class DeliveryItem(Wire, frozen=True):
+    """A delivery in a list."""
+
+    id: str
+    status: str
+    status_reason: str | None
+    event: EventBrief
+    watch: WatchBrief
+    attempt_count: int
+    created: str
+    next_attempt: str | None
+    finished: str | None
+    last_status_code: int | None
+    last_error: str | None
+
+
+class RequestAnswer(Wire, frozen=True):
+    method: str
+    address: str
+    headers: dict[str, str]
+    body: str | None
+
+
+class ResponseAnswer(Wire, frozen=True):
+    status_code: int
+    headers: dict[str, str]
+    body: str
+    truncated: bool
+
+
+class AttemptError(Wire, frozen=True):
+    type: str
+    message: str
+
+
+class AttemptAnswer(Wire, frozen=True):
+    """One HTTP request with its answer."""
+
+    number: int
+    sent: str
+    duration_ms: float
+    request: RequestAnswer
+    response: ResponseAnswer | None
+    error: AttemptError | None
+    remote_address: str | None
+
+
+class DeliveryAnswer(DeliveryItem, frozen=True):
+    attempts: list[AttemptAnswer]
+
+
+class DeliveryList(Wire, frozen=True):
+    data: list[DeliveryItem]
+    next_cursor: str | None
+
+
+class Health(Wire, frozen=True):
+    """Whether the service can do its work, dependency by dependency."""
+
+    status: str
+    checks: dict[str, str]

@@ -1,0 +1,26 @@
+"""The worker process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+
+from hookward.adapters.clock import SystemChance
+from hookward.bootstrap import run_worker
+from hookward.config import Settings
+
+
+async def run(settings: Settings, stop: asyncio.Event, *, incarnation: str | None) -> None:
+    """Work until ``stop`` is set. ``incarnation`` names this life, so that ``serve`` can end its lease."""
+    name = incarnation or f"{socket.gethostname()}/{os.getpid()}/{SystemChance().bytes(4).hex()}"
+    raise_descriptor_limit()
+    await run_worker(settings, name=name, stop=stop)
+
+
+def raise_descriptor_limit() -> None:
+    """Take all the descriptors that the system allows: every send in flight is one."""
+    import resource  # noqa: PLC0415  not on every platform
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

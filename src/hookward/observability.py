@@ -1,0 +1,99 @@
+"""Logs: JSON lines on standard error, dotted event names, one wide line an attempt."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TextIO, cast
+
+import msgspec
+import structlog
+
+from hookward.application.ports import Log
+from hookward.domain.delivery import Entry
+from hookward.domain.ids import Prefix, to_text
+from hookward.domain.outcome import Outcome
+
+_encode = msgspec.json.Encoder(enc_hook=repr).encode
+_FLUSH_SECONDS = 0.05
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+def _render(_logger: object, _method: str, event: structlog.typing.EventDict) -> str:
+    return _encode(event).decode()
+
+
+def configure_logs(level: str, stream: TextIO | None = None) -> None:
+    """Set up structlog for this process; ``level`` is one of ``LEVELS``."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            # without locals: they hold headers and bodies
+            structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
+            _render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=structlog.WriteLoggerFactory(stream or sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def get_log(**values: object) -> Log:
+    """A logger with ``values`` on every line."""
+    return cast("Log", structlog.get_logger(**values))
+
+
+class _AttemptLine(msgspec.Struct, tag_field="event", tag="delivery.attempted", kw_only=True, gc=False):
+    delivery_id: str
+    event_id: str
+    watch_id: str
+    account: int
+    resource_type: str
+    attempt: int
+    status: str
+    code: int | None
+    error: str | None
+    duration_ms: float
+    sent_us: int | None
+
+
+class AttemptLines:
+    """Writes ``delivery.attempted`` lines many at a time: a line of its own costs more than the request's signature."""
+
+    def __init__(self, level: str, stream: TextIO | None = None) -> None:
+        self._enabled = LEVELS[level] <= LEVELS["info"]
+        self._stream = stream or sys.stderr
+        self._lines: list[bytes] = []
+        self._scheduled: asyncio.TimerHandle | None = None
+
+    def attempted(self, entry: Entry, outcome: Outcome) -> None:
+        """Note an attempt; nothing of its headers or bodies is logged."""
+        if not self._enabled:
+            return
+        attempt = entry.attempt
+        line = _AttemptLine(
+            delivery_id=to_text(Prefix.DELIVERY, entry.id),
+            event_id=to_text(Prefix.EVENT, entry.event),
+            watch_id=to_text(Prefix.WATCH, entry.watch),
+            account=entry.account,
+            resource_type=entry.resource_type,
+            attempt=entry.attempts,
+            status=entry.status.word,
+            code=attempt.code if attempt else None,
+            error=attempt.error if attempt else None,
+            duration_ms=outcome.duration_us / 1000,
+            sent_us=attempt.sent_us if attempt else None,
+        )
+        self._lines.append(_encode(line))
+        if self._scheduled is None:
+            self._scheduled = asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self.flush)
+
+    def flush(self) -> None:
+        """Write what has been noted."""
+        self._scheduled = None
+        if self._lines:
+            self._stream.write(b"\n".join(self._lines).decode() + "\n")
+            self._stream.flush()
+            self._lines.clear()

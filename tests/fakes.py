@@ -1,0 +1,102 @@
+"""In-memory stand-ins for ports; each passes the contract suite of the real adapter (``tests/contract``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from hookward.application.definitions import Changes, KeyRow, WatchRow
+from hookward.application.publish import Accepted, NewEvent
+from hookward.domain.ids import AccountId, EventId, WatchId
+
+
+class FakeInbox:
+    """An :class:`~hookward.application.publish.Inbox` in memory. ``refused`` are bodies that it cannot store."""
+
+    def __init__(self) -> None:
+        self.stored: dict[EventId, NewEvent] = {}
+        self.refused: set[bytes] = set()
+        self._keys: dict[tuple[int, bytes], Accepted] = {}
+
+    async def accept(self, events: Sequence[NewEvent]) -> dict[EventId, Accepted]:
+        if any(event.change.body in self.refused for event in events):
+            raise ValueError("a row that cannot be stored")
+        known: dict[EventId, Accepted] = {}
+        for event in events:
+            if event.key is not None:
+                fresh = Accepted(id=event.id, digest=event.digest or b"")
+                first = self._keys.setdefault((event.account, event.key), fresh)
+                if first is not fresh:
+                    known[event.id] = first
+                    continue
+            self.stored.setdefault(event.id, event)
+        return known
+
+    def expire_keys(self) -> None:
+        """Let the time pass for which keys are remembered."""
+        self._keys.clear()
+
+
+class FakeDefinitions:
+    """A :class:`~hookward.application.definitions.DefinitionSource` in memory, with what changes it."""
+
+    def __init__(self) -> None:
+        self.version = 1
+        self._watches: dict[bytes, WatchRow] = {}
+        self._keys: dict[bytes, KeyRow] = {}
+
+    async def changes_since(self, version: int) -> Changes:
+        return Changes(
+            version=self.version,
+            watches=[watch for watch in self._watches.values() if watch.version > version],
+            keys=[key for key in self._keys.values() if key.version > version],
+        )
+
+    async def add_watch(
+        self,
+        watch: WatchRow,
+        *,
+        slots: int | None,
+        paused: bool,
+        key: KeyRow | None,
+    ) -> WatchRow:
+        self.version += 1
+        if key is not None:
+            self._keys[key.id] = msgspec.structs.replace(key, version=self.version)
+        lane = len(self._watches) + 1
+        stored = msgspec.structs.replace(watch, lane=lane, active_since=self.version, version=self.version)
+        self._watches[watch.id] = stored
+        return stored
+
+    async def add_key(self, key: KeyRow) -> KeyRow:
+        self.version += 1
+        stored = self._keys[key.id] = msgspec.structs.replace(key, version=self.version)
+        return stored
+
+    async def delete_watch(self, account: AccountId, id_: WatchId, *, reason: str) -> bool:
+        watch = self._watches.get(id_)
+        if watch is None or watch.account != account or watch.deleted:
+            return False
+        self.version += 1
+        self._watches[id_] = msgspec.structs.replace(watch, deleted=True, secrets=None, version=self.version)
+        return True
+
+    async def watch(self, account: int, id_: bytes) -> WatchRow | None:
+        watch = self._watches.get(id_)
+        return None if watch is None or watch.account != account or watch.deleted else watch
+
+    async def watches(
+        self, account: int, *, resource_type: str | None, after: bytes | None, limit: int
+    ) -> list[WatchRow]:
+        rows = [watch for _, watch in sorted(self._watches.items()) if watch.account == account and not watch.deleted]
+        wanted = [row for row in rows if row.id > (after or b"") and resource_type in (None, row.resource_type)]
+        return wanted[:limit]
+
+    async def keys(self, account: int, ids: Sequence[bytes]) -> list[KeyRow]:
+        return [key for id_, key in self._keys.items() if id_ in ids and key.account == account]
+
+    def put(self, watch: WatchRow) -> None:
+        """Change a stored watch behind everybody's back."""
+        self.version += 1
+        self._watches[watch.id] = msgspec.structs.replace(watch, version=self.version)

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+
+import pytest
+
+from tests.house import House
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Function
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """A module that names ``LOOP_FACTORIES`` runs on each of them."""
+    named: Mapping[str, Callable[[], asyncio.AbstractEventLoop]] | None = getattr(item.module, "LOOP_FACTORIES", None)
+    return named or {"asyncio": asyncio.new_event_loop}
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    """Closed in good order at the end, and then nothing may be held any more."""
+    house = House()
+    yield house
+    if house.tasks:
+        await house.close()
+        assert [row for row in house.store.outbox.values() if row.token is not None] == []
+        assert [row for row in house.store.waiting.values() if row.token is not None] == []
+        assert sum(lane.in_use for lane in house.store.lanes.values()) == 0

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import fields
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hookward.config import Settings, environment_without_settings, load_settings, parse_duration
+from hookward.domain.errors import ConfigError
+
+EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
+MASTER_KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+DATABASE = "postgresql://hookward@db.internal/hookward"
+
+
+def refusal(environ: dict[str, str] | None = None, file: Path | None = None) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(file, environ or {})
+    return str(caught.value)
+
+
+def every_setting() -> list[tuple[str, str, Any]]:
+    settings = Settings()
+    return [
+        (section.name, key.name, getattr(getattr(settings, section.name), key.name))
+        for section in fields(settings)
+        for key in fields(getattr(settings, section.name))
+    ]
+
+
+WRONG = {
+    "HOOKWARD_SERVER__HOST": "",
+    "HOOKWARD_SERVER__PORT": "eighty",
+    "HOOKWARD_SERVER__PATH_PREFIXES": "api",
+    "HOOKWARD_DATA__DIR": "",
+    "HOOKWARD_DATABASE__URL": "mysql://db.internal/hookward",
+    "HOOKWARD_DATABASE__POOL_SIZE": "1",
+    "HOOKWARD_QUEUE__URL": "amqp://queue.internal",
+    "HOOKWARD_SECURITY__BOOTSTRAP_KEY": "hw_short",
+    "HOOKWARD_SECURITY__MASTER_KEY": "AAAA",
+    "HOOKWARD_EGRESS__ALLOW": "localhost",
+    "HOOKWARD_WORKER__PROCESSES": "0",
+    "HOOKWARD_WORKER__LEASE": "45",
+    "HOOKWARD_WORKER__GRACE": "1w",
+    "HOOKWARD_WORKER__IN_FLIGHT": "1e3",
+    "HOOKWARD_DELIVERY__SCHEDULE": "5s,soon",
+    "HOOKWARD_DELIVERY__TIMEOUT": "31s",
+    "HOOKWARD_DELIVERY__CONCURRENCY": "-1",
+    "HOOKWARD_LOG__LEVEL": "verbose",
+}
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG.items())
+def test_a_wrong_value_is_one_line_that_names_the_setting_and_what_would_be_right(name: str, value: str) -> None:
+    section, _, key = name.removeprefix("HOOKWARD_").lower().partition("__")
+    message = refusal({name: value})
+    assert message.startswith(f"{section}.{key}: ")
+    assert "must be" in message
+    assert "\n" not in message
+
+
+def test_every_setting_is_tried_with_a_wrong_value() -> None:
+    assert set(WRONG) == {f"HOOKWARD_{section}__{key}".upper() for section, key, _ in every_setting()}
+
+
+@pytest.mark.parametrize("value", ["port = '9000x'", "port = true", "port = 9000.0", "port = 65536", "port = 0"])
+def test_a_file_is_held_to_the_same_rules(tmp_path: Path, value: str) -> None:
+    file = tmp_path / "hookward.toml"
+    file.write_text(f"[server]\n{value}\n")
+    assert refusal(file=file).startswith("server.port: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("SECURITY__BOOTSTRAP_KEY", "hw_s3cret"), ("DATABASE__URL", "mysql://us:s3cret@db"), ("QUEUE__URL", "q://s3cret")],
+)
+def test_a_secret_that_is_wrong_is_not_repeated(name: str, value: str) -> None:
+    assert "s3cret" not in refusal({f"HOOKWARD_{name}": value})
+
+
+def test_secrets_are_not_shown_with_the_settings() -> None:
+    settings = load_settings(environ={"HOOKWARD_SECURITY__BOOTSTRAP_KEY": "hw_0123456789abcdef"})
+    assert "0123456789abcdef" not in repr(settings)
+
+
+def test_an_unknown_section_is_named() -> None:
+    assert refusal({"HOOKWARD_SERVERS__PORT": "1"}).startswith("servers: unknown section; known are server, data,")
+
+
+def test_an_unknown_key_is_named() -> None:
+    assert refusal({"HOOKWARD_SERVER__PROT": "1"}).startswith("server.prot: unknown setting; known are host, port,")
+
+
+def test_a_variable_without_section_is_named() -> None:
+    assert refusal({"HOOKWARD_PORT": "1"}).startswith("HOOKWARD_PORT: unknown setting; ")
+
+
+def test_other_variables_are_none_of_ours() -> None:
+    assert load_settings(environ={"PATH": "/bin", "HOOKWARDEN__X": "1"}) == Settings()
+
+
+def test_a_value_outside_a_section_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "hookward.toml"
+    file.write_text("port = 1\n")
+    assert refusal(file=file) == "port: must be a section, written [port]"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(b"port =", "not TOML"), (b"\xff", "not TOML"), (None, "cannot be read")]
+)
+def test_a_file_that_cannot_be_used_is_one_line(tmp_path: Path, content: bytes | None, reason: str) -> None:
+    file = tmp_path / "hookward.toml"
+    if content is not None:
+        file.write_bytes(content)
+    message = refusal(file=file)
+    assert message.startswith(f"--config {file}: {reason}")
+    assert "\n" not in message
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "hookward.toml"
+    file.write_text('[server]\nport = 9000\nhost = "127.0.0.2"\n')
+    server = load_settings(file, {"HOOKWARD_SERVER__PORT": "9001"}).server
+    assert (server.host, server.port) == ("127.0.0.2", 9001)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("500ms", 0.5), ("15s", 15), ("1.5m", 90), ("2h", 7200), ("1d", 86400), ("0s", 0)]
+)
+def test_durations_are_seconds(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "15", "s", "-1s", "1 s", "1S", "1s ", "1w", "1m30s", 15, None])
+def test_what_is_no_duration_is_refused(text: object) -> None:
+    with pytest.raises(ValueError, match="a duration such as"):
+        parse_duration(text)
+
+
+def test_lists_are_comma_separated_in_the_environment_and_lists_in_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "hookward.toml"
+    file.write_text('[egress]\nallow = ["127.0.0.1/32", "10.0.0.0/8"]\n[delivery]\nschedule = ["1s", "2m"]\n')
+    environ = {"HOOKWARD_EGRESS__ALLOW": "127.0.0.1/32, 10.0.0.0/8", "HOOKWARD_DELIVERY__SCHEDULE": "1s,2m"}
+    assert load_settings(file, {}) == load_settings(environ=environ)
+    assert load_settings(file, {}).egress.allow == (ip_network("127.0.0.1/32"), ip_network("10.0.0.0/8"))
+
+
+def test_an_empty_list_in_the_environment_is_an_empty_list() -> None:
+    assert load_settings(environ={"HOOKWARD_DELIVERY__SCHEDULE": ""}).delivery.schedule == ()
+
+
+def test_a_lease_must_outlast_an_attempt() -> None:
+    assert refusal({"HOOKWARD_WORKER__LEASE": "20s"}).startswith("worker.lease: 20s is too short")
+
+
+def test_a_database_of_ones_own_needs_a_master_key() -> None:
+    assert refusal({"HOOKWARD_DATABASE__URL": DATABASE}).startswith("security.master_key: must be set")
+    load_settings(environ={"HOOKWARD_DATABASE__URL": DATABASE, "HOOKWARD_SECURITY__MASTER_KEY": MASTER_KEY})
+
+
+def test_the_environment_of_a_child_configured_by_file_holds_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOOKWARD_SERVER__PORT", "9000")
+    monkeypatch.setenv("ELSE", "kept")
+    kept = environment_without_settings()
+    assert "ELSE" in kept
+    assert "HOOKWARD_SERVER__PORT" not in kept
+
+
+def test_the_example_is_the_defaults() -> None:
+    assert load_settings(EXAMPLE, {}) == Settings()
+
+
+@pytest.mark.parametrize(("section", "key", "default"), every_setting())
+def test_the_example_has_every_setting_with_a_reason(section: str, key: str, default: object) -> None:
+    text = EXAMPLE.read_text("utf-8")
+    part = text.split(f"\n[{section}]\n")[1].split("\n[")[0]
+    line = re.search(rf"^# .+\n{'# ' if default is None else ''}{key} = .+$", part, re.MULTILINE)
+    assert line is not None
+    assert (key in tomllib.loads(text)[section]) == (default is not None)

@@ -1,0 +1,90 @@
+"""One attempt: what it waits for, what it sends, and when there is none."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+from standardwebhooks import Webhook
+
+from hookward.application.definitions import KeyRow
+from hookward.application.parcel import LoadedEvent
+from hookward.domain.delivery import DeliveryStatus
+from hookward.domain.ids import AccountId, CryptoKeyId, Prefix, to_text
+from hookward.domain.signing import secret_to_text
+from hookward.domain.watch import WatchStatus
+from tests.house import LOOP_FACTORIES, House
+
+__all__ = ["LOOP_FACTORIES"]
+
+DELIVERED, CANCELLED = DeliveryStatus.DELIVERED, DeliveryStatus.CANCELLED
+
+
+async def test_a_send_that_could_outlast_the_lease_waits_for_the_renewal(house: House) -> None:
+    house.watch("http://a.test/")
+    await house.begin(lease=45.0)
+    house.store.away.add("renew")
+    await asyncio.sleep(30)
+    house.publish()
+    await asyncio.sleep(5)
+    assert house.endpoints.received == []
+    house.store.away.clear()
+    await house.until(lambda: house.statuses() == {DELIVERED: 1}, seconds=1.1)
+
+
+@pytest.mark.parametrize("change", [{"status": WatchStatus.DISABLED}, {"deleted": True}])
+async def test_what_is_queued_for_a_watch_that_ends_is_cancelled_with_the_reason(
+    house: House, change: dict[str, object]
+) -> None:
+    watch = house.watch("http://a.test/", slots=1)
+    house.endpoints.script["http://a.test/"] = lambda _request: 0.2
+    await house.begin()
+    house.publish(2)
+    await house.until(lambda: house.endpoints.in_flight == 1)
+    house.change(watch, **change)
+    house.publish(1)
+    await house.settled()
+    reasons = sorted((each.status, each.reason, each.entry.attempts) for each in house.store.log.values())
+    assert reasons == [(DELIVERED, None, 1), (CANCELLED, "the watch is disabled or was deleted", 0)]
+
+
+async def test_each_key_of_a_watch_signs_what_is_sent(house: House) -> None:
+    secrets = [b"a" * 32, b"b" * 32]
+    house.store.keys = [
+        KeyRow(id=CryptoKeyId(secret[:16]), account=AccountId(1), definition=b"{}", secret=secret) for secret in secrets
+    ]
+    ids = tuple(to_text(Prefix.CRYPTO_KEY, secret[:16]) for secret in secrets)
+    house.watch("http://a.test/", signed=True, key_ids=ids)
+    await house.begin()
+    house.publish()
+    await house.settled()
+    (request,) = house.endpoints.received
+    headers, body = dict(request.headers + request.changing), (request.body or b"").decode()
+    moment = datetime.fromtimestamp(int(headers["webhook-timestamp"]), UTC)
+    expected = [Webhook(secret_to_text(secret)).sign(headers["webhook-id"], moment, body) for secret in secrets]
+    assert headers["webhook-signature"].split() == expected
+
+
+async def test_a_method_without_a_body_sends_none(house: House) -> None:
+    house.watch("http://a.test/", method="DELETE")
+    await house.begin()
+    house.publish()
+    await house.settled()
+    assert [(request.method, request.body) for request in house.endpoints.received] == [("DELETE", None)]
+
+
+async def test_one_event_is_rendered_by_the_template_of_each_watch(house: House) -> None:
+    house.watch("http://a.test/", schema={"a": "${$.resource.id}"})
+    house.watch("http://b.test/", schema={"b": "${$.resource.id}"})
+    await house.begin()
+    house.publish()
+    await house.settled()
+    bodies = {request.address: msgspec.json.decode(request.body or b"") for request in house.endpoints.received}
+    assert bodies == {"http://a.test/": {"a": "1"}, "http://b.test/": {"b": "1"}}
+
+
+async def test_a_resource_is_decoded_once_for_all_its_watches(house: House) -> None:
+    event = LoadedEvent(house.event())
+    assert event.resource() is event.resource()

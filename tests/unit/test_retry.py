@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hookward.domain.delivery import DeliveryStatus
+from hookward.domain.outcome import Answer, ErrorKind, Failure, Outcome
+from hookward.domain.retry import DEFAULT_SCHEDULE, JITTER, Decision, decide
+
+HOPELESS = {ErrorKind.FORBIDDEN_ADDRESS, ErrorKind.TEMPLATE}
+LAST_CHANCE = 1 - 2**-53
+
+
+def answered(status: int) -> Outcome:
+    return Outcome(duration_us=1, answer=Answer(status=status, headers=(), body=b""))
+
+
+def failed(kind: ErrorKind) -> Outcome:
+    return Outcome(duration_us=1, failure=Failure(kind=kind, message=f"it was {kind}"))
+
+
+schedules = st.lists(st.floats(0, 86_400), max_size=12).map(tuple)
+chances = st.floats(0, LAST_CHANCE)
+successes = st.integers(200, 299).map(answered)
+retryable = st.one_of(
+    st.integers(100, 199).map(answered),
+    st.integers(300, 599).filter(lambda status: status != 410).map(answered),
+    st.sampled_from([kind for kind in ErrorKind if kind not in HOPELESS]).map(failed),
+)
+final = st.one_of(st.just(answered(410)), st.sampled_from(sorted(HOPELESS)).map(failed))
+
+
+@given(schedules, st.integers(1, 20), successes, chances)
+def test_any_2xx_delivers(schedule: tuple[float, ...], attempt: int, outcome: Outcome, chance: float) -> None:
+    assert decide(schedule, attempt, outcome, chance) == Decision(status=DeliveryStatus.DELIVERED)
+
+
+@given(schedules, st.integers(1, 20), chances)
+def test_410_fails_and_disables_the_watch(schedule: tuple[float, ...], attempt: int, chance: float) -> None:
+    assert decide(schedule, attempt, answered(410), chance) == Decision(
+        status=DeliveryStatus.FAILED, reason="the endpoint answered 410 Gone", disable="gone"
+    )
+
+
+@pytest.mark.parametrize("kind", sorted(HOPELESS))
+def test_what_cannot_get_better_fails_at_once_with_its_reason(kind: ErrorKind) -> None:
+    assert decide((5,), 1, failed(kind), 0.5) == Decision(status=DeliveryStatus.FAILED, reason=f"it was {kind}")
+
+
+@given(schedules, retryable, st.data())
+def test_anything_else_is_retried_while_the_schedule_lasts(
+    schedule: tuple[float, ...], outcome: Outcome, data: st.DataObject
+) -> None:
+    attempt = data.draw(st.integers(1, len(schedule) + 3))
+    expected = DeliveryStatus.RETRYING if attempt <= len(schedule) else DeliveryStatus.FAILED
+    assert expected is decide(schedule, attempt, outcome, 0.5).status
+
+
+@given(st.lists(st.floats(0, 86_400), min_size=1, max_size=12).map(tuple), retryable, chances, st.data())
+def test_a_wait_is_that_of_the_schedule_give_or_take_a_fifth(
+    schedule: tuple[float, ...], outcome: Outcome, chance: float, data: st.DataObject
+) -> None:
+    attempt = data.draw(st.integers(1, len(schedule)))
+    wait = decide(schedule, attempt, outcome, chance).wait
+    assert wait is not None
+    assert wait == pytest.approx(schedule[attempt - 1], rel=JITTER + 1e-9)
+
+
+@pytest.mark.parametrize(("chance", "wait"), [(0, 80), (0.25, 90), (0.5, 100), (0.75, 110), (LAST_CHANCE, 120)])
+def test_chance_spreads_a_wait_evenly(chance: float, wait: float) -> None:
+    assert decide((100,), 1, answered(500), chance).wait == pytest.approx(wait)
+
+
+@given(schedules, st.lists(retryable, max_size=14), successes | final, st.lists(chances, min_size=15, max_size=15))
+def test_no_sequence_of_outcomes_loses_or_doubles_a_retry(
+    schedule: tuple[float, ...], failures: list[Outcome], last: Outcome, luck: list[float]
+) -> None:
+    waits = 0
+    for attempt, (outcome, chance) in enumerate(zip([*failures, last], luck, strict=False), start=1):
+        decision = decide(schedule, attempt, outcome, chance)
+        # Either it goes on and says when, or it has ended.
+        assert (decision.wait is not None) == (decision.status is DeliveryStatus.RETRYING)
+        if decision.wait is None:
+            break
+        waits += 1
+    assert min(len(failures), len(schedule)) == waits
+
+
+@given(schedules, st.integers(1, 14), retryable | successes | final, chances)
+def test_a_delivery_that_failed_says_why_and_no_other_does(
+    schedule: tuple[float, ...], attempt: int, outcome: Outcome, chance: float
+) -> None:
+    decision = decide(schedule, attempt, outcome, chance)
+    assert (decision.status is DeliveryStatus.FAILED) == bool(decision.reason)
+
+
+@given(schedules, st.lists(retryable, min_size=13, max_size=13))
+def test_a_delivery_that_never_succeeds_makes_one_attempt_more_than_there_are_waits(
+    schedule: tuple[float, ...], outcomes: list[Outcome]
+) -> None:
+    statuses = [decide(schedule, attempt, outcome, 0.5).status for attempt, outcome in enumerate(outcomes, start=1)]
+    assert len(schedule) == statuses.index(DeliveryStatus.FAILED)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "reason"), [((), "no success in 1 attempt"), ((5.0, 5.0), "no success in 3 attempts")]
+)
+def test_the_last_failure_says_how_often_it_was_tried(schedule: tuple[float, ...], reason: str) -> None:
+    assert decide(schedule, len(schedule) + 1, answered(500), 0.5).reason == reason
+
+
+def test_the_default_schedule_is_that_of_the_contract() -> None:
+    minute, hour = 60, 3600
+    assert (
+        5,
+        5 * minute,
+        30 * minute,
+        2 * hour,
+        5 * hour,
+        10 * hour,
+        14 * hour,
+        20 * hour,
+        24 * hour,
+    ) == DEFAULT_SCHEDULE

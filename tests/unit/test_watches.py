@@ -1,0 +1,225 @@
+"""Watches and keys as integrators manage them, and the plans that workers make of them."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from typing import Any
+
+import msgspec
+import pytest
+from standardwebhooks import Webhook
+
+from hookward.adapters.sealing import AesGcmSealer
+from hookward.application import plans as plans_module
+from hookward.application.definitions import Definitions, WatchRow
+from hookward.application.plans import Plan, Plans
+from hookward.application.watches import Watches, definition_of
+from hookward.domain.errors import Invalid, NotFound
+from hookward.domain.ids import AccountId, Prefix, WatchId, to_text
+from hookward.domain.signing import secret_to_text, signatures
+from hookward.domain.watch import WatchStatus
+from tests.fakes import FakeDefinitions
+from tests.house import LOOP_FACTORIES, SHOP
+from tests.virtual_time import FixedChance, VirtualClock
+
+__all__ = ["LOOP_FACTORIES"]
+
+ACCOUNT = AccountId(1)
+SEALER = AesGcmSealer(b"k" * 32)
+
+
+@pytest.fixture
+def store() -> FakeDefinitions:
+    return FakeDefinitions()
+
+
+@pytest.fixture
+def watches(store: FakeDefinitions) -> Watches:
+    return Watches(store, SEALER, clock=VirtualClock(), chance=FixedChance())
+
+
+async def create(watches: Watches, **given: Any) -> tuple[WatchRow, str | None]:
+    return await watches.create(ACCOUNT, {"address": "http://a.test/", **given}, SHOP, {"shopId": "7"})
+
+
+async def plan_of(store: FakeDefinitions, row: WatchRow) -> Plan | None:
+    definitions = Definitions(store, {SHOP.name: SHOP})
+    plans = Plans(definitions, SEALER, user_agent="Hookward/test")
+    await definitions.refresh()
+    return plans.get(row.id)
+
+
+async def test_secrets_are_sealed_and_not_in_the_definition(watches: Watches) -> None:
+    row, _ = await create(
+        watches, basicAuth={"username": "u", "password": "canary-1"}, httpRequestHeader={"X-Token": "canary-2"}
+    )
+    assert row.secrets is not None
+    assert b"canary" not in row.definition + row.secrets
+
+
+async def test_sealed_secrets_of_one_watch_do_not_open_for_another(watches: Watches, store: FakeDefinitions) -> None:
+    row, _ = await create(watches, basicAuth={"username": "u", "password": "p"})
+    other, _ = await create(watches, basicAuth={"username": "u", "password": "p"})
+    store.put(msgspec.structs.replace(other, secrets=row.secrets))
+    with pytest.raises(Exception, match="changed or moved"):
+        await plan_of(store, other)
+
+
+async def test_a_plan_holds_headers_authentication_and_their_masks(watches: Watches, store: FakeDefinitions) -> None:
+    row, _ = await create(
+        watches, basicAuth={"username": "ü", "password": "p"}, httpRequestHeader={"X-Token": "t", "user-agent": "mine"}
+    )
+    plan = await plan_of(store, row)
+    assert plan is not None
+    headers, shown = dict(plan.headers), dict(plan.shown)
+    assert b64decode(headers.pop("Authorization").removeprefix("Basic ")).decode() == "ü:p"
+    assert headers == {"Content-Type": "application/json", "X-Token": "t", "user-agent": "mine"}
+    assert shown == {
+        "Content-Type": "application/json", "X-Token": "********", "user-agent": "********",
+        "Authorization": "Basic ********",
+    }  # fmt: skip
+
+
+async def test_methods_without_a_body_send_no_content_type(watches: Watches, store: FakeDefinitions) -> None:
+    row, _ = await create(watches, method="DELETE")
+    plan = await plan_of(store, row)
+    assert plan is not None
+    assert (plan.has_body, "Content-Type" in dict(plan.headers)) == (False, False)
+
+
+async def test_a_watch_signed_without_keys_gets_one_whose_secret_is_answered_once(
+    watches: Watches, store: FakeDefinitions
+) -> None:
+    row, secret = await create(watches, signature={"enabled": True})
+    assert secret is not None
+    plan = await plan_of(store, row)
+    assert plan is not None
+    assert [secret_to_text(key) for key in plan.keys] == [secret]
+
+
+async def test_several_keys_each_verify_alone(watches: Watches, store: FakeDefinitions) -> None:
+    keys = [await watches.create_key(ACCOUNT, {"name": f"key {number}"}) for number in range(2)]
+    ids = [to_text(Prefix.CRYPTO_KEY, key.id) for key, _ in keys]
+    row, secret = await create(watches, signature={"enabled": True, "cryptoKeyIds": ids})
+    plan = await plan_of(store, row)
+    assert plan is not None
+    assert secret is None
+    headers = {"webhook-id": "dlv_1", "webhook-timestamp": "1", "webhook-signature": ""}
+    headers["webhook-signature"] = signatures(plan.keys, "dlv_1", 1, b"{}")
+    for _, text in keys:
+        expected = Webhook(text).sign("dlv_1", _moment(1), "{}")
+        assert expected in headers["webhook-signature"].split()
+
+
+def _moment(second: int) -> Any:
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    return datetime.fromtimestamp(second, UTC)
+
+
+async def test_a_key_that_does_not_exist_is_named(watches: Watches) -> None:
+    missing = to_text(Prefix.CRYPTO_KEY, bytes(16))
+    with pytest.raises(Invalid) as refused:
+        await create(watches, signature={"enabled": True, "cryptoKeyIds": [missing]})
+    assert [problem.pointer for problem in refused.value.problems] == ["/signature/cryptoKeyIds/0"]
+
+
+async def test_an_imported_secret_is_kept(watches: Watches) -> None:
+    given = secret_to_text(b"s" * 32)
+    _, secret = await watches.create_key(ACCOUNT, {"name": "mine", "secret": given})
+    assert secret == given
+
+
+@pytest.mark.parametrize(
+    ("given", "pointers"),
+    [
+        ([], [""]),
+        ({}, ["/name"]),
+        ({"name": "", "secret": "whsec_x", "more": 1}, ["/more", "/name", "/secret"]),
+        ({"name": "n", "algorithm": "ed25519", "format": "rfc9421", "secret": 7}, ["/algorithm", "/format", "/secret"]),
+    ],
+)
+async def test_everything_wrong_with_a_key_is_named_at_once(watches: Watches, given: Any, pointers: list[str]) -> None:
+    with pytest.raises(Invalid) as refused:
+        await watches.create_key(ACCOUNT, given)
+    assert [problem.pointer for problem in refused.value.problems] == pointers
+
+
+async def test_a_paused_watch_has_a_plan_and_a_disabled_one_has_none(watches: Watches, store: FakeDefinitions) -> None:
+    paused, _ = await create(watches, status="paused")
+    disabled, _ = await create(watches, status="disabled")
+    plan = await plan_of(store, paused)
+    assert plan is not None
+    assert (plan.status, await plan_of(store, disabled)) == (WatchStatus.PAUSED, None)
+
+
+async def test_watches_are_read_listed_and_deleted(watches: Watches) -> None:
+    row, _ = await create(watches)
+    assert definition_of(await watches.get(ACCOUNT, row.id)).address == "http://a.test/"
+    assert [each.id for each in await watches.list(ACCOUNT, resource_type=SHOP.name, after=None, limit=10)] == [row.id]
+    await watches.delete(ACCOUNT, row.id)
+    with pytest.raises(NotFound):
+        await watches.get(ACCOUNT, row.id)
+    with pytest.raises(NotFound):
+        await watches.delete(ACCOUNT, row.id)
+
+
+@pytest.mark.parametrize("missing", [None, WatchId(bytes(16))])
+async def test_a_watch_that_does_not_exist_is_not_found(watches: Watches, missing: WatchId | None) -> None:
+    with pytest.raises(NotFound):
+        await watches.get(ACCOUNT, missing)
+
+
+async def test_a_plan_is_made_once_while_the_watch_does_not_change(watches: Watches, store: FakeDefinitions) -> None:
+    row, _ = await create(watches, schema={"id": "${$.resource.id}"})
+    definitions = Definitions(store, {SHOP.name: SHOP})
+    plans = Plans(definitions, SEALER, user_agent="Hookward/test")
+    await definitions.refresh()
+    first = plans.get(row.id)
+    assert plans.get(row.id) is first
+    await create(watches)
+    await definitions.refresh()
+    assert plans.get(row.id) is not first
+
+
+class CountingSealer(AesGcmSealer):
+    """Counts what it opens."""
+
+    def __init__(self) -> None:
+        super().__init__(b"k" * 32)
+        self.opened = 0
+
+    def unseal(self, sealed: bytes, about: str) -> bytes:
+        self.opened += 1
+        return super().unseal(sealed, about)
+
+
+async def test_a_key_that_several_watches_share_is_opened_once(watches: Watches, store: FakeDefinitions) -> None:
+    key, _ = await watches.create_key(ACCOUNT, {"name": "shared"})
+    signature = {"enabled": True, "cryptoKeyIds": [to_text(Prefix.CRYPTO_KEY, key.id)]}
+    rows = [(await create(watches, signature=signature))[0] for _ in range(3)]
+    definitions, sealer = Definitions(store, {SHOP.name: SHOP}), CountingSealer()
+    plans = Plans(definitions, sealer, user_agent="Hookward/test")
+    await definitions.refresh()
+    signing = {plan.keys for row in rows if (plan := plans.get(row.id)) is not None}
+    assert (len(signing), sealer.opened) == (1, 1)
+
+
+async def test_the_plans_that_are_kept_are_bounded(
+    watches: Watches, store: FakeDefinitions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plans_module, "_LIMIT", 2)
+    rows = [(await create(watches))[0] for _ in range(3)]
+    definitions = Definitions(store, {SHOP.name: SHOP})
+    plans = Plans(definitions, SEALER, user_agent="Hookward/test")
+    await definitions.refresh()
+    first = [plans.get(row.id) for row in rows]
+    again = [plans.get(row.id) for row in reversed(rows)]
+    assert [one is other for one, other in zip(first, reversed(again), strict=True)] == [False, True, True]
+
+
+async def test_values_that_hold_secrets_do_not_show_them(watches: Watches) -> None:
+    row, _ = await create(watches, basicAuth={"username": "u", "password": "canary"})
+    key, _ = await watches.create_key(ACCOUNT, {"name": "n"})
+    assert re.search("canary|whsec", repr(row) + repr(key)) is None

@@ -1,0 +1,135 @@
+"""A worker whose store was away for a moment goes on with all that it had in hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import cast
+
+import pytest
+
+from hookward.adapters.clock import SystemClock
+from hookward.adapters.postgres.pool import open_database
+from hookward.application.definitions import Definitions
+from hookward.application.deliver import Courier
+from hookward.application.lease import Lease
+from hookward.application.parcel import Parcel
+from hookward.application.recorder import Recorder
+from hookward.application.shift import Bounds, Store
+from hookward.application.worker import Worker
+from hookward.domain.delivery import DeliveryStatus
+from tests.contract.breaking import BreakingDatabase
+from tests.contract.world import SLOTS, World, new_attempt
+from tests.quiet import Silence
+
+DEADLINE = 6.0
+
+
+class Postman:
+    """Delivers everything at once, and counts."""
+
+    def __init__(self) -> None:
+        self.sent: Counter[bytes] = Counter()
+
+    async def deliver(self, parcel: Parcel, recorder: Recorder, lease: Lease) -> None:
+        self.sent[parcel.id] += 1
+        number = parcel.number
+        recorder.settle(parcel, parcel.entry(DeliveryStatus.DELIVERED, attempts=number, attempt=new_attempt(number)))
+
+
+class BreakingWorker:
+    """A worker on a database that can break, with a postman instead of a courier."""
+
+    def __init__(self, world: World, database: BreakingDatabase) -> None:
+        self.database = database
+        self.postman = Postman()
+        self._world = World(world.dsn, database)
+        self._stop = asyncio.Event()
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        world, clock, log = self._world, SystemClock(), Silence()
+        store = Store(
+            leases=world.leases, outbox=world.outbox, ledger=world.ledger, slots=world.lanes, waiting=world.lanes
+        )  # fmt: skip
+        courier, bounds = cast("Courier", self.postman), Bounds(slots=SLOTS)
+        definitions = Definitions(world.definitions, {})
+        worker = Worker("worker", store, definitions, courier, waker=log, bounds=bounds, clock=clock, log=log)
+        running = asyncio.create_task(worker.run(self._stop))
+        try:
+            yield
+        finally:
+            self._stop.set()
+            await running
+
+
+@pytest.fixture
+async def worker(world) -> AsyncIterator[BreakingWorker]:
+    async with open_database(world.dsn, name="breaking", size=8) as opened:
+        yield BreakingWorker(world, BreakingDatabase(opened._pool, acquire_timeout=5))
+
+
+async def all_delivered(world: World, count: int) -> None:
+    async with asyncio.timeout(DEADLINE):
+        await world.wait_until("SELECT count(*) = $1 FROM delivery WHERE status = 3", count)
+
+
+async def nothing_held(world: World) -> None:
+    async with asyncio.timeout(DEADLINE):
+        await world.wait_until("SELECT NOT EXISTS (SELECT 1 FROM lane_grant WHERE n <> 0)")
+        await world.wait_until("SELECT sum(in_use) = 0 FROM lane")
+
+
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        ("UPDATE outbox o SET token = me.token", False),
+        ("UPDATE outbox o SET token = me.token", True),
+        ("FROM event WHERE id", False),
+        ("FROM definition_version v", False),
+        ("WHEN paused OR behind", False),
+        ("WHEN paused OR behind", True),
+        ("INSERT INTO delivery", False),
+        ("INSERT INTO delivery", True),
+    ],
+)
+async def test_accepted_events_are_delivered_once_each_whenever_the_store_was_away(world, worker, text, after):
+    await world.watch()
+    await world.accept_each(5)
+    worker.database.break_at(text, after=after)
+
+    async with worker.at_work():
+        await all_delivered(world, 5)
+        await nothing_held(world)
+
+    assert worker.database.broke
+    assert set(worker.postman.sent.values()) == {1}
+    assert await world.value("SELECT count(*) FROM outbox") == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        ("UPDATE waiting w SET token = me.token", False),
+        ("UPDATE waiting w SET token = me.token", True),
+        ("LEFT JOIN payload", False),
+        ("FROM definition_version v", False),
+        ("UPDATE delivery d", False),
+        ("COMMIT", True),
+    ],
+)
+async def test_waiting_deliveries_are_delivered_once_each_whenever_the_store_was_away(world, worker, text, after):
+    watch = await world.watch()
+    for _ in range(3 * SLOTS):
+        await world.wait(watch)
+    worker.database.break_at(text, after=after)
+
+    async with worker.at_work():
+        await all_delivered(world, 3 * SLOTS)
+        await nothing_held(world)
+
+    assert worker.database.broke
+    assert set(worker.postman.sent.values()) == {1}
+    assert await world.value("SELECT count(*) FROM waiting") == 0

@@ -26,6 +26,7 @@ class WatchRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     definition: bytes
     secrets: bytes | None
     status_reason: str | None = None
+    owner: str | None = None
     lane: int = 0
     active_since: int = 0
     version: int = 0
@@ -44,6 +45,7 @@ class KeyRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     account: AccountId
     definition: bytes
     secret: bytes
+    owner: str | None = None
     version: int = 0
     created: datetime | None = None
 

@@ -14,9 +14,13 @@ from hookward.domain.ids import AccountId, DeliveryId, EventId, WatchId
 
 
 class LogQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Which deliveries of an account to list, newest first, strictly before ``before``."""
+    """Which deliveries of an account to list, newest first, strictly before ``before``.
+
+    With ``owner`` only those of that owner's watches.
+    """
 
     account: AccountId
+    owner: str | None = None
     limit: int
     watch: WatchId | None = None
     event: EventId | None = None

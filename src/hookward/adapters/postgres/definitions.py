@@ -12,9 +12,9 @@ from hookward.domain.ids import AccountId, CryptoKeyId, WatchId
 
 _WATCH = (
     "id, account_id, resource_type, status, status_reason, definition, secrets, lane_id, active_since, version, "
-    "created, updated, deleted IS NOT NULL"
+    "created, updated, deleted IS NOT NULL, owner"
 )
-_KEY = "id, account_id, definition, secret, version, created"
+_KEY = "id, account_id, definition, secret, version, created, owner"
 
 # The version and what changed since, in one statement and so in one snapshot.
 _WATCHES_SINCE = f"""
@@ -63,7 +63,7 @@ class PostgresDefinitions:
             )
             row = await connection.fetchrow(
                 "INSERT INTO watch (id, account_id, resource_type, status, status_reason, definition, secrets, "
-                "lane_id, active_since, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) "
+                "lane_id, active_since, version, owner) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10) "
                 f"RETURNING {_WATCH}",
                 watch.id,
                 watch.account,
@@ -74,6 +74,7 @@ class PostgresDefinitions:
                 watch.secrets,
                 lane,
                 version,
+                watch.owner,
             )
         return _watch(row)
 
@@ -122,13 +123,14 @@ class PostgresDefinitions:
 
 async def _add_key(connection: Acquired, key: KeyRow, version: int) -> KeyRow:
     row = await connection.fetchrow(
-        "INSERT INTO crypto_key (id, account_id, definition, secret, version) VALUES ($1, $2, $3, $4, $5) "
+        "INSERT INTO crypto_key (id, account_id, definition, secret, version, owner) VALUES ($1, $2, $3, $4, $5, $6) "
         f"RETURNING {_KEY}",
         key.id,
         key.account,
         key.definition,
         key.secret,
         version,
+        key.owner,
     )
     return _key(row)
 
@@ -143,9 +145,11 @@ def _watch(row: Any) -> WatchRow:
     return WatchRow(
         id=row[0], account=row[1], resource_type=row[2], status=row[3], status_reason=row[4], definition=row[5],
         secrets=row[6], lane=row[7], active_since=row[8], version=row[9], created=created, updated=updated,
-        deleted=row[12],
+        deleted=row[12], owner=row[13],
     )  # fmt: skip
 
 
 def _key(row: Any) -> KeyRow:
-    return KeyRow(id=row[0], account=row[1], definition=row[2], secret=row[3], version=row[4], created=row[5])
+    return KeyRow(
+        id=row[0], account=row[1], definition=row[2], secret=row[3], version=row[4], created=row[5], owner=row[6]
+    )

@@ -18,7 +18,11 @@ Handler = Callable[[web.Request, Caller, Service], Awaitable[web.Response]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One route; ``status`` and ``answers`` are those of success."""
+    """One route.
+
+    ``status`` and ``answers`` (a wire type) are those of success. ``takes`` is the wire type of the body, ``query`` a
+    wire type whose fields are the query parameters: both describe, handlers check by hand.
+    """
 
     method: str
     path: str
@@ -27,6 +31,8 @@ class Route:
     status: int
     answers: Any
     summary: str
+    takes: Any = None
+    query: Any = None
 
 
 ROUTES: tuple[Route, ...] = (

@@ -32,10 +32,11 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who is asking."""
+    """Who is asking. With an ``owner`` it is one integrator, who sees only what is theirs."""
 
     account: AccountId
     scopes: frozenset[Scope]
+    owner: str | None = None
 
     def may(self, scope: Scope) -> bool:
         """``admin`` is all of the account's; ``operator`` is apart from it."""

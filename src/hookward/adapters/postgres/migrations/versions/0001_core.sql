@@ -19,6 +19,7 @@ INSERT INTO definition_version (version) VALUES (1);
 CREATE TABLE watch (
   id uuid PRIMARY KEY,
   account_id int NOT NULL REFERENCES account,
+  owner text,                            -- the integrator whose key made it; null: the account itself
   resource_type text NOT NULL,
   status smallint NOT NULL,              -- 1 enabled, 2 paused, 3 disabled
   status_reason text,
@@ -37,6 +38,7 @@ CREATE INDEX watch_account ON watch (account_id, id) WHERE deleted IS NULL;
 CREATE TABLE crypto_key (
   id uuid PRIMARY KEY,
   account_id int NOT NULL REFERENCES account,
+  owner text,
   definition bytea NOT NULL,             -- JSON: name, algorithm, format
   secret bytea NOT NULL,                 -- sealed
   version bigint NOT NULL,

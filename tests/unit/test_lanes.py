@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
+from hookward.application.lane import PROBES, SLOW_SECONDS
+from hookward.application.lanes import FORGET_SECONDS
 from hookward.domain.delivery import DeliveryStatus
 from tests.house import LOOP_FACTORIES, House, hang
 
@@ -80,6 +82,19 @@ async def test_what_has_just_become_slow_leaves_its_share_to_those_that_wait_for
     house.publish()
     await house.until(partial(house.endpoints.have_received, "http://a.test/", 1))
     assert house.clock.monotonic() - began < 0.6
+
+
+async def test_an_endpoint_that_nothing_was_sent_to_for_long_is_tried_anew(house: House) -> None:
+    house.watch("http://a.test/")
+    await house.begin()
+    house.publish(40)
+    await house.settled()
+    await asyncio.sleep(FORGET_SECONDS + 1)
+    house.endpoints.script["http://a.test/"] = hang
+    house.publish(40)
+    await house.until(lambda: house.endpoints.in_flight > 0)
+    await asyncio.sleep(SLOW_SECONDS / 2)
+    assert house.endpoints.in_flight == PROBES
 
 
 async def test_an_answer_about_slots_that_was_lost_ends_the_shift_and_holds_nothing(house: House) -> None:

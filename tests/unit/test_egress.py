@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 
 import pytest
 from hypothesis import example, given
@@ -85,7 +85,8 @@ def test_what_is_no_standard_address_is_refused_even_when_everything_is_open(tex
             "169.254.169.254 is in 169.254.0.0/16 (link-local, where clouds serve instance metadata), ",
         ),
         ("::1", "::1 is in ::1/128 (loopback), "),
-        ("::ffff:10.0.0.1", "::ffff:a00:1 is in ::ffff:0:0/96 (IPv4-mapped), "),
+        # Python 3.13 began to write such addresses with dots.
+        ("::ffff:10.0.0.1", f"{IPv6Address('::ffff:a00:1')} is in {IPv6Network('::ffff:0:0/96')} (IPv4-mapped), "),
         ("fd00:ec2::254", "fd00:ec2::254 is in fc00::/7 (unique local), "),
     ],
 )
@@ -93,7 +94,7 @@ def test_a_refusal_names_the_network_its_purpose_and_the_cure(address: str, star
     cure = "which deliveries may not reach unless the operator adds that address or network to egress.allow."
     refusal = NOTHING_OPENED.refusal(address)
     assert refusal is not None
-    assert refusal.replace("::ffff:10.0.0.1", "::ffff:a00:1") == start + cure
+    assert refusal == start + cure
 
 
 def test_an_opened_network_is_allowed_and_its_neighbours_are_not() -> None:

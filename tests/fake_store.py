@@ -12,7 +12,7 @@ from hookward.application.lane import Pulled
 from hookward.domain.change import ChangeEvent
 from hookward.domain.delivery import Attempt, DeliveryStatus, Entry, Payload
 from hookward.domain.errors import LeaseLost, StoreUnavailable
-from hookward.domain.ids import DeliveryId, EventId, WatchId
+from hookward.domain.ids import AccountId, DeliveryId, EventId, WatchId
 
 ABANDONED = float("-inf")
 
@@ -80,6 +80,7 @@ class FakeStore:
         self.version = 1
         self.watches: dict[WatchId, WatchRow] = {}
         self.keys: list[KeyRow] = []
+        self.zones: dict[AccountId, str | None] = {}
         self.event_rows: dict[EventId, ChangeEvent] = {}
         self.outbox: dict[int, Row] = {}
         self.lanes: dict[int, LaneRow] = {}
@@ -111,7 +112,7 @@ class FakeStore:
     async def changes_since(self, version: int) -> Changes:
         self._reach("changes_since")
         watches = [watch for watch in self.watches.values() if watch.version > version]
-        return Changes(version=self.version, watches=watches, keys=self.keys)
+        return Changes(version=self.version, watches=watches, keys=self.keys, zones=self.zones)
 
     # Leases.
 

@@ -45,12 +45,14 @@ class FakeDefinitions:
         self.version = 1
         self._watches: dict[bytes, WatchRow] = {}
         self._keys: dict[bytes, KeyRow] = {}
+        self._zones: dict[AccountId, tuple[int, str | None]] = {}
 
     async def changes_since(self, version: int) -> Changes:
         return Changes(
             version=self.version,
             watches=[watch for watch in self._watches.values() if watch.version > version],
             keys=[key for key in self._keys.values() if key.version > version],
+            zones={account: zone for account, (since, zone) in self._zones.items() if since > version},
         )
 
     async def add_watch(
@@ -74,27 +76,35 @@ class FakeDefinitions:
         stored = self._keys[key.id] = msgspec.structs.replace(key, version=self.version)
         return stored
 
-    async def delete_watch(self, account: AccountId, id_: WatchId, *, reason: str) -> bool:
-        watch = self._watches.get(id_)
-        if watch is None or watch.account != account or watch.deleted:
+    async def delete_watch(self, account: AccountId, id_: WatchId, *, reason: str, owner: str | None = None) -> bool:
+        watch = await self.watch(account, id_, owner=owner)
+        if watch is None:
             return False
         self.version += 1
         self._watches[id_] = msgspec.structs.replace(watch, deleted=True, secrets=None, version=self.version)
         return True
 
-    async def watch(self, account: int, id_: bytes) -> WatchRow | None:
+    async def watch(self, account: int, id_: bytes, *, owner: str | None = None) -> WatchRow | None:
         watch = self._watches.get(id_)
-        return None if watch is None or watch.account != account or watch.deleted else watch
+        gone = watch is None or watch.account != account or watch.deleted or owner not in (None, watch.owner)
+        return None if gone else watch
 
     async def watches(
-        self, account: int, *, resource_type: str | None, after: bytes | None, limit: int
+        self, account: int, *, resource_type: str | None, after: bytes | None, limit: int, owner: str | None = None
     ) -> list[WatchRow]:
         rows = [watch for _, watch in sorted(self._watches.items()) if watch.account == account and not watch.deleted]
+        rows = [watch for watch in rows if owner in (None, watch.owner)]
         wanted = [row for row in rows if row.id > (after or b"") and resource_type in (None, row.resource_type)]
         return wanted[:limit]
 
-    async def keys(self, account: int, ids: Sequence[bytes]) -> list[KeyRow]:
-        return [key for id_, key in self._keys.items() if id_ in ids and key.account == account]
+    async def keys(self, account: int, ids: Sequence[bytes], *, owner: str | None = None) -> list[KeyRow]:
+        keys = [key for id_, key in self._keys.items() if id_ in ids and key.account == account]
+        return [key for key in keys if owner in (None, key.owner)]
+
+    def set_zone(self, account: AccountId, zone: str | None) -> None:
+        """Change the time zone of an account."""
+        self.version += 1
+        self._zones[account] = (self.version, zone)
 
     def put(self, watch: WatchRow) -> None:
         """Change a stored watch behind everybody's back."""

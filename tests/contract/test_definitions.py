@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import TypeAlias
 
+import msgspec
 import pytest
 
 from hookward.adapters.postgres.definitions import PostgresDefinitions
@@ -97,3 +98,31 @@ async def test_a_watch_that_is_not_there_cannot_be_deleted(source, whose):
     deleted = await source.delete_watch(ACCOUNT if whose == "deleted" else AccountId(2), watch.id, reason="again")
 
     assert (deleted, gist(await source.changes_since(0))) == (False, before)
+
+
+@pytest.mark.parametrize(("asking", "found"), [(None, True), ("one", True), ("other", False)])
+async def test_an_owners_watch_and_key_are_there_for_that_owner_and_for_the_account(source, asking, found):
+    watch = await source.add_watch(
+        msgspec.structs.replace(new_watch(), owner="one"), slots=None, paused=False, key=None
+    )
+    key = await source.add_key(msgspec.structs.replace(new_key(), owner="one"))
+    before = (await source.changes_since(0)).version
+
+    seen = [
+        await source.watch(ACCOUNT, watch.id, owner=asking) == watch,
+        await source.watches(ACCOUNT, resource_type=None, after=None, limit=9, owner=asking) == [watch],
+        await source.keys(ACCOUNT, [key.id], owner=asking) == [key],
+        await source.delete_watch(ACCOUNT, watch.id, reason="why", owner=asking),
+    ]
+
+    assert (seen, (await source.changes_since(0)).version) == ([found] * 4, before + found)
+
+
+async def test_what_is_the_accounts_own_is_no_owners(source):
+    watch = await source.add_watch(new_watch(), slots=None, paused=False, key=None)
+    key = await source.add_key(new_key())
+
+    assert await source.watch(ACCOUNT, watch.id, owner="one") is None
+    assert await source.watches(ACCOUNT, resource_type=None, after=None, limit=9, owner="one") == []
+    assert await source.keys(ACCOUNT, [key.id], owner="one") == []
+    assert not await source.delete_watch(ACCOUNT, watch.id, reason="why", owner="one")

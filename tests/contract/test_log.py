@@ -8,7 +8,7 @@ import pytest
 from hookward.application.log import LogQuery
 from hookward.domain.delivery import DeliveryStatus, Payload, Wait
 from hookward.domain.ids import AccountId, DeliveryId, EventId
-from tests.contract.world import ACCOUNT, World, moved, new_attempt, new_entry, new_event, new_id
+from tests.contract.world import ACCOUNT, World, moved, new_attempt, new_entry, new_event, new_id, new_watch
 
 PENDING, RETRYING, DELIVERED, FAILED, CANCELLED = DeliveryStatus
 DAY_MS = 86_400_000
@@ -141,3 +141,22 @@ async def test_a_delivery_without_attempts_is_told_where_there_is_one(world, kno
     found = await world.log.delivery(ACCOUNT, entry.id if known else DeliveryId(new_id()))
 
     assert (found and found[1]) == ([] if known else None)
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+async def test_an_owner_is_told_of_the_deliveries_of_their_own_watches_alone(world, deleted):
+    mine = await world.definitions.add_watch(
+        msgspec.structs.replace(new_watch(), owner="one"), slots=None, paused=False, key=None
+    )
+    entries = {
+        "one": await world.wait(mine),
+        None: await world.wait(await world.watch()),
+    }
+    if deleted:
+        await world.definitions.delete_watch(ACCOUNT, mine.id, reason="why")
+    whole = {entry.id for entry in entries.values()}
+    for owner, told in ((None, whole), ("one", {entries["one"].id}), ("other", set())):
+        listed = await world.log.deliveries(LogQuery(account=ACCOUNT, limit=9, owner=owner))
+        assert {each.id for each in listed} == told
+        found = [await world.log.delivery(ACCOUNT, id_, owner=owner) for id_ in whole]
+        assert {each[0].id for each in found if each is not None} == told

@@ -88,3 +88,20 @@ async def test_one_event_is_rendered_by_the_template_of_each_watch(house: House)
 async def test_a_resource_is_decoded_once_for_all_its_watches(house: House) -> None:
     event = LoadedEvent(house.event())
     assert event.resource() is event.resource()
+
+
+@pytest.mark.parametrize(
+    ("event_zone", "account_zone", "shown"),
+    [("Asia/Tokyo", "Europe/Paris", "Asia/Tokyo"), (None, "Europe/Paris", "Europe/Paris"), (None, None, "UTC")],
+)
+async def test_a_date_is_in_the_zone_of_the_event_else_of_the_account_else_in_utc(
+    house: House, event_zone: str | None, account_zone: str | None, shown: str
+) -> None:
+    house.store.zones = {AccountId(1): account_zone, AccountId(2): "America/Lima"}
+    house.watch("http://a.test/")
+    await house.begin()
+    house.store.publish(msgspec.structs.replace(house.event(), zone=event_zone))
+    house.shifts[0].dispatcher.wake()
+    await house.settled()
+    [request] = house.endpoints.received
+    assert msgspec.json.decode(request.body or b"")["date"]["timeZone"] == shown

@@ -223,3 +223,55 @@ async def test_values_that_hold_secrets_do_not_show_them(watches: Watches) -> No
     row, _ = await create(watches, basicAuth={"username": "u", "password": "canary"})
     key, _ = await watches.create_key(ACCOUNT, {"name": "n"})
     assert re.search("canary|whsec", repr(row) + repr(key)) is None
+
+
+OWNERS = [(None, True), ("one", True), ("other", False)]
+
+
+@pytest.mark.parametrize(("asking", "found"), OWNERS)
+async def test_a_watch_of_an_owner_is_there_for_that_owner_and_for_the_account(
+    watches: Watches, asking: str | None, found: bool
+) -> None:
+    row, _ = await watches.create(ACCOUNT, {"address": "http://a.test/"}, SHOP, {}, owner="one")
+    mine = await watches.list(ACCOUNT, resource_type=None, after=None, limit=9, owner=asking)
+    assert (row.owner, mine == [row]) == ("one", found)
+    if found:
+        assert await watches.get(ACCOUNT, row.id, owner=asking) == row
+        await watches.delete(ACCOUNT, row.id, owner=asking)
+        return
+    with pytest.raises(NotFound):
+        await watches.get(ACCOUNT, row.id, owner=asking)
+    with pytest.raises(NotFound):
+        await watches.delete(ACCOUNT, row.id, owner=asking)
+    assert await watches.get(ACCOUNT, row.id) == row
+
+
+async def test_a_watch_of_the_account_itself_is_nothing_of_an_owners(watches: Watches) -> None:
+    row, _ = await create(watches)
+    assert row.owner is None
+    with pytest.raises(NotFound):
+        await watches.get(ACCOUNT, row.id, owner="one")
+
+
+@pytest.mark.parametrize(("asking", "found"), OWNERS)
+async def test_a_watch_of_an_owner_is_signed_with_that_owners_keys_alone(
+    watches: Watches, asking: str | None, found: bool
+) -> None:
+    key, _ = await watches.create_key(ACCOUNT, {"name": "k"}, owner="one")
+    assert key.owner == "one"
+    given = {
+        "address": "http://a.test/",
+        "signature": {"enabled": True, "cryptoKeyIds": [to_text(Prefix.CRYPTO_KEY, key.id)]},
+    }
+    if found:
+        await watches.create(ACCOUNT, given, SHOP, {}, owner=asking)
+        return
+    with pytest.raises(Invalid) as refused:
+        await watches.create(ACCOUNT, given, SHOP, {}, owner=asking)
+    assert [problem.message for problem in refused.value.problems] == ["there is no such crypto key"]
+
+
+async def test_a_key_that_is_made_for_an_owners_watch_is_that_owners(watches: Watches, store: FakeDefinitions) -> None:
+    given = {"address": "http://a.test/", "signature": {"enabled": True}}
+    await watches.create(ACCOUNT, given, SHOP, {}, owner="one")
+    assert [key.owner for key in (await store.changes_since(0)).keys] == ["one"]

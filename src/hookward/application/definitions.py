@@ -59,6 +59,8 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     watches: Sequence[WatchRow]
     keys: Sequence[KeyRow]
+    zones: Mapping[AccountId, str | None] = {}
+    """Time zones of accounts that changed."""
 
 
 class DefinitionSource(Protocol):
@@ -79,6 +81,7 @@ class Definitions:
         self._index = MatchIndex()
         self._watches: dict[WatchId, WatchRow] = {}
         self._keys: dict[CryptoKeyId, KeyRow] = {}
+        self._zones: dict[AccountId, str | None] = {}
         self._refreshing = asyncio.Lock()
         self._listeners: list[Callable[[], None]] = []
         self.version = 0
@@ -99,6 +102,7 @@ class Definitions:
                 self._put(watch)
             for key in changes.keys:
                 self._keys[key.id] = key
+            self._zones.update(changes.zones)
             self.version = changes.version
         if changes.watches or changes.keys:
             for listener in self._listeners:
@@ -114,6 +118,10 @@ class Definitions:
 
     def key(self, key: CryptoKeyId) -> KeyRow | None:
         return self._keys.get(key)
+
+    def account_zone(self, account: AccountId) -> str | None:
+        """The time zone of an account's dates, where neither event nor watch names one."""
+        return self._zones.get(account)
 
     def resource_type(self, name: str) -> ResourceType | None:
         return self._types.get(name)

@@ -98,7 +98,7 @@ class Courier:
     def _render(self, parcel: Parcel, plan: Plan, second: int) -> Payload:
         change = parcel.event.change
         body: bytes | None = None
-        zone = change.zone or "UTC"
+        zone = change.zone or self._plans.account_zone(change.account) or "UTC"
         if plan.has_body and plan.template is None:
             body = body_without_template(change, shape=plan.shape, second=second, zone=zone)
         elif plan.has_body and plan.template is not None:

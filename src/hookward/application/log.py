@@ -70,5 +70,5 @@ class DeliveryLog(Protocol):
     async def deliveries(self, query: LogQuery) -> Sequence[LoggedDelivery]: ...
 
     async def delivery(
-        self, account: AccountId, id_: DeliveryId
+        self, account: AccountId, id_: DeliveryId, *, owner: str | None = None
     ) -> tuple[LoggedDelivery, Sequence[LoggedAttempt]] | None: ...

@@ -9,7 +9,7 @@ import msgspec
 
 from hookward.application.definitions import Definitions, KeyRow, WatchRow
 from hookward.application.ports import Sealer
-from hookward.domain.ids import CryptoKeyId, Prefix, WatchId, from_text
+from hookward.domain.ids import AccountId, CryptoKeyId, Prefix, WatchId, from_text
 from hookward.domain.resource_type import BodyShape
 from hookward.domain.template import Template, compile_template
 from hookward.domain.watch import WatchDefinition, WatchMethod, WatchSecrets, WatchStatus
@@ -71,6 +71,10 @@ class Plans:
         if len(self._plans) > _LIMIT:
             self._plans.popitem(last=False)
         return plan
+
+    def account_zone(self, account: AccountId) -> str | None:
+        """The time zone of an account, if it has one."""
+        return self._definitions.account_zone(account)
 
     def _forget_keys(self) -> None:
         self._plans.clear()

@@ -27,21 +27,27 @@ class DefinitionStore(Protocol):
 
     async def add_watch(self, watch: WatchRow, *, slots: int | None, paused: bool, key: KeyRow | None) -> WatchRow: ...
 
-    async def watch(self, account: AccountId, id_: WatchId) -> WatchRow | None: ...
+    async def watch(self, account: AccountId, id_: WatchId, *, owner: str | None) -> WatchRow | None: ...
 
     async def watches(
-        self, account: AccountId, *, resource_type: str | None, after: WatchId | None, limit: int
+        self,
+        account: AccountId,
+        *,
+        resource_type: str | None,
+        after: WatchId | None,
+        limit: int,
+        owner: str | None,
     ) -> list[WatchRow]: ...
 
-    async def delete_watch(self, account: AccountId, id_: WatchId, *, reason: str) -> bool: ...
+    async def delete_watch(self, account: AccountId, id_: WatchId, *, reason: str, owner: str | None) -> bool: ...
 
     async def add_key(self, key: KeyRow) -> KeyRow: ...
 
-    async def keys(self, account: AccountId, ids: Sequence[CryptoKeyId]) -> list[KeyRow]: ...
+    async def keys(self, account: AccountId, ids: Sequence[CryptoKeyId], *, owner: str | None) -> list[KeyRow]: ...
 
 
 class Watches:
-    """The use cases of integrators."""
+    """The use cases of integrators. With an ``owner`` they stamp what is made and reach what is that owner's alone."""
 
     def __init__(self, store: DefinitionStore, sealer: Sealer, *, clock: Clock, chance: Chance) -> None:
         self._store = store
@@ -50,16 +56,22 @@ class Watches:
         self._chance = chance
 
     async def create(
-        self, account: AccountId, given: Any, resource_type: ResourceType, scope: Mapping[str, str]
+        self,
+        account: AccountId,
+        given: Any,
+        resource_type: ResourceType,
+        scope: Mapping[str, str],
+        *,
+        owner: str | None = None,
     ) -> tuple[WatchRow, str | None]:
         """Check and store a watch; answers it, with the secret of a key that was made for it."""
         request = read_watch(given, resource_type, scope, second=self._clock.now_us() // 1_000_000)
-        await self._check_keys(account, request)
+        await self._check_keys(account, request, owner)
         key, secret = None, None
         definition = request.definition
         if request.make_key:
             key, secret = self._new_key(
-                account, KeyDefinition(name=definition.name or definition.address[:MAX_KEY_NAME])
+                account, KeyDefinition(name=definition.name or definition.address[:MAX_KEY_NAME]), owner=owner
             )
             definition = msgspec.structs.replace(definition, key_ids=(to_text(Prefix.CRYPTO_KEY, key.id),))
         row = WatchRow(
@@ -69,6 +81,7 @@ class Watches:
             status=request.status,
             definition=_encode(definition),
             secrets=None,
+            owner=owner,
         )
         if request.secrets != WatchSecrets():
             sealed = self._sealer.seal(_encode(request.secrets), seal_subject(row))
@@ -76,33 +89,40 @@ class Watches:
         paused = request.status is WatchStatus.PAUSED
         return await self._store.add_watch(row, slots=None, paused=paused, key=key), secret
 
-    async def get(self, account: AccountId, id_: WatchId | None) -> WatchRow:
+    async def get(self, account: AccountId, id_: WatchId | None, *, owner: str | None = None) -> WatchRow:
         """A watch of this account; raises NotFound."""
-        row = None if id_ is None else await self._store.watch(account, id_)
+        row = None if id_ is None else await self._store.watch(account, id_, owner=owner)
         if row is None:
             raise NotFound(_NO_WATCH)
         return row
 
     async def list(
-        self, account: AccountId, *, resource_type: str | None, after: WatchId | None, limit: int
+        self,
+        account: AccountId,
+        *,
+        resource_type: str | None,
+        after: WatchId | None,
+        limit: int,
+        owner: str | None = None,
     ) -> list[WatchRow]:
-        return await self._store.watches(account, resource_type=resource_type, after=after, limit=limit)
+        return await self._store.watches(account, resource_type=resource_type, after=after, limit=limit, owner=owner)
 
-    async def delete(self, account: AccountId, id_: WatchId | None) -> None:
+    async def delete(self, account: AccountId, id_: WatchId | None, *, owner: str | None = None) -> None:
         """Delete a watch; what waits for it is cancelled. Raises NotFound."""
-        if id_ is None or not await self._store.delete_watch(account, id_, reason="the watch was deleted"):
+        reason = "the watch was deleted"
+        if id_ is None or not await self._store.delete_watch(account, id_, reason=reason, owner=owner):
             raise NotFound(_NO_WATCH)
 
-    async def create_key(self, account: AccountId, given: Any) -> tuple[KeyRow, str]:
+    async def create_key(self, account: AccountId, given: Any, *, owner: str | None = None) -> tuple[KeyRow, str]:
         """Check and store a crypto key; answers it with its secret, which is shown once."""
         definition, secret = _read_key(given)
-        row, text = self._new_key(account, definition, secret)
+        row, text = self._new_key(account, definition, secret, owner=owner)
         return await self._store.add_key(row), text
 
-    async def _check_keys(self, account: AccountId, request: WatchRequest) -> None:
+    async def _check_keys(self, account: AccountId, request: WatchRequest, owner: str | None) -> None:
         texts = request.definition.key_ids
         ids = [CryptoKeyId(from_text(Prefix.CRYPTO_KEY, text) or b"") for text in texts]
-        known = {row.id for row in await self._store.keys(account, ids)} if ids else set()
+        known = {row.id for row in await self._store.keys(account, ids, owner=owner)} if ids else set()
         problems = tuple(
             Problem(message="there is no such crypto key", pointer=pointer_to("signature", "cryptoKeyIds", index))
             for index, id_ in enumerate(ids)
@@ -112,10 +132,12 @@ class Watches:
             raise Invalid("the watch has problems", problems)
 
     def _new_key(
-        self, account: AccountId, definition: KeyDefinition, secret: bytes | None = None
+        self, account: AccountId, definition: KeyDefinition, secret: bytes | None = None, *, owner: str | None
     ) -> tuple[KeyRow, str]:
         secret = secret or self._chance.bytes(NEW_SECRET_BYTES)
-        row = KeyRow(id=CryptoKeyId(self._new_id()), account=account, definition=_encode(definition), secret=b"")
+        row = KeyRow(
+            id=CryptoKeyId(self._new_id()), account=account, definition=_encode(definition), secret=b"", owner=owner
+        )
         sealed = self._sealer.seal(secret, key_subject(row))
         return msgspec.structs.replace(row, secret=sealed), secret_to_text(secret)
 

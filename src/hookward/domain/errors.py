@@ -9,6 +9,7 @@ An exception means that a request cannot be honoured or that *we* are broken; a 
 
     * Malformed: not JSON, or JSON that no double and no text can hold (400)
     * Invalid: well-formed, but breaks a rule; carries every problem (422)
+    * Forbidden: the key may not do this (403)
     * TooLarge (413)
     * NotFound (404)
     * Conflict (409)
@@ -58,6 +59,10 @@ class Malformed(Refused):
 
 class Invalid(Refused):
     """Well-formed, but against a rule; every problem is named at once."""
+
+
+class Forbidden(Refused):
+    """A key without the scope that this takes."""
 
 
 class TooLarge(Refused):

@@ -15,7 +15,9 @@ EventId = NewType("EventId", bytes)
 WatchId = NewType("WatchId", bytes)
 DeliveryId = NewType("DeliveryId", bytes)
 CryptoKeyId = NewType("CryptoKeyId", bytes)
-AccountId = NewType("AccountId", int)
+ApiKeyId = NewType("ApiKeyId", bytes)
+AccountRef = NewType("AccountRef", bytes)  # what users see of an account
+AccountId = NewType("AccountId", int)  # what the store joins by
 
 _DIGITS = re.compile(r"[0-9a-f]{32}")
 
@@ -27,6 +29,8 @@ class Prefix(StrEnum):
     WATCH = "wat"
     DELIVERY = "dlv"
     CRYPTO_KEY = "key"
+    API_KEY = "apk"
+    ACCOUNT = "acc"
 
 
 def uuid7(unix_ms: int, random: bytes) -> bytes:

@@ -13,6 +13,7 @@ from hookward.domain.jsonpath_limits import shown
 MAX_STRANGERS = 100
 _MAX_POINTER = 1000
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def problem(message: str, *path: str | int) -> Problem:
@@ -31,3 +32,8 @@ def strangers(names: Iterable[str], known: Iterable[str], what: str, *path: str 
 def is_text(value: Any, limit: int, *, least: int = 1) -> TypeGuard[str]:
     """Whether ``value`` is a text of ``least`` to ``limit`` characters, all of them whole."""
     return isinstance(value, str) and least <= len(value) <= limit and _SURROGATE.search(value) is None
+
+
+def is_label(value: Any, limit: int) -> TypeGuard[str]:
+    """Whether ``value`` is a text that people can read on one line: not blank, no control characters."""
+    return is_text(value, limit) and bool(value.strip()) and _CONTROL.search(value) is None

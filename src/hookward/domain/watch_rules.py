@@ -25,7 +25,7 @@ MAX_NAME = 255
 MAX_HEADERS = 50
 MAX_KEYS = 8
 
-READ_ONLY = frozenset({"id", "resourceType", "scope", "statusReason", "created", "updated"})
+READ_ONLY = frozenset({"id", "resourceType", "scope", "statusReason", "owner", "created", "updated"})
 # Promised, and not yet there: only the default is taken.
 NOT_YET: Mapping[str, tuple[Any, ...]] = {
     "levelDetails": ("full",),

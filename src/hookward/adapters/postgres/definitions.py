@@ -21,14 +21,16 @@ _WATCHES_SINCE = f"""
 SELECT v.version AS known, w.* FROM definition_version v
 LEFT JOIN (SELECT {_WATCH} FROM watch WHERE version > $1) w ON true"""
 _KEYS_SINCE = f"SELECT {_KEY} FROM crypto_key WHERE version > $1"
+_ZONES_SINCE = "SELECT id, zone FROM account WHERE version > $1"
 _BUMP = "UPDATE definition_version SET version = version + 1 RETURNING version"
 
 # A watch that is not there bumps nothing: no worker need look for changes.
 _BURY_WATCH = """
 WITH bump AS (UPDATE definition_version SET version = version + 1
-  WHERE EXISTS (SELECT 1 FROM watch WHERE account_id = $1 AND id = $2 AND deleted IS NULL) RETURNING version)
+  WHERE EXISTS (SELECT 1 FROM watch WHERE account_id = $1 AND id = $2 AND deleted IS NULL
+    AND ($3::text IS NULL OR owner = $3)) RETURNING version)
 UPDATE watch SET deleted = now(), updated = now(), version = bump.version, secrets = NULL FROM bump
-WHERE account_id = $1 AND id = $2 AND deleted IS NULL RETURNING lane_id"""
+WHERE account_id = $1 AND id = $2 AND deleted IS NULL AND ($3::text IS NULL OR owner = $3) RETURNING lane_id"""
 
 
 class PostgresDefinitions:
@@ -42,10 +44,12 @@ class PostgresDefinitions:
         async with self._database.connection() as connection, connection.transaction(isolation="repeatable_read"):
             rows = await connection.fetch(_WATCHES_SINCE, version)
             keys = await connection.fetch(_KEYS_SINCE, version)
+            zones = await connection.fetch(_ZONES_SINCE, version)
         return Changes(
             version=rows[0][0],
             watches=[_watch(row[1:]) for row in map(tuple, rows) if row[1] is not None],
             keys=[_key(row) for row in keys],
+            zones={row[0]: row[1] for row in zones},
         )
 
     async def add_watch(self, watch: WatchRow, *, slots: int | None, paused: bool, key: KeyRow | None) -> WatchRow:
@@ -78,32 +82,45 @@ class PostgresDefinitions:
             )
         return _watch(row)
 
-    async def watch(self, account: AccountId, id_: WatchId) -> WatchRow | None:
+    async def watch(self, account: AccountId, id_: WatchId, *, owner: str | None = None) -> WatchRow | None:
+        """One watch; with ``owner``, here and below, only where it is theirs."""
         async with self._database.connection() as connection:
             row = await connection.fetchrow(
-                f"SELECT {_WATCH} FROM watch WHERE account_id = $1 AND id = $2 AND deleted IS NULL", account, id_
+                f"SELECT {_WATCH} FROM watch WHERE account_id = $1 AND id = $2 AND deleted IS NULL "
+                "AND ($3::text IS NULL OR owner = $3)",
+                account,
+                id_,
+                owner,
             )
         return None if row is None else _watch(row)
 
     async def watches(
-        self, account: AccountId, *, resource_type: str | None, after: WatchId | None, limit: int
+        self,
+        account: AccountId,
+        *,
+        resource_type: str | None,
+        after: WatchId | None,
+        limit: int,
+        owner: str | None = None,
     ) -> list[WatchRow]:
         """Up to ``limit`` watches, oldest first, behind ``after``."""
+        values: list[object] = [account, after or bytes(16), resource_type, limit]
+        whose = ""
+        if owner is not None:  # said only then: a plan for any owner cannot use the index of owned watches
+            values.append(owner)
+            whose = "AND owner = $5 "
         async with self._database.connection() as connection:
             rows = await connection.fetch(
-                f"SELECT {_WATCH} FROM watch WHERE account_id = $1 AND id > $2 AND deleted IS NULL "
+                f"SELECT {_WATCH} FROM watch WHERE account_id = $1 AND id > $2 AND deleted IS NULL {whose}"
                 "AND ($3::text IS NULL OR resource_type = $3) ORDER BY id LIMIT $4",
-                account,
-                after or bytes(16),
-                resource_type,
-                limit,
+                *values,
             )
         return [_watch(row) for row in rows]
 
-    async def delete_watch(self, account: AccountId, id_: WatchId, *, reason: str) -> bool:
+    async def delete_watch(self, account: AccountId, id_: WatchId, *, reason: str, owner: str | None = None) -> bool:
         """Leave a tombstone and close the lane: what waits is cancelled with ``reason``. False when there is none."""
         async with self._database.transaction() as connection:
-            lane = await connection.fetchval(_BURY_WATCH, account, id_)
+            lane = await connection.fetchval(_BURY_WATCH, account, id_, owner)
             if lane is not None:
                 await connection.execute("UPDATE lane SET closing = $2, wake_at = now() WHERE id = $1", lane, reason)
         return lane is not None
@@ -112,11 +129,15 @@ class PostgresDefinitions:
         async with self._database.transaction() as connection:
             return await _add_key(connection, key, await _bump(connection))
 
-    async def keys(self, account: AccountId, ids: Sequence[CryptoKeyId]) -> list[KeyRow]:
+    async def keys(self, account: AccountId, ids: Sequence[CryptoKeyId], *, owner: str | None = None) -> list[KeyRow]:
         """Those of ``ids`` that the account has."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(
-                f"SELECT {_KEY} FROM crypto_key WHERE account_id = $1 AND id = ANY($2::uuid[])", account, ids
+                f"SELECT {_KEY} FROM crypto_key WHERE account_id = $1 AND id = ANY($2::uuid[]) "
+                "AND ($3::text IS NULL OR owner = $3)",
+                account,
+                ids,
+                owner,
             )
         return [_key(row) for row in rows]
 

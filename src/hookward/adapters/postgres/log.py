@@ -42,6 +42,9 @@ class PostgresLog:
             # A delivery carries its event's time: a short stretch of the primary key to look at.
             where += [f"id BETWEEN ${len(values) + 2} AND ${len(values) + 3}", f"event_id = ${len(values) + 1}"]
             values += [query.event, *millisecond_of(query.event)]
+        if query.owner is not None:
+            values.append(query.owner)
+            where.append(f"watch_id IN (SELECT id FROM watch WHERE account_id = $1 AND owner = ${len(values)})")
         if query.watch is not None:
             values.append(query.watch)
             where.append(f"watch_id = ${len(values)}")
@@ -55,12 +58,15 @@ class PostgresLog:
         return [_delivery(row) for row in rows]
 
     async def delivery(
-        self, account: AccountId, id_: DeliveryId
+        self, account: AccountId, id_: DeliveryId, *, owner: str | None = None
     ) -> tuple[LoggedDelivery, Sequence[LoggedAttempt]] | None:
-        """One delivery with its attempts, oldest first."""
-        page = "SELECT * FROM delivery WHERE id = $1 AND account_id = $2"
+        """One delivery with its attempts, oldest first; with ``owner`` only where the watch is theirs."""
+        page = (
+            "SELECT * FROM delivery WHERE id = $1 AND account_id = $2 "
+            "AND ($3::text IS NULL OR watch_id IN (SELECT id FROM watch WHERE owner = $3))"
+        )
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(_DRESS.format(page=page), id_, account)
+            row = await connection.fetchrow(_DRESS.format(page=page), id_, account, owner)
             if row is None:
                 return None
             attempts = await connection.fetch(_ATTEMPTS, id_)

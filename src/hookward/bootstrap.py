@@ -7,7 +7,7 @@ import base64
 import errno
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from hookward import __version__
@@ -16,6 +16,8 @@ from hookward.adapters.clock import OffsetClock, SystemChance, SystemClock
 from hookward.adapters.embedded.data_dir import read_runtime
 from hookward.adapters.http_sender import HttpSender
 from hookward.adapters.json_schema import ResourceSchema
+from hookward.adapters.postgres.accounts import PostgresAccounts
+from hookward.adapters.postgres.api_keys import PostgresApiKeys
 from hookward.adapters.postgres.definitions import PostgresDefinitions
 from hookward.adapters.postgres.inbox import PostgresInbox
 from hookward.adapters.postgres.lanes import PostgresLanes
@@ -28,8 +30,11 @@ from hookward.adapters.postgres.upkeep import PostgresUpkeep
 from hookward.adapters.queue import QueueWaker, WakeUps, open_queue
 from hookward.adapters.sealing import AesGcmSealer
 from hookward.adapters.secret_files import read_secret
+from hookward.application.accounts import Accounts
+from hookward.application.api_keys import ApiKeys
 from hookward.application.definitions import Definitions
 from hookward.application.deliver import Courier
+from hookward.application.keyring import Keyring
 from hookward.application.log import DeliveryLog
 from hookward.application.plans import Plans
 from hookward.application.ports import Chance, Clock, Log
@@ -117,6 +122,9 @@ class ApiParts:
     logger: Log
     bootstrap_key: str | None
     checks: dict[str, Callable[[], Awaitable[bool]]]
+    accounts: Accounts
+    api_keys: ApiKeys
+    keyring: Keyring
 
 
 @asynccontextmanager
@@ -131,6 +139,13 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
         database = await stack.enter_async_context(
             open_database(stores.database_url, name="hookward api", size=settings.database.pool_size)
         )
+        keyring = Keyring(
+            PostgresApiKeys(database),
+            PostgresApiKeys(await stack.enter_async_context(_revocations(stores))),
+            clock=clock,
+        )
+        tasks.start(keyring.follow)
+        tasks.start(keyring.note)
         queue = open_queue(stores.queue_url)
         stack.push_async_callback(queue.aclose, close_connection_pool=True)
         waker = QueueWaker(queue, clock=clock, log=log)
@@ -150,6 +165,44 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
             logger=log,
             bootstrap_key=bootstrap_key(settings),
             checks={"database": upkeep.answers, "queue": waker.ping},
+            accounts=_accounts(database, settings, clock=clock, chance=chance),
+            api_keys=ApiKeys(PostgresApiKeys(database), clock=clock, chance=chance),
+            keyring=keyring,
+        )
+
+
+def _revocations(stores: Stores) -> AbstractAsyncContextManager[Database]:
+    """A connection of its own: what is revoked must be heard of within a second, whatever the others wait for."""
+    return open_database(
+        stores.database_url, name="hookward api keys", size=1, statement_timeout=2.0, acquire_timeout=2.0
+    )
+
+
+def _accounts(database: Database, settings: Settings, *, clock: Clock, chance: Chance) -> Accounts:
+    retention = settings.retention
+    return Accounts(
+        PostgresAccounts(database), clock=clock, chance=chance, days=retention.days, max_days=retention.max_days
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Administration:
+    """What those need who come with the store's address instead of a key."""
+
+    accounts: Accounts
+    api_keys: ApiKeys
+
+
+@asynccontextmanager
+async def open_administration(settings: Settings) -> AsyncIterator[Administration]:
+    """Accounts and API keys, directly on the store; raises ConfigError when it has no schema yet."""
+    clock, chance = SystemClock(), SystemChance()
+    async with open_database(find_stores(settings).database_url, name="hookward command", size=2) as database:
+        if not await PostgresUpkeep(database).has_schema():
+            raise ConfigError("database.url: the database has no schema of this version; run hookward migrate first")
+        yield Administration(
+            accounts=_accounts(database, settings, clock=clock, chance=chance),
+            api_keys=ApiKeys(PostgresApiKeys(database), clock=clock, chance=chance),
         )
 
 

@@ -20,6 +20,8 @@ from hookward.domain.errors import ConfigError
 from hookward.domain.retry import DEFAULT_SCHEDULE
 
 PREFIX = "HOOKWARD_"
+OF_COMMANDS = ("HOOKWARD_URL", "HOOKWARD_KEY")
+"""Which service the commands talk to, and their key: no settings of the service."""
 EMBEDDED = "embedded"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -202,6 +204,14 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """For how many days what is done is kept, and the most that an account may choose."""
+
+    days: int = _setting(10, _integer(1, 3650))
+    max_days: int = _setting(90, _integer(1, 3650))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:
     """What is logged."""
 
@@ -220,12 +230,14 @@ class Settings:
     egress: Egress = field(default_factory=Egress)
     worker: Worker = field(default_factory=Worker)
     delivery: Delivery = field(default_factory=Delivery)
+    retention: Retention = field(default_factory=Retention)
     log: LogSettings = field(default_factory=LogSettings)
 
 
 _SECTIONS: dict[str, type[Any]] = {
     "server": Server, "data": Data, "database": Database, "queue": Queue, "security": Security, "egress": Egress,
-    "worker": Worker, "delivery": Delivery, "log": LogSettings,
+    "worker": Worker, "delivery": Delivery,
+    "retention": Retention, "log": LogSettings,
 }  # fmt: skip
 
 
@@ -258,6 +270,10 @@ def _check(settings: Settings) -> None:
             f"worker.lease: {settings.worker.lease:g}s is too short for delivery.timeout "
             f"{settings.delivery.timeout:g}s; needs at least {needed:g}s"
         )
+    if settings.retention.days > settings.retention.max_days:
+        raise ConfigError(
+            f"retention.days: {settings.retention.days} is over retention.max_days, {settings.retention.max_days}"
+        )
     if settings.database.url != EMBEDDED and settings.security.master_key is None:
         raise ConfigError("security.master_key: must be set when database.url is; 32 random bytes in base64")
 
@@ -278,7 +294,7 @@ def _read_file(file: Path, values: dict[str, dict[str, object]]) -> None:
 def _read_environment(environ: Mapping[str, str], values: dict[str, dict[str, object]]) -> None:
     for name, value in environ.items():
         section, separator, key = name.removeprefix(PREFIX).partition("__")
-        if not name.startswith(PREFIX):
+        if not name.startswith(PREFIX) or name in OF_COMMANDS:
             continue
         if not separator:
             raise ConfigError(f"{name}: unknown setting; settings are named {PREFIX}<SECTION>__<KEY>")

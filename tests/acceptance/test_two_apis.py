@@ -64,3 +64,34 @@ async def test_a_watch_made_through_one_api_receives_an_event_published_right_af
         await wait_until(lambda: len(receiver.requests) >= ROUNDS)
         assert {received.path for received in receiver.requests} == {f"/{number}" for number in range(ROUNDS)}
         assert receiver.repeated() == set()
+
+
+async def key_through(client: aiohttp.ClientSession) -> dict[str, str]:
+    """A key made through this api."""
+    async with client.post("/v1/api-keys", json={"name": "n", "scopes": ["watches"]}) as answer:
+        assert answer.status == 201
+        made: dict[str, str] = await answer.json()
+        return made
+
+
+async def opens(client: aiohttp.ClientSession, key: str) -> bool:
+    """Whether a key opens this api."""
+    async with client.get("/v1/watches", headers={"Authorization": f"Bearer {key}"}) as answer:
+        assert answer.status in (200, 401)
+        return answer.status == 200
+
+
+@pytest.mark.timeout(180)
+async def test_a_key_opens_every_api_at_once_and_none_a_second_after_it_is_revoked(tmp_path: Path) -> None:
+    async with Service(tmp_path / "data") as service, second_api(service) as other:
+        apis = (service.client, other)
+        for number in range(100):
+            made = await key_through(apis[number % 2])
+            assert await opens(apis[1 - number % 2], made["key"])
+        keys = [await key_through(apis[number % 2]) for number in range(4)]
+        assert [await opens(api, each["key"]) for api in apis for each in keys] == [True] * 8
+        for number, each in enumerate(keys[:2]):
+            async with apis[number].delete(f"/v1/api-keys/{each['id']}") as answer:
+                assert answer.status == 204
+        await asyncio.sleep(1)  # the promise, not a guess
+        assert [await opens(api, each["key"]) for api in apis for each in keys] == [False, False, True, True] * 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -39,14 +39,15 @@ class Process:
 
 @asynccontextmanager
 async def running(store: FakeApiKeys, count: int = 1) -> AsyncIterator[list[Process]]:
-    async with AsyncExitStack() as stack:
-        processes = [Process(store) for _ in range(count)]
-        for process in processes:
-            for loop in (process.ring.follow, process.ring.note):
-                task = asyncio.create_task(loop(), name="test.keyring")
-                stack.push_async_callback(asyncio.gather, task, return_exceptions=True)
-                stack.callback(task.cancel)
+    processes = [Process(store) for _ in range(count)]
+    loops = [loop for process in processes for loop in (process.ring.follow, process.ring.note)]
+    tasks = [asyncio.create_task(loop(), name="test.keyring") for loop in loops]
+    try:
         yield processes
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 async def stored(store: FakeApiKeys) -> ApiKeyRow:

@@ -12,6 +12,7 @@ from aiohttp import web
 from hookward.domain.errors import (
     Backlogged,
     Conflict,
+    Forbidden,
     HookwardError,
     Invalid,
     Malformed,
@@ -39,10 +40,6 @@ STORE_RETRY_SECONDS = "1"
 
 class Unauthorized(Refused):
     """No key, or one that is not known (401)."""
-
-
-class Forbidden(Refused):
-    """A key without the scope that the route asks for (403)."""
 
 
 class UnsupportedType(Refused):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 from http import HTTPStatus
 
 from aiohttp import web
@@ -37,13 +38,13 @@ def make_app(service: Service) -> web.Application:
 
 
 def _bound(route: Route, service: Service) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    handler, scope, keys = route.handler, route.scope, service.keys
+    return partial(_authorized, route, service)
 
-    async def handle(request: web.Request) -> web.StreamResponse:
-        caller = keys.authorize(request.headers.get("Authorization"), scope)
-        return await handler(request, caller, service)
 
-    return handle
+async def _authorized(route: Route, service: Service, request: web.Request) -> web.StreamResponse:
+    """What every route but the public ones goes through."""
+    caller = await service.keys.authorize(request.headers.get("Authorization"), route.scope)
+    return await route.handler(request, caller, service)
 
 
 @web.middleware

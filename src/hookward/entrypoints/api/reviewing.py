@@ -46,6 +46,7 @@ async def list_deliveries(request: web.Request, caller: Caller, service: Service
     rows = await service.log.deliveries(
         LogQuery(
             account=caller.account,
+            owner=caller.owner,
             limit=limit + 1,
             watch=None if watch is None else WatchId(watch),
             event=None if event is None else EventId(event),
@@ -61,7 +62,7 @@ async def list_deliveries(request: web.Request, caller: Caller, service: Service
 async def get_delivery(request: web.Request, caller: Caller, service: Service) -> web.Response:
     """One delivery with every attempt."""
     id_ = from_text(Prefix.DELIVERY, request.match_info["deliveryId"])
-    found = None if id_ is None else await service.log.delivery(caller.account, DeliveryId(id_))
+    found = None if id_ is None else await service.log.delivery(caller.account, DeliveryId(id_), owner=caller.owner)
     if found is None:
         raise NotFound("there is no such delivery")
     delivery, attempts = found

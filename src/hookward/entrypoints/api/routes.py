@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from hookward.domain.resource_type import ResourceType
-from hookward.entrypoints.api import publishing, reviewing, watching, wire
+from hookward.entrypoints.api import access_wire, keeping, publishing, reviewing, watching, wire
 from hookward.entrypoints.api.service import Caller, Scope, Service
 
 Handler = Callable[[web.Request, Caller, Service], Awaitable[web.Response]]
@@ -71,6 +71,38 @@ ROUTES: tuple[Route, ...] = (
     Route(
         method="GET", path="/v1/deliveries/{deliveryId}", scope=Scope.DELIVERIES, handler=reviewing.get_delivery,
         status=200, answers=wire.DeliveryAnswer, summary="Read a delivery with its attempts",
+    ),
+    Route(
+        method="POST", path="/v1/api-keys", scope=Scope.ADMIN, handler=keeping.create_api_key,
+        status=201, answers=access_wire.NewApiKeyAnswer, summary="Make an API key", takes=access_wire.NewApiKey,
+    ),
+    Route(
+        method="GET", path="/v1/api-keys", scope=Scope.ADMIN, handler=keeping.list_api_keys,
+        status=200, answers=access_wire.ApiKeyList, summary="List API keys", query=access_wire.ApiKeyFilters,
+    ),
+    Route(
+        method="GET", path="/v1/api-keys/{apiKeyId}", scope=Scope.ADMIN, handler=keeping.get_api_key,
+        status=200, answers=access_wire.ApiKeyAnswer, summary="Read an API key",
+    ),
+    Route(
+        method="DELETE", path="/v1/api-keys/{apiKeyId}", scope=Scope.ADMIN, handler=keeping.revoke_api_key,
+        status=204, answers=None, summary="Revoke an API key",
+    ),
+    Route(
+        method="POST", path="/v1/accounts", scope=Scope.OPERATOR, handler=keeping.create_account,
+        status=201, answers=access_wire.NewAccountAnswer, summary="Make an account", takes=access_wire.NewAccount,
+    ),
+    Route(
+        method="GET", path="/v1/accounts", scope=Scope.OPERATOR, handler=keeping.list_accounts,
+        status=200, answers=access_wire.AccountList, summary="List accounts", query=access_wire.Page,
+    ),
+    Route(
+        method="GET", path="/v1/accounts/{accountId}", scope=Scope.OPERATOR, handler=keeping.get_account,
+        status=200, answers=access_wire.AccountAnswer, summary="Read an account",
+    ),
+    Route(
+        method="PATCH", path="/v1/accounts/{accountId}", scope=Scope.OPERATOR, handler=keeping.change_account,
+        status=200, answers=access_wire.AccountAnswer, summary="Change an account", takes=access_wire.AccountChanges,
     ),
 )  # fmt: skip
 

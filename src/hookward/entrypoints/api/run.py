@@ -21,7 +21,7 @@ async def run_api(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until ``stop`` is set, then answer what was begun."""
     async with open_api(settings) as parts:
         service = Service(
-            keys=Keys(parts.bootstrap_key, account=DEFAULT_ACCOUNT),
+            keys=Keys(parts.bootstrap_key, parts.keyring, account=DEFAULT_ACCOUNT),
             publisher=parts.publisher,
             watches=parts.watches,
             log=parts.log,
@@ -30,6 +30,8 @@ async def run_api(settings: Settings, stop: asyncio.Event) -> None:
             chance=parts.chance,
             logger=parts.logger,
             checks=parts.checks,
+            accounts=parts.accounts,
+            api_keys=parts.api_keys,
             path_prefixes=settings.server.path_prefixes,
         )
         runner = web.AppRunner(

@@ -6,60 +6,48 @@ import hmac
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
-from hashlib import sha256
 
 from aiohttp import web
 
+from hookward.application.accounts import Accounts
+from hookward.application.api_keys import ApiKeys
+from hookward.application.keyring import Keyring
 from hookward.application.log import DeliveryLog
 from hookward.application.ports import Chance, Clock, Log
 from hookward.application.publish import Publisher
 from hookward.application.watches import Watches
+from hookward.domain.access import Caller, Scope, is_key_text, key_digest
+from hookward.domain.errors import Forbidden
 from hookward.domain.event_rules import KnownType
 from hookward.domain.ids import AccountId
-from hookward.entrypoints.api.answers import Forbidden, Unauthorized
+from hookward.entrypoints.api.answers import Unauthorized
 
-
-class Scope(StrEnum):
-    """What a key may do."""
-
-    PUBLISH = "publish"
-    WATCHES = "watches"
-    DELIVERIES = "deliveries"
-    ADMIN = "admin"
-    OPERATOR = "operator"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
-    """Who is asking. With an ``owner`` it is one integrator, who sees only what is theirs."""
-
-    account: AccountId
-    scopes: frozenset[Scope]
-    owner: str | None = None
-
-    def may(self, scope: Scope) -> bool:
-        """``admin`` is all of the account's; ``operator`` is apart from it."""
-        return scope in self.scopes or (Scope.ADMIN in self.scopes and scope is not Scope.OPERATOR)
+__all__ = ["SERVICE", "Caller", "Keys", "Scope", "Service"]
 
 
 class Keys:
-    """API keys: for now the bootstrap key alone, compared in constant time."""
+    """Who stands behind an ``Authorization`` header: the bootstrap key, or one of the keyring's."""
 
-    def __init__(self, bootstrap_key: str | None, *, account: AccountId) -> None:
-        self._digest = sha256(bootstrap_key.encode()).digest() if bootstrap_key else b""
-        self._caller = Caller(account=account, scopes=frozenset({Scope.OPERATOR, Scope.ADMIN}))
+    def __init__(self, bootstrap_key: str | None, keyring: Keyring, *, account: AccountId) -> None:
+        self._bootstrap = key_digest(bootstrap_key) if bootstrap_key else b""
+        self._operator = Caller(account=account, scopes=frozenset({Scope.OPERATOR, Scope.ADMIN}))
+        self._keyring = keyring
 
-    def authorize(self, header: str | None, scope: Scope) -> Caller:
-        """The caller behind an ``Authorization`` header; raises Unauthorized or Forbidden."""
+    async def authorize(self, header: str | None, scope: Scope) -> Caller:
+        """The caller; raises Unauthorized, Forbidden, or StoreUnavailable where it cannot be told."""
         if header is None:
             raise Unauthorized("no key; send Authorization: Bearer <key>")
-        given = sha256(_key_in(header).encode(errors="replace")).digest()
-        if not hmac.compare_digest(given, self._digest):
-            raise Unauthorized("this key is not known")
-        if not self._caller.may(scope):
+        key = _key_in(header)
+        given = key_digest(key)
+        if hmac.compare_digest(given, self._bootstrap):
+            caller: Caller | None = self._operator
+        else:
+            caller = await self._keyring.caller(given) if is_key_text(key) else None
+        if caller is None:
+            raise Unauthorized("this key is not known, or was revoked")
+        if not caller.may(scope):
             raise Forbidden(f"this key lacks the scope {scope}")
-        return self._caller
+        return caller
 
 
 def _key_in(header: str) -> str:
@@ -90,6 +78,8 @@ class Service:
     chance: Chance
     logger: Log
     checks: Mapping[str, Callable[[], Awaitable[bool]]]
+    accounts: Accounts
+    api_keys: ApiKeys
     path_prefixes: tuple[str, ...] = ()
 
 

@@ -57,7 +57,7 @@ async def create_watch_on_route(
 async def _create(
     given: Any, resource_type: ResourceType, scope: Mapping[str, str], caller: Caller, service: Service
 ) -> web.Response:
-    row, secret = await service.watches.create(caller.account, given, resource_type, scope)
+    row, secret = await service.watches.create(caller.account, given, resource_type, scope, owner=caller.owner)
     shown = watch_answer(row)
     if secret is not None:
         shown.signature["secret"] = secret
@@ -68,7 +68,7 @@ async def _create(
 
 async def get_watch(request: web.Request, caller: Caller, service: Service) -> web.Response:
     """One watch."""
-    return answer(watch_answer(await service.watches.get(caller.account, _watch_id(request))))
+    return answer(watch_answer(await service.watches.get(caller.account, _watch_id(request), owner=caller.owner)))
 
 
 async def list_watches(request: web.Request, caller: Caller, service: Service) -> web.Response:
@@ -88,6 +88,7 @@ async def list_watches(request: web.Request, caller: Caller, service: Service) -
         resource_type=resource_type,
         after=None if after is None else WatchId(after),
         limit=limit + 1,
+        owner=caller.owner,
     )
     page = rows[:limit]
     cursor = to_text(Prefix.WATCH, page[-1].id) if len(rows) > limit else None
@@ -96,13 +97,13 @@ async def list_watches(request: web.Request, caller: Caller, service: Service) -
 
 async def delete_watch(request: web.Request, caller: Caller, service: Service) -> web.Response:
     """Delete a watch and cancel what waits for it."""
-    await service.watches.delete(caller.account, _watch_id(request))
+    await service.watches.delete(caller.account, _watch_id(request), owner=caller.owner)
     return web.Response(status=204)
 
 
 async def create_key(request: web.Request, caller: Caller, service: Service) -> web.Response:
     """A crypto key; its secret is shown this once."""
-    row, secret = await service.watches.create_key(caller.account, await read_json(request))
+    row, secret = await service.watches.create_key(caller.account, await read_json(request), owner=caller.owner)
     return answer(msgspec.structs.replace(_key_answer(row), secret=secret), 201)
 
 
@@ -132,6 +133,7 @@ def watch_answer(row: WatchRow) -> WatchAnswer:
         add_previous_data=False,
         store_bodies="all",
         ordered=False,
+        owner=row.owner,
         created=moment(row.created),
         updated=moment(row.updated),
     )
@@ -144,5 +146,6 @@ def _key_answer(row: KeyRow) -> KeyAnswer:
         name=definition.name,
         algorithm=definition.algorithm,
         format=definition.format,
+        owner=row.owner,
         created=moment(row.created),
     )

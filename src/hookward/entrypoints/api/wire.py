@@ -76,6 +76,7 @@ class WatchAnswer(Wire, frozen=True):
     add_previous_data: bool
     store_bodies: str
     ordered: bool
+    owner: str | None
     created: str | None
     updated: str | None
 
@@ -92,6 +93,7 @@ class KeyAnswer(Wire, frozen=True, omit_defaults=True):
     name: str
     algorithm: str
     format: str
+    owner: str | None = None
     created: str | None = None
     secret: str | msgspec.UnsetType = msgspec.UNSET
 

@@ -6,13 +6,16 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from hookward.application.definitions import Changes, KeyRow, WatchRow
 from hookward.application.dispatch import POISON_CRASHES, Claim
 from hookward.application.lane import Pulled
 from hookward.domain.change import ChangeEvent
-from hookward.domain.delivery import Attempt, DeliveryStatus, Entry, Payload
+from hookward.domain.delivery import Attempt, Consequence, DeliveryStatus, Entry, Payload
 from hookward.domain.errors import LeaseLost, StoreUnavailable
 from hookward.domain.ids import AccountId, DeliveryId, EventId, WatchId
+from hookward.domain.watch import WatchStatus
 
 ABANDONED = float("-inf")
 
@@ -39,6 +42,7 @@ class LaneRow:
     paused: bool = False
     closing: str | None = None
     behind: bool = False
+    held_until: float = float("-inf")
     wake_at: float | None = None
 
 
@@ -162,7 +166,7 @@ class FakeStore:
             if holder == token:
                 del self.grants[lane_id, holder]
                 self.lanes[lane_id].in_use -= count
-                if self.lanes[lane_id].behind:
+                if self.lanes[lane_id].behind and not self.lanes[lane_id].paused:
                     self.lanes[lane_id].wake_at = self.now()
 
     # Outbox.
@@ -222,6 +226,9 @@ class FakeStore:
         for seq in done:
             self.outbox.pop(seq, None)
         for entry in entries:
+            if entry.consequence is not None:
+                self._feel(entry, entry.consequence)
+        for entry in entries:
             self._write(token, entry)
         for lane, count in slots.items():
             taken = min(count, self.grants.get((lane, token), 0))
@@ -230,6 +237,19 @@ class FakeStore:
             if self.lanes[lane].behind and not self.lanes[lane].paused:
                 self._wake(lane, 0.0)
         self._reach("record")
+
+    def _feel(self, entry: Entry, consequence: Consequence) -> None:
+        lane, watch = self.lanes[entry.lane], self.watches[entry.watch]
+        if consequence.disable is not None and watch.version == consequence.version:
+            self.version += 1
+            lane.closing, lane.wake_at = consequence.disable, self.now()
+            self.watches[watch.id] = msgspec.structs.replace(
+                watch, status=WatchStatus.DISABLED, status_reason=consequence.disable, version=self.version
+            )
+        if consequence.hold and lane.closing is None:
+            lane.held_until = max(lane.held_until, self.now() + consequence.hold)
+            if lane.wake_at is not None:
+                lane.wake_at = max(lane.wake_at, lane.held_until)
 
     def _write(self, token: int, entry: Entry) -> None:
         logged = self.log.get(entry.id)
@@ -271,8 +291,11 @@ class FakeStore:
     def _wake(self, lane_id: int, seconds: float) -> None:
         lane = self.lanes[lane_id]
         lane.behind = lane.behind or seconds <= 0
-        if not lane.paused:
-            lane.wake_at = min(lane.wake_at if lane.wake_at is not None else float("inf"), self.now() + seconds)
+        due = max(self.now() + seconds, lane.held_until)
+        if lane.closing is not None:
+            lane.wake_at = self.now()
+        elif not lane.paused:
+            lane.wake_at = min(lane.wake_at if lane.wake_at is not None else float("inf"), due)
 
     # Lanes.
 
@@ -282,14 +305,18 @@ class FakeStore:
         granted: dict[int, int] = {}
         for id_, count in wanted.items():
             lane = self.lanes[id_]
-            free = 0 if lane.paused or lane.behind or lane.closing else self._slots(lane) - lane.in_use
+            free = 0 if self._halted(lane) or lane.behind else self._slots(lane) - lane.in_use
             granted[id_] = self._grant(id_, token, min(count, max(0, free)))
         self._reach("acquire")
         return granted
 
-    async def stopped(self, lanes: Sequence[int]) -> set[int]:
+    async def stopped(self, lanes: Sequence[int]) -> dict[int, bool]:
         self._reach("stopped")
-        return {id_ for id_ in lanes if self.lanes[id_].behind or self.lanes[id_].paused or self.lanes[id_].closing}
+        rows = {id_: self.lanes[id_] for id_ in lanes}
+        return {id_: self._halted(lane) for id_, lane in rows.items() if lane.behind or self._halted(lane)}
+
+    def _halted(self, lane: LaneRow) -> bool:
+        return lane.paused or lane.closing is not None or lane.held_until > self.now()
 
     async def pull(self, token: int, *, lanes: int) -> list[Pulled]:
         self._reach()
@@ -309,12 +336,15 @@ class FakeStore:
             lane = self.lanes[id_]
             free = max(0, self._slots(lane) - lane.in_use)
             rows = sorted(free_rows[id_])
-            ready = [key for when, key in rows if when <= self.now()][:free]
+            held = lane.held_until > self.now()
+            ready = [] if held else [key for when, key in rows if when <= self.now()][:free]
             pulled += [self._pull(key, token, watches[id_]) for key in ready]
             self._grant(id_, token, len(ready))
             rest = [when for when, key in rows if key not in ready]
             lane.behind = bool(rest) and rest[0] <= self.now()
             lane.wake_at = None if not rest else rest[0] if rest[0] > self.now() else None
+            if held and rest:
+                lane.wake_at = max(rest[0], lane.held_until)
         self._reach("pull")
         return pulled
 

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from hookward.adapters.postgres.pool import open_database
 from hookward.application.log import LogQuery
-from hookward.domain.delivery import DeliveryStatus, Entry, Payload, Wait
+from hookward.domain.delivery import Consequence, DeliveryStatus, Entry, Payload, Wait
 from hookward.domain.ids import DeliveryId, EventId, WatchId
 from tests.contract.explaining import RecordingDatabase, Scan, scans
 from tests.contract.servers import MAJORS
@@ -104,6 +104,19 @@ async def record(world: World) -> None:
     )
 
 
+async def record_consequences(world: World) -> None:
+    """What attempts mean for their watches: some are held, some end."""
+    blank = new_entry(new_event(), new_watch(), FAILED)
+    rows = await asked(world, "SELECT id, lane_id, version FROM watch ORDER BY id LIMIT 64")
+    consequences = [Consequence(hold=60), Consequence(disable="gone", version=rows[0][2])] * 32
+    entries = [
+        moved(blank, FAILED, waited=False, id=DeliveryId(bytes(row[0])), watch=WatchId(bytes(row[0])), lane=row[1],
+              consequence=consequence)
+        for row, consequence in zip(rows, consequences, strict=True)
+    ]  # fmt: skip
+    await world.ledger.record(TOKEN, entries, done=[], slots={})
+
+
 async def slots(world: World) -> None:
     lanes = list(range(100, 356))
     await world.lanes.acquire(TOKEN, dict.fromkeys(lanes, 2))
@@ -169,8 +182,8 @@ async def one_delivery(world: World) -> None:
 
 
 OPERATIONS: list[Callable[[World], Awaitable[None]]] = [
-    claim, claim_behind_an_account, events, split_and_fan, record, slots, pull, cancel, leases, accept,
-    list_all, list_by_watch, list_by_event, list_by_status, list_by_watch_and_status, one_delivery,
+    claim, claim_behind_an_account, events, split_and_fan, record, record_consequences, slots, pull, cancel, leases,
+    accept, list_all, list_by_watch, list_by_event, list_by_status, list_by_watch_and_status, one_delivery,
 ]  # fmt: skip
 
 

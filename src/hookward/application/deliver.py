@@ -10,13 +10,13 @@ from hookward.application.parcel import Parcel
 from hookward.application.plans import MASK, Plan, Plans
 from hookward.application.ports import Chance, Clock
 from hookward.application.recorder import Recorder
-from hookward.domain.delivery import Attempt, DeliveryStatus, Entry, Payload, Wait
+from hookward.domain.delivery import Attempt, Consequence, DeliveryStatus, Entry, Payload, Wait
 from hookward.domain.document import body_without_template, document
 from hookward.domain.errors import HookwardError, TemplateFailed
 from hookward.domain.ids import Prefix, to_text
 from hookward.domain.outcome import Answer, ErrorKind, Failure, Outcome
 from hookward.domain.outgoing import OutgoingRequest
-from hookward.domain.retry import Decision, decide
+from hookward.domain.retry import Decision, Policy, decide
 from hookward.domain.signing import signatures
 
 _encode = msgspec.json.Encoder().encode
@@ -56,32 +56,36 @@ class Courier:
         self._plans = plans
         self._sender = sender
         self._timeout = timeout
-        self._schedule = schedule
+        self._policy = Policy(schedule=schedule)
         self._clock = clock
         self._chance = chance
         self._log = log
 
-    async def deliver(self, parcel: Parcel, recorder: Recorder, lease: Until) -> None:
-        """Make one attempt and hand what became of it to ``recorder``; cancelled, it leaves no trace."""
+    async def deliver(self, parcel: Parcel, recorder: Recorder, lease: Until) -> bool:
+        """Make one attempt and hand what became of it to ``recorder``; cancelled, it leaves no trace.
+
+        Answers whether its watch is to be left alone from now on: held, or disabled.
+        """
         if not lease.covers(self._timeout):
             await lease.until_covers(self._timeout)
         try:
             plan = self._plans.get(parcel.watch)
         except HookwardError as error:  # its secrets do not open, say: no attempt is spent on it
             recorder.settle(parcel, _later(parcel, error))
-            return
+            return False
         if plan is None:
-            reason = "the watch is disabled or was deleted"
+            reason = self._plans.why_none(parcel.watch)
             recorder.settle(parcel, parcel.entry(DeliveryStatus.CANCELLED, attempts=parcel.number - 1, reason=reason))
-            return
+            return False
         sent_us = self._clock.now_us()
         try:
             payload = parcel.payload or self._render(parcel, plan, sent_us // _US)
         except TemplateFailed as error:
             payload = Payload(method=plan.method, address=plan.address, body=None)
             failure = Failure(kind=ErrorKind.TEMPLATE, message=str(error))
-            recorder.settle(parcel, self._entry(parcel, payload, {}, sent_us, Outcome(duration_us=0, failure=failure)))
-            return
+            outcome = Outcome(duration_us=0, failure=failure)
+            recorder.settle(parcel, self._entry(parcel, plan, payload, {}, sent_us, outcome))
+            return False
         changing = self._changing_headers(parcel, plan, payload.body, sent_us // _US)
         request = OutgoingRequest(
             method=payload.method,
@@ -91,9 +95,10 @@ class Courier:
             body=payload.body,
         )
         outcome = await self._sender.send(request, timeout=self._timeout)
-        entry = self._entry(parcel, payload, plan.shown | changing, sent_us, outcome)
+        entry = self._entry(parcel, plan, payload, plan.shown | changing, sent_us, outcome)
         recorder.settle(parcel, entry)
         self._log.attempted(entry, outcome)
+        return entry.consequence is not None
 
     def _render(self, parcel: Parcel, plan: Plan, second: int) -> Payload:
         change = parcel.event.change
@@ -120,8 +125,11 @@ class Courier:
             headers["webhook-signature"] = signatures(plan.keys, id_, second, body or b"")
         return headers
 
-    def _entry(self, parcel: Parcel, payload: Payload, shown: dict[str, str], sent_us: int, outcome: Outcome) -> Entry:
-        decision = decide(self._schedule, parcel.number, outcome, self._chance.fraction())
+    def _entry(
+        self, parcel: Parcel, plan: Plan, payload: Payload, shown: dict[str, str], sent_us: int, outcome: Outcome
+    ) -> Entry:
+        now = self._clock.now_us() / _US
+        decision = decide(self._policy, parcel.number, outcome, now, self._chance.fraction())
         again = decision.wait is not None
         first = parcel.payload is None
         return parcel.entry(
@@ -131,7 +139,18 @@ class Courier:
             attempt=_attempt(parcel.number, payload, shown, sent_us, outcome, with_body=first),
             wait=_wait(decision, parcel.number),
             payload=payload if first and again else None,
+            consequence=_consequence(decision, plan, payload) if decision.hold or decision.disable else None,
         )
+
+
+def _consequence(decision: Decision, plan: Plan, payload: Payload) -> Consequence | None:
+    """What the decision means for the watch.
+
+    A retry keeps its address (G11): what an old one answers says nothing of a watch that has another by now.
+    """
+    if payload.address != plan.address and "${" not in plan.address:
+        return None
+    return Consequence(hold=decision.hold, disable=decision.disable, version=plan.version)
 
 
 def _later(parcel: Parcel, error: HookwardError) -> Entry:

@@ -42,7 +42,9 @@ class Slots(Protocol):
 
     async def acquire(self, token: int, wanted: Mapping[int, int]) -> dict[int, int]: ...
 
-    async def stopped(self, lanes: Sequence[int]) -> set[int]: ...
+    async def stopped(self, lanes: Sequence[int]) -> Mapping[int, bool]:
+        """Which lanes take new deliveries only behind what waits; true where nothing at all may be sent."""
+        ...
 
 
 class Standing(Enum):
@@ -57,12 +59,13 @@ class Lane:
     """One watch's lane in this worker. Times are in seconds; ``pace`` is how long a send takes lately.
 
     ``full`` says that no more slots were to be had: asking again can wait until the next upkeep. ``counted`` is the
-    standing under which its sends are counted.
+    standing under which its sends are counted. ``alone_until`` is until when we know for ourselves that its watch is
+    to be left alone; after that the store knows.
     """
 
     __slots__ = (
-        "asked", "counted", "full", "granted", "id", "last_busy", "pace", "peak", "proven", "queue", "running",
-        "sending", "stopped",
+        "alone_until", "asked", "counted", "full", "granted", "id", "last_busy", "pace", "peak", "proven", "queue",
+        "running", "sending", "stopped",
     )  # fmt: skip
 
     def __init__(self, id_: int, *, now: float) -> None:
@@ -79,6 +82,7 @@ class Lane:
         self.counted = Standing.NEW
         self.pace = _FIRST_PACE
         self.last_busy = now
+        self.alone_until = now
 
     @property
     def slow(self) -> bool:

@@ -21,6 +21,7 @@ from hookward.domain.errors import StoreUnavailable
 UPKEEP_SECONDS = 0.25
 FORGET_SECONDS = 600.0
 SLOW_WAIT_SECONDS = 5.0
+LEFT_ALONE_SECONDS = 1.0
 _BACKOFF_SECONDS = 0.2
 _UNBLOCK = 8
 
@@ -29,11 +30,12 @@ class Lanes:
     """All lanes of one worker under one lease.
 
     ``slots`` is how many sends one watch may have in flight, ``in_flight`` how many this worker may have in all.
-    ``doubt`` is called when it cannot be known which slots were granted.
+    ``doubt`` is called when it cannot be known which slots were granted. ``send`` answers whether the watch is to be
+    left alone from now on.
     """
 
     def __init__(
-        self, store: Slots, lease: Lease, recorder: Recorder, send: Callable[[Parcel], Awaitable[None]],
+        self, store: Slots, lease: Lease, recorder: Recorder, send: Callable[[Parcel], Awaitable[bool]],
         *, slots: int, in_flight: int, clock: Clock, log: Log, doubt: Callable[[], None],
     ) -> None:  # fmt: skip
         self._store = store
@@ -86,11 +88,15 @@ class Lanes:
     def take(self, parcels: Iterable[Parcel]) -> None:
         """Take pulled deliveries, each of which comes with a slot; those of slow lanes that cannot start wait more."""
         slow: dict[Lane, None] = {}
+        now = self._clock.monotonic()
         for parcel in parcels:
             lane = self._lane(parcel.lane)
             lane.granted += 1
             lane.queue.append(parcel)
             self._queued += 1
+            if lane.alone_until > now:  # it was pulled just before the store learned that its watch is held
+                self._park_all(lane, seconds=lane.alone_until - now)
+                continue
             self._go(lane)
             if lane.slow:
                 slow[lane] = None
@@ -234,11 +240,15 @@ class Lanes:
                 parcel.started = self._clock.monotonic()
                 lane.sending.add(parcel)
                 lane.peak = max(lane.peak, len(lane.sending))
+                alone = False
                 try:
-                    await self._send(parcel)
+                    alone = await self._send(parcel)
                 finally:
                     lane.sending.discard(parcel)
                 lane.last_busy = self._clock.monotonic()
+                if alone:
+                    lane.alone_until = lane.last_busy + LEFT_ALONE_SECONDS
+                    self._park_all(lane)
                 lane.took(lane.last_busy - parcel.started)
                 if lane.standing is not lane.counted:
                     self._judge(lane)
@@ -270,8 +280,11 @@ class Lanes:
             stopped = await self._store.stopped([lane.id for lane in known])
         except StoreUnavailable:
             return
+        now = self._clock.monotonic()
         for lane in known:
-            if lane.id in stopped:
+            if stopped.get(lane.id, False) and lane.queue:
+                self._park_all(lane)  # held, paused or disabled: what is queued here must wait or end with the rest
+            if lane.id in stopped or lane.alone_until > now:
                 self._stop(lane)
                 if lane.spare:
                     self._recorder.give_back()

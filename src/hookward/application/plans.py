@@ -28,7 +28,9 @@ class Plan:
     sign. ``template`` is ``None`` where the body is the document itself.
     """
 
-    __slots__ = ("address", "has_body", "headers", "keys", "lane", "method", "shape", "shown", "status", "template")
+    __slots__ = (
+        "address", "has_body", "headers", "keys", "lane", "method", "shape", "shown", "status", "template", "version"
+    )  # fmt: skip
 
     def __init__(
         self, row: WatchRow, definition: WatchDefinition, *, headers: tuple[tuple[str, str], ...],
@@ -36,6 +38,7 @@ class Plan:
     ) -> None:  # fmt: skip
         self.lane = row.lane
         self.status = WatchStatus(row.status)
+        self.version = row.version
         self.method = definition.method
         self.address = definition.address
         self.has_body = definition.method not in WatchMethod.WITHOUT_BODY
@@ -75,6 +78,11 @@ class Plans:
     def account_zone(self, account: AccountId) -> str | None:
         """The time zone of an account, if it has one."""
         return self._definitions.account_zone(account)
+
+    def why_none(self, watch: WatchId) -> str:
+        """Why :meth:`get` answers none."""
+        row = self._definitions.watch(watch)
+        return (row.status_reason if row else None) or "the watch is disabled or was deleted"
 
     def _forget_keys(self) -> None:
         self._plans.clear()

@@ -164,8 +164,8 @@ class Shift:
                 self.puller.poke()
             await asyncio.sleep(TAKE_OVER_SECONDS)
 
-    async def _send(self, parcel: Parcel) -> None:
-        await self._courier.deliver(parcel, self.recorder, self._lease)
+    async def _send(self, parcel: Parcel) -> bool:
+        return await self._courier.deliver(parcel, self.recorder, self._lease)
 
     def _slots_to_return(self) -> dict[int, int]:
         return self.lanes.slots_to_return()

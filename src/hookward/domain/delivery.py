@@ -73,6 +73,18 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     crashes: int = 0
 
 
+class Consequence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What an attempt means for its whole watch, beyond the delivery.
+
+    ``hold`` is for how many seconds from now nothing is to be sent to it. ``disable`` is the reason for which it ends,
+    if it is still as it was in ``version``, under which the attempt was made.
+    """
+
+    hold: float = 0.0
+    disable: str | None = None
+    version: int = 0
+
+
 class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One line for the ledger: where a delivery stands now, with the attempt that took it there, if any.
 
@@ -95,3 +107,4 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     attempt: Attempt | None = None
     wait: Wait | None = None
     payload: Payload | None = None
+    consequence: Consequence | None = None

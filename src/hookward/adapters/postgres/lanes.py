@@ -85,7 +85,7 @@ SELECT extract(epoch FROM wake_at - now())::float8 FROM lane
 WHERE wake_at IS NOT NULL AND NOT paused ORDER BY wake_at LIMIT 1"""
 
 _STOPPED = """
-SELECT id FROM lane WHERE id = ANY($1::bigint[])
+SELECT id, paused OR closing IS NOT NULL OR held_until > now() FROM lane WHERE id = ANY($1::bigint[])
 AND (behind OR paused OR closing IS NOT NULL OR held_until > now())"""
 
 _CLOSING = """
@@ -122,10 +122,10 @@ class PostgresLanes:
         async with self._database.connection() as connection:
             await release(connection, token, slots)
 
-    async def stopped(self, lanes: Sequence[int]) -> set[int]:
-        """Which of these lanes take new deliveries only behind what waits."""
+    async def stopped(self, lanes: Sequence[int]) -> dict[int, bool]:
+        """Which of these lanes take new deliveries only behind what waits; true where nothing at all may be sent."""
         async with self._database.connection() as connection:
-            return {row[0] for row in await connection.fetch(_STOPPED, lanes)}
+            return {row[0]: row[1] for row in await connection.fetch(_STOPPED, lanes)}
 
     async def pull(self, token: int, *, lanes: int) -> list[Pulled]:
         """Take what is due from up to ``lanes`` lanes, as far as their slots go, oldest first."""

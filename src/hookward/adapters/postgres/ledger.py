@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from hookward.adapters.postgres import lanes
+from hookward.adapters.postgres.consequences import close_lanes, disable_watches, hold_lanes
 from hookward.adapters.postgres.pool import Acquired, Database
 from hookward.domain.delivery import Entry
 from hookward.domain.errors import LeaseLost
@@ -72,7 +73,7 @@ x AS MATERIALIZED (
 l AS MATERIALIZED (SELECT id FROM lane WHERE id = ANY($2::bigint[]) ORDER BY id FOR NO KEY UPDATE)
 UPDATE lane SET behind = lane.behind OR x.now,
   wake_at = CASE WHEN lane.closing IS NOT NULL THEN now() WHEN lane.paused THEN NULL
-    ELSE least(coalesce(lane.wake_at, 'infinity'), x.due) END
+    ELSE least(coalesce(lane.wake_at, 'infinity'), greatest(x.due, lane.held_until)) END
 FROM l JOIN x ON x.lane_id = l.id, me WHERE lane.id = l.id AND lane.id = ANY($2::bigint[])"""
 
 # Waiting deliveries that go on waiting. An attempt that came to its end clears them of what holders died of.
@@ -118,7 +119,8 @@ class PostgresLedger:
         """
         waits = [entry for entry in entries if entry.wait is not None]
         moved = [entry for entry in entries if entry.waited]
-        if not waits and not moved and not slots:
+        felt = [entry for entry in entries if entry.consequence is not None]
+        if not waits and not moved and not slots and not felt:
             async with self._database.connection() as connection:
                 await _fresh(connection, token, entries, done)
             return
@@ -129,7 +131,10 @@ class PostgresLedger:
             await _move(connection, token, moved)
             await _keep(connection, token, [entry for entry in entries if entry.payload is not None])
             due = [(entry.lane, entry.wait.seconds) for entry in waits if entry.wait and not entry.wait.held]
-            await _lock(connection, {lane for lane, _ in due}, set(slots))
+            ended = await disable_watches(connection, token, felt)
+            await _lock(connection, {lane for lane, _ in due}, set(slots), {*ended, *(entry.lane for entry in felt)})
+            await close_lanes(connection, ended)
+            await hold_lanes(connection, token, felt)
             await _wake(connection, token, due)
             if slots:
                 await lanes.release(connection, token, slots)
@@ -239,10 +244,10 @@ async def _keep(connection: Acquired, token: int, entries: Sequence[Entry]) -> N
     )
 
 
-async def _lock(connection: Acquired, first: set[int], second: set[int]) -> None:
-    """Lock the lanes of two statements that follow, where the second would lock more than the first."""
-    if first and second - first:
-        await connection.execute(_LOCK, list(first | second))
+async def _lock(connection: Acquired, woken: set[int], released: set[int], felt: set[int]) -> None:
+    """Lock the lanes of the statements that follow, where a later one would lock more than the first."""
+    if felt or (woken and released - woken):
+        await connection.execute(_LOCK, list(woken | released | felt))
 
 
 async def _wake(connection: Acquired, token: int, due: Sequence[tuple[int, float]]) -> None:

@@ -13,12 +13,13 @@ from hookward.domain.ids import AccountId, DeliveryId, millisecond_of
 
 _COLUMNS = (
     "d.id, d.event_id, d.watch_id, d.resource_type, d.kind, d.resource_id, d.status, d.reason, d.attempts, "
-    "d.last_code, d.last_error, d.finished, w.due_at, c.definition"
+    "d.last_code, d.last_error, d.finished, greatest(w.due_at, l.held_until), c.definition"
 )
 # The page first, then what belongs to its rows.
 _PAGE = "SELECT * FROM delivery WHERE {where} ORDER BY id DESC LIMIT {limit}"
 _DRESS = f"""
-SELECT {_COLUMNS} FROM ({{page}}) d LEFT JOIN waiting w ON w.delivery_id = d.id LEFT JOIN watch c ON c.id = d.watch_id
+SELECT {_COLUMNS} FROM ({{page}}) d LEFT JOIN waiting w ON w.delivery_id = d.id LEFT JOIN lane l ON l.id = w.lane_id
+LEFT JOIN watch c ON c.id = d.watch_id
 ORDER BY d.id DESC"""
 
 _ATTEMPTS = """

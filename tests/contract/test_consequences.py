@@ -1,0 +1,191 @@
+"""What an attempt means for its whole watch is recorded with it: a hold, or the end of the watch."""
+
+import asyncio
+
+import pytest
+
+from hookward.application.definitions import WatchRow
+from hookward.application.log import LogQuery
+from hookward.domain.delivery import Consequence, DeliveryStatus, Wait
+from hookward.domain.errors import LeaseLost
+from tests.contract.world import ACCOUNT, World, moved, new_attempt, new_entry, new_event
+
+PENDING, RETRYING, DELIVERED, FAILED, CANCELLED = DeliveryStatus
+
+HELD = "SELECT round(extract(epoch FROM held_until - now()))::int FROM lane WHERE id = $1"
+WAKES_IN = "SELECT round(extract(epoch FROM wake_at - now()))::int FROM lane WHERE id = $1"
+WATCH = "SELECT status, status_reason FROM watch WHERE id = $1"
+VERSION = "SELECT version FROM definition_version"
+
+
+@pytest.fixture
+async def watch(world):
+    return await world.watch()
+
+
+@pytest.fixture
+async def token(world):
+    return await world.lease()
+
+
+def held(watch, seconds: float, **values: object):
+    """A delivery whose endpoint asked to be left alone."""
+    wait = Wait(seconds=seconds, number=2)
+    return new_entry(
+        new_event(), watch, RETRYING, attempts=1, attempt=new_attempt(code=429), wait=wait,
+        consequence=Consequence(hold=seconds), **values,
+    )  # fmt: skip
+
+
+def gone(watch, *, version: int | None = None, **values: object):
+    """A delivery whose endpoint said that there is none any more."""
+    consequence = Consequence(disable="gone", version=watch.version if version is None else version)
+    attempt = new_attempt(code=410)
+    return new_entry(new_event(), watch, FAILED, attempts=1, attempt=attempt, consequence=consequence, **values)
+
+
+async def record(world: World, token: int, *entries) -> None:
+    await world.ledger.record(token, entries, done=[], slots={})
+
+
+async def test_a_held_lane_gives_nothing_until_the_hold_is_over(world, watch, token):
+    other = await world.watch()
+    for each in (watch, other):
+        await world.wait(each)
+
+    await record(world, token, held(watch, 60))
+
+    assert (await world.value(HELD, watch.lane), await world.value(WAKES_IN, watch.lane)) == (60, 60)
+    assert [each.lane for each in await world.lanes.pull(token, lanes=10)] == [other.lane]
+    assert await world.lanes.acquire(token, {watch.lane: 1}) == {watch.lane: 0}
+    await world.value("UPDATE lane SET held_until = now(), wake_at = now() WHERE id = $1", watch.lane)
+    assert [each.lane for each in await world.lanes.pull(token, lanes=10)] == [watch.lane]
+
+
+async def test_what_comes_to_a_held_lane_waits_for_the_end_of_the_hold_and_says_so(world, watch, token):
+    await record(world, token, held(watch, 600))
+
+    await record(world, token, new_entry(new_event(), watch, PENDING, wait=Wait(seconds=0, number=1)))
+
+    assert await world.value(WAKES_IN, watch.lane) == 600
+    logged = await world.log.deliveries(LogQuery(account=ACCOUNT, limit=10))
+    until = await world.value("SELECT held_until FROM lane WHERE id = $1", watch.lane)
+    assert {each.next_attempt for each in logged} == {until}
+
+
+@pytest.mark.parametrize(("first", "second", "seconds"), [(600, 60, 600), (60, 600, 600)])
+async def test_a_hold_is_prolonged_and_never_shortened(world, watch, token, first, second, seconds):
+    await record(world, token, held(watch, first))
+    await record(world, token, held(watch, second))
+
+    assert await world.value(HELD, watch.lane) == seconds
+
+
+async def test_of_several_holds_in_one_record_the_longest_counts(world, watch, token):
+    await record(world, token, held(watch, 60), held(watch, 600), held(watch, 5))
+
+    assert await world.value(HELD, watch.lane) == 600
+
+
+async def test_a_delivery_that_ends_holds_its_lane_as_well(world, watch, token):
+    entry = new_entry(new_event(), watch, FAILED, attempts=1, consequence=Consequence(hold=60))
+
+    await record(world, token, entry)
+
+    assert (await world.value(HELD, watch.lane), (await world.lane_row(watch.lane))["wake"]) == (60, "never")
+
+
+async def test_a_paused_lane_that_is_held_is_not_woken(world, token):
+    watch = await world.watch(paused=True)
+
+    await record(world, token, held(watch, 60))
+
+    assert (await world.value(HELD, watch.lane), (await world.lane_row(watch.lane))["wake"]) == (60, "never")
+
+
+async def test_gone_disables_the_watch_in_the_same_record_and_what_waits_is_cancelled(world, watch, token):
+    await world.wait(watch)
+    before = await world.value(VERSION)
+
+    await record(world, token, gone(watch))
+
+    assert await world.rows(WATCH, watch.id) == [(3, "gone")]
+    changes = await world.definitions.changes_since(before)
+    assert [(each.id, each.status, each.version) for each in changes.watches] == [(watch.id, 3, before + 1)]
+    assert await world.lanes.stopped([watch.lane]) == {watch.lane: True}
+    assert await world.lanes.pull(token, lanes=10) == []
+    assert await world.lanes.cancel_some(limit=10) == 1
+    assert sorted(await world.rows("SELECT status, reason FROM delivery")) == [(4, None), (5, "gone")]
+
+
+async def test_what_comes_to_a_watch_in_the_record_that_ends_it_is_cancelled_too(world, watch, token):
+    waits = new_entry(new_event(), watch, RETRYING, attempts=1, wait=Wait(seconds=3600, number=2))
+
+    await record(world, token, gone(watch), waits)
+
+    assert await world.lanes.cancel_some(limit=10) == 1
+
+
+async def test_gone_for_what_a_watch_was_before_it_changed_leaves_it_alone(world, watch, token):
+    before = await world.value(VERSION)
+
+    await record(world, token, gone(watch, version=watch.version - 1))
+
+    assert await world.rows(WATCH, watch.id) == [(1, None)]
+    assert (await world.value(VERSION), (await world.lane_row(watch.lane))["closing"]) == (before, None)
+
+
+async def test_of_two_that_say_gone_the_one_about_the_watch_as_it_is_counts(world, watch, token):
+    await record(world, token, gone(watch), gone(watch, version=watch.version - 1))
+
+    assert await world.rows(WATCH, watch.id) == [(3, "gone")]
+
+
+async def test_gone_sent_twice_changes_the_watch_once(world, watch, token):
+    entry = gone(watch)
+    await record(world, token, entry)
+    before = await world.everything()
+
+    await record(world, token, entry)
+
+    assert await world.everything() == before
+
+
+async def test_a_deleted_watch_stays_deleted(world, watch, token):
+    await world.definitions.delete_watch(watch.account, watch.id, reason="deleted")
+
+    await record(world, token, gone(watch))
+
+    assert await world.rows("SELECT status, deleted IS NULL FROM watch WHERE id = $1", watch.id) == [(1, False)]
+    assert (await world.lane_row(watch.lane))["closing"] == "deleted"
+
+
+async def test_a_stale_lease_neither_holds_nor_disables(world, watch):
+    token = await world.stale_lease()
+    before = await world.everything()
+
+    for entry in (held(watch, 60), gone(watch)):
+        with pytest.raises(LeaseLost):
+            await record(world, token, entry)
+
+    assert await world.everything() == before
+
+
+async def test_records_that_hold_and_end_watches_never_deadlock_with_changes_of_them(world, token):
+    watches = [await world.watch(slots=100) for _ in range(12)]
+    await world.lanes.acquire(token, {watch.lane: 100 for watch in watches})
+
+    async def work(order: list[WatchRow]) -> None:
+        for index, watch in enumerate(order):
+            entries = [held(watch, 1), gone(watch), moved(held(order[index - 1], 1), RETRYING, waited=False)]
+            slots = {order[index - 2].lane: 1}
+            await world.ledger.record(token, entries, done=[], slots=slots)
+
+    async def delete() -> None:
+        for watch in watches[::3]:
+            await world.definitions.delete_watch(watch.account, watch.id, reason="deleted")
+
+    await asyncio.gather(work(watches), work(watches[::-1]), work(watches[6:] + watches[:6]), delete())
+
+    ended = await world.rows("SELECT count(*)::int FROM watch WHERE status = 3 OR deleted IS NOT NULL")
+    assert ended == [(12,)]

@@ -1,11 +1,15 @@
 """Partitions by the day that an id carries."""
 
+import asyncio
+
+import asyncpg
 import pytest
 
 from hookward.adapters.clock import SystemClock
 from hookward.adapters.postgres.partitions import DAYS_AHEAD, ensure_partitions
 from hookward.adapters.postgres.upkeep import PostgresUpkeep
 from hookward.domain.delivery import DeliveryStatus
+from hookward.domain.errors import StoreUnavailable
 from hookward.domain.ids import EventId
 from tests.contract.world import World, new_attempt, new_entry, new_event, new_id
 
@@ -91,6 +95,36 @@ async def test_upkeep_makes_partitions_and_forgets_expired_keys(world, today):
 
     assert [await upkeep.run() for _ in range(2)] == [(1, 1), (0, 0)]
     assert await world.rows("SELECT key FROM idempotency") == [(b"new",)]
+
+
+async def test_making_partitions_behind_a_long_query_gives_up_before_it_stalls_publishing(world, today):
+    await world.rows(f"DROP TABLE event_{today + 3}")
+    wanted = "SELECT count(*) > 0 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted"
+    async with world.session() as reader, world.session() as maker:
+        reading = reader.transaction()
+        await reading.start()
+        await reader.fetch("SELECT 1 FROM event LIMIT 1")
+        making = asyncio.create_task(ensure_partitions(maker, patience_ms=1000))
+        await world.wait_until(wanted)
+
+        accepted = await world.accept(new_event())  # behind the maker, which gives up for it
+
+        assert [len(accepted), await reader.fetchval("SELECT count(*) FROM event")] == [1, 1]
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await making
+        await reading.rollback()
+    assert await ensure(world) == 1
+
+
+async def test_upkeep_that_found_no_moment_for_its_partitions_is_to_be_tried_again(world, today):
+    await world.rows(f"DROP TABLE event_{today + 3}")
+    upkeep = PostgresUpkeep(world.database)
+    async with world.session() as reader, reader.transaction():
+        await reader.fetch("SELECT 1 FROM event LIMIT 1")
+        with pytest.raises(StoreUnavailable, match="LockNotAvailable"):
+            await upkeep.run()
+
+    assert await upkeep.run() == (1, 0)
 
 
 async def test_the_offset_of_postgresqls_clock_is_measured(world):

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
-import msgspec
-
+from hookward.application.compose import SPAN_BYTES, attempt_of, compose, render
 from hookward.application.parcel import Parcel
-from hookward.application.plans import MASK, Plan, Plans
+from hookward.application.plans import Plan, Plans
 from hookward.application.ports import Chance, Clock
 from hookward.application.recorder import Recorder
-from hookward.domain.delivery import Attempt, Consequence, DeliveryStatus, Entry, Payload, Wait
-from hookward.domain.document import body_without_template, document
+from hookward.domain.delivery import Consequence, DeliveryStatus, Entry, Payload, Wait
 from hookward.domain.errors import HookwardError, TemplateFailed
-from hookward.domain.ids import Prefix, to_text
-from hookward.domain.outcome import Answer, ErrorKind, Failure, Outcome
+from hookward.domain.outcome import ErrorKind, Failure, Outcome
 from hookward.domain.outgoing import OutgoingRequest
 from hookward.domain.retry import Decision, Policy, decide
-from hookward.domain.signing import signatures
 
-_encode = msgspec.json.Encoder().encode
 _US = 1_000_000
 UNMAKEABLE_SECONDS = 60.0
-MAX_LOGGED_HEADERS = 16 << 10
-_SECRET_ANSWERS = frozenset({"set-cookie", "authorization", "proxy-authorization", "www-authenticate"})
 
 
 class Sender(Protocol):
@@ -86,44 +79,19 @@ class Courier:
             outcome = Outcome(duration_us=0, failure=failure)
             recorder.settle(parcel, self._entry(parcel, plan, payload, {}, sent_us, outcome))
             return False
-        changing = self._changing_headers(parcel, plan, payload.body, sent_us // _US)
-        request = OutgoingRequest(
-            method=payload.method,
-            address=payload.address,
-            headers=plan.headers,
-            changing=tuple(changing.items()),
-            body=payload.body,
-        )
+        request, shown = compose(
+            plan, parcel.event.change, payload,
+            id_=parcel.id, number=parcel.number, second=sent_us // _US, span=self._chance.bytes(SPAN_BYTES),
+        )  # fmt: skip
         outcome = await self._sender.send(request, timeout=self._timeout)
-        entry = self._entry(parcel, plan, payload, plan.shown | changing, sent_us, outcome)
+        entry = self._entry(parcel, plan, payload, shown, sent_us, outcome)
         recorder.settle(parcel, entry)
         self._log.attempted(entry, outcome)
         return entry.consequence is not None
 
     def _render(self, parcel: Parcel, plan: Plan, second: int) -> Payload:
-        change = parcel.event.change
-        body: bytes | None = None
-        zone = change.zone or self._plans.account_zone(change.account) or "UTC"
-        if plan.has_body and plan.template is None:
-            body = body_without_template(change, shape=plan.shape, second=second, zone=zone)
-        elif plan.has_body and plan.template is not None:
-            resource = parcel.event.resource()
-            body = plan.template.render(document(change, resource, shape=plan.shape, second=second, zone=zone))
-        return Payload(method=plan.method, address=plan.address, body=body)
-
-    def _changing_headers(self, parcel: Parcel, plan: Plan, body: bytes | None, second: int) -> dict[str, str]:
-        change = parcel.event.change
-        id_ = to_text(Prefix.DELIVERY, parcel.id)
-        headers = {
-            "webhook-id": id_,
-            "webhook-timestamp": str(second),
-            "hookward-event": f"{change.resource_type}.{change.kind.word}",
-            "hookward-attempt": str(parcel.number),
-            "traceparent": f"00-{parcel.id.hex()}-{self._chance.bytes(8).hex()}-01",
-        }
-        if plan.keys:
-            headers["webhook-signature"] = signatures(plan.keys, id_, second, body or b"")
-        return headers
+        zone = self._plans.account_zone(parcel.event.change.account)
+        return render(plan, parcel.event, second=second, zone=zone)
 
     def _entry(
         self, parcel: Parcel, plan: Plan, payload: Payload, shown: dict[str, str], sent_us: int, outcome: Outcome
@@ -136,7 +104,7 @@ class Courier:
             decision.status,
             reason=decision.reason.replace("\0", "") if decision.reason else None,
             attempts=parcel.number,
-            attempt=_attempt(parcel.number, payload, shown, sent_us, outcome, with_body=first),
+            attempt=attempt_of(parcel.number, payload, shown, sent_us, outcome, with_body=first),
             wait=_wait(decision, parcel.number),
             payload=payload if first and again else None,
             consequence=_consequence(decision, plan, payload) if decision.hold or decision.disable else None,
@@ -162,37 +130,3 @@ def _later(parcel: Parcel, error: HookwardError) -> Entry:
 
 def _wait(decision: Decision, number: int) -> Wait | None:
     return None if decision.wait is None else Wait(seconds=decision.wait, number=number + 1)
-
-
-def _attempt(
-    number: int, payload: Payload, shown: dict[str, str], sent_us: int, outcome: Outcome, *, with_body: bool
-) -> Attempt:
-    answer, failure = outcome.answer, outcome.failure
-    request: dict[str, Any] = {"method": payload.method, "address": payload.address, "headers": shown}
-    headers, cut = _logged_headers(answer)
-    return Attempt(
-        number=number,
-        sent_us=sent_us,
-        duration_us=outcome.duration_us,
-        request=_encode(request),
-        request_body=payload.body if with_body else None,
-        code=answer.status if answer else None,
-        response=_encode(headers) if answer else None,
-        response_body=answer.body if answer else None,
-        truncated=cut or (answer.truncated if answer else False),
-        error=failure.kind if failure else None,
-        message=failure.message.replace("\0", "") if failure else None,
-        remote=outcome.remote,
-    )
-
-
-def _logged_headers(answer: Answer | None) -> tuple[dict[str, str], bool]:
-    """The answer's headers, secrets masked, as many as the log takes; and whether some were left out."""
-    logged: dict[str, str] = {}
-    size = 0
-    for name, value in answer.headers if answer else ():
-        size += len(name) + len(value)
-        if size > MAX_LOGGED_HEADERS:
-            return logged, True
-        logged[name] = MASK if name.lower() in _SECRET_ANSWERS else value
-    return logged, False

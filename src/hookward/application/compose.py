@@ -1,0 +1,100 @@
+"""Compose: a plan and an event as one HTTP request, and what the log keeps of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from hookward.application.parcel import LoadedEvent
+from hookward.application.plans import MASK, Plan
+from hookward.domain.change import ChangeEvent
+from hookward.domain.delivery import Attempt, Payload
+from hookward.domain.document import body_without_template, document
+from hookward.domain.ids import DeliveryId, Prefix, to_text
+from hookward.domain.outcome import Answer, Outcome
+from hookward.domain.outgoing import OutgoingRequest
+from hookward.domain.signing import signatures
+
+MAX_LOGGED_HEADERS = 16 << 10
+SPAN_BYTES = 8
+_SECRET_ANSWERS = frozenset({"set-cookie", "authorization", "proxy-authorization", "www-authenticate"})
+_encode = msgspec.json.Encoder().encode
+
+
+def render(plan: Plan, event: LoadedEvent, *, second: int, zone: str | None) -> Payload:
+    """Method, address and body at a moment (seconds since 1970); raises TemplateFailed.
+
+    ``zone`` is the account's time zone, for an event that names none.
+    """
+    change = event.change
+    body: bytes | None = None
+    zone = change.zone or zone or "UTC"
+    if plan.has_body and plan.template is None:
+        body = body_without_template(change, shape=plan.shape, second=second, zone=zone)
+    elif plan.has_body and plan.template is not None:
+        resource = event.resource()
+        body = plan.template.render(document(change, resource, shape=plan.shape, second=second, zone=zone))
+    return Payload(method=plan.method, address=plan.address, body=body)
+
+
+def compose(
+    plan: Plan, change: ChangeEvent, payload: Payload, *, id_: DeliveryId, number: int, second: int, span: bytes
+) -> tuple[OutgoingRequest, dict[str, str]]:  # fmt: skip
+    """The request of attempt ``number``, signed at ``second``, and its headers with secrets masked.
+
+    ``span`` is :data:`SPAN_BYTES` random bytes for ``traceparent``.
+    """
+    webhook_id = to_text(Prefix.DELIVERY, id_)
+    changing = {
+        "webhook-id": webhook_id,
+        "webhook-timestamp": str(second),
+        "hookward-event": f"{change.resource_type}.{change.kind.word}",
+        "hookward-attempt": str(number),
+        "traceparent": f"00-{id_.hex()}-{span.hex()}-01",
+    }
+    if plan.keys:
+        changing["webhook-signature"] = signatures(plan.keys, webhook_id, second, payload.body or b"")
+    request = OutgoingRequest(
+        method=payload.method,
+        address=payload.address,
+        headers=plan.headers,
+        changing=tuple(changing.items()),
+        body=payload.body,
+    )
+    return request, plan.shown | changing
+
+
+def attempt_of(
+    number: int, payload: Payload, shown: dict[str, str], sent_us: int, outcome: Outcome, *, with_body: bool
+) -> Attempt:
+    """What the log keeps of one request; ``shown`` are its headers with secrets masked."""
+    answer, failure = outcome.answer, outcome.failure
+    request: dict[str, Any] = {"method": payload.method, "address": payload.address, "headers": shown}
+    headers, cut = _logged_headers(answer)
+    return Attempt(
+        number=number,
+        sent_us=sent_us,
+        duration_us=outcome.duration_us,
+        request=_encode(request),
+        request_body=payload.body if with_body else None,
+        code=answer.status if answer else None,
+        response=_encode(headers) if answer else None,
+        response_body=answer.body if answer else None,
+        truncated=cut or (answer.truncated if answer else False),
+        error=failure.kind if failure else None,
+        message=failure.message.replace("\0", "") if failure else None,
+        remote=outcome.remote,
+    )
+
+
+def _logged_headers(answer: Answer | None) -> tuple[dict[str, str], bool]:
+    """The answer's headers, secrets masked, as many as the log takes; and whether some were left out."""
+    logged: dict[str, str] = {}
+    size = 0
+    for name, value in answer.headers if answer else ():
+        size += len(name) + len(value)
+        if size > MAX_LOGGED_HEADERS:
+            return logged, True
+        logged[name] = MASK if name.lower() in _SECRET_ANSWERS else value
+    return logged, False

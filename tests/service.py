@@ -20,6 +20,7 @@ import asyncpg
 from redis.asyncio import Redis
 
 from hookward.adapters.embedded.data_dir import Runtime, read_runtime
+from tests.answers import checking
 from tests.integration.observing import ROOT, command_line, descendants, is_running
 
 KEY = "hw_test_bootstrap_key_0123456789"
@@ -132,6 +133,7 @@ class Service:
                 headers={"Authorization": f"Bearer {self.key}"},
                 timeout=aiohttp.ClientTimeout(total=30),
                 connector=aiohttp.TCPConnector(limit=0),
+                trace_configs=[checking(self.environment.get("HOOKWARD_SERVER__PATH_PREFIXES", ""))],
             )
         await wait_until(self.is_ready, START_SECONDS, what="serve is ready")
 

@@ -103,6 +103,18 @@ def demo(*, once: bool, as_json: bool) -> None:
     sys.exit(0 if outcome == [True] else 1)
 
 
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="On one line, byte for byte what /openapi.json answers.")
+def openapi(*, as_json: bool) -> None:
+    """Print the OpenAPI 3.1 document; needs no running service."""
+    from hookward.bootstrap import built_in_types  # noqa: PLC0415
+    from hookward.entrypoints.api.description import describe  # noqa: PLC0415
+    from hookward.entrypoints.api.openapi.document import encode  # noqa: PLC0415
+
+    document = describe(built_in_types().values())
+    print(encode(document, indent=0 if as_json else 2).decode())
+
+
 def main() -> None:
     """The entry of the ``hookward`` command: what cannot start says why in one line."""
     try:

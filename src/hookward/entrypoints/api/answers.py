@@ -36,6 +36,7 @@ _STATUS: dict[type[HookwardError], HTTPStatus] = {
 }
 _AWAY = "the store cannot be reached; nothing was taken, try again"
 STORE_RETRY_SECONDS = "1"
+_TITLES = {413: "Request Entity Too Large", 422: "Unprocessable Entity"}
 
 
 class Unauthorized(Refused):
@@ -79,11 +80,16 @@ def problem(
     status: HTTPStatus, detail: str, request_id: str, errors: list[ProblemItem] | msgspec.UnsetType = msgspec.UNSET
 ) -> ProblemDocument:
     """A problem document."""
-    name = status.name.lower().replace("_", "-")
+    type_, title = kind_of(status)
     return ProblemDocument(
-        type=f"urn:hookward:problem:{name}", title=status.phrase, status=status, detail=detail,
-        request_id=request_id, errors=errors,
+        type=type_, title=title, status=status, detail=detail, request_id=request_id, errors=errors,
     )  # fmt: skip
+
+
+def kind_of(status: HTTPStatus) -> tuple[str, str]:
+    """``type`` and ``title`` of a problem; Python 3.13 renamed two statuses, what users match must stay."""
+    title = _TITLES.get(status, status.phrase)
+    return "urn:hookward:problem:" + title.lower().replace(" ", "-"), title
 
 
 def problem_response(document: ProblemDocument, *, retry_after: str | None = None) -> web.Response:

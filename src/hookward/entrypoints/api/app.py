@@ -10,8 +10,10 @@ from http import HTTPStatus
 from aiohttp import web
 
 from hookward.domain.errors import Backlogged, HookwardError, Refused, StoreUnavailable
-from hookward.entrypoints.api import health
 from hookward.entrypoints.api.answers import STORE_RETRY_SECONDS, problem, problem_of, problem_response
+from hookward.entrypoints.api.describing import DOCUMENT, PAGE
+from hookward.entrypoints.api.description import as_page, as_text, describe
+from hookward.entrypoints.api.open_routes import OPEN_ROUTES
 from hookward.entrypoints.api.requests import MAX_BATCH_BYTES, REQUEST_ID
 from hookward.entrypoints.api.routes import ROUTES, Route, watch_routes
 from hookward.entrypoints.api.service import SERVICE, Service
@@ -27,8 +29,12 @@ def make_app(service: Service) -> web.Application:
     """All routes, below the root and below every path prefix."""
     app = web.Application(client_max_size=MAX_BATCH_BYTES + 1, middlewares=[_guarded])
     app[SERVICE] = service
-    app.router.add_get("/livez", health.live)
-    app.router.add_get("/readyz", health.ready)
+    document = describe(known.type for known in service.types.values())
+    app[DOCUMENT], app[PAGE] = as_text(document), as_page(document)
+    for each in OPEN_ROUTES:
+        app.router.add_route(each.method, each.path, each.handler)
+        if each.method == "GET":
+            app.router.add_route("HEAD", each.path, each.handler)
     for route in ROUTES:
         app.router.add_route(route.method, route.path, _bound(route, service))
     for route in watch_routes(known.type for known in service.types.values()):

@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from hookward.domain.resource_type import ResourceType
-from hookward.entrypoints.api import access_wire, keeping, publishing, reviewing, watching, wire
+from hookward.entrypoints.api import access_wire, keeping, publishing, reviewing, watching, wire, wire_requests
 from hookward.entrypoints.api.service import Caller, Scope, Service
 
 Handler = Callable[[web.Request, Caller, Service], Awaitable[web.Response]]
@@ -21,7 +21,10 @@ class Route:
     """One route.
 
     ``status`` and ``answers`` (a wire type) are those of success. ``takes`` is the wire type of the body, ``query`` a
-    wire type whose fields are the query parameters: both describe, handlers check by hand.
+    wire type whose fields are the query parameters: both describe, handlers check by hand. A body that may be left out
+    is ``X | None``. ``also`` are other successes; ``refuses`` statuses of problems that :mod:`.openapi.refusals` does
+    not tell from the rest; ``reads`` and ``gives`` headers of the request and the answer, those of
+    :mod:`.openapi.headers`.
     """
 
     method: str
@@ -33,24 +36,32 @@ class Route:
     summary: str
     takes: Any = None
     query: Any = None
+    also: tuple[tuple[int, Any], ...] = ()
+    refuses: tuple[int, ...] = ()
+    reads: tuple[str, ...] = ()
+    gives: tuple[str, ...] = ()
 
 
 ROUTES: tuple[Route, ...] = (
     Route(
         method="POST", path="/v1/events", scope=Scope.PUBLISH, handler=publishing.publish_event,
         status=202, answers=wire.AcceptedEvent, summary="Publish a change event",
+        takes=wire_requests.PublishEvent, reads=("Idempotency-Key",), refuses=(429,),
     ),
     Route(
         method="POST", path="/v1/events/batch", scope=Scope.PUBLISH, handler=publishing.publish_batch,
         status=202, answers=wire.BatchResults, summary="Publish up to 1000 change events",
+        takes=wire_requests.PublishBatch, refuses=(429,),
     ),
     Route(
         method="POST", path="/v1/watches", scope=Scope.WATCHES, handler=watching.create_watch,
         status=201, answers=wire.WatchAnswer, summary="Register a watch",
+        takes=wire_requests.NewWatch, gives=("Location",),
     ),
     Route(
         method="GET", path="/v1/watches", scope=Scope.WATCHES, handler=watching.list_watches,
         status=200, answers=wire.WatchList, summary="List watches",
+        query=wire_requests.WatchQuery,
     ),
     Route(
         method="GET", path="/v1/watches/{watchId}", scope=Scope.WATCHES, handler=watching.get_watch,
@@ -63,10 +74,12 @@ ROUTES: tuple[Route, ...] = (
     Route(
         method="POST", path="/v1/crypto-keys", scope=Scope.WATCHES, handler=watching.create_key,
         status=201, answers=wire.KeyAnswer, summary="Make a crypto key",
+        takes=wire_requests.NewCryptoKey,
     ),
     Route(
         method="GET", path="/v1/deliveries", scope=Scope.DELIVERIES, handler=reviewing.list_deliveries,
         status=200, answers=wire.DeliveryList, summary="List deliveries",
+        query=wire_requests.DeliveryQuery,
     ),
     Route(
         method="GET", path="/v1/deliveries/{deliveryId}", scope=Scope.DELIVERIES, handler=reviewing.get_delivery,
@@ -118,6 +131,8 @@ def watch_routes(types: Iterable[ResourceType]) -> list[Route]:
             status=201,
             answers=wire.WatchAnswer,
             summary=f"Register a watch on {each.name}",
+            takes=wire_requests.WatchInput,
+            gives=("Location",),
         )
         for each in types
         for path in each.watch_routes

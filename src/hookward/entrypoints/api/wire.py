@@ -82,6 +82,8 @@ class WatchAnswer(Wire, frozen=True):
 
 
 class WatchList(Wire, frozen=True):
+    """A page of watches; ``nextCursor`` leads to the next, ``null`` ends."""
+
     data: list[WatchAnswer]
     next_cursor: str | None
 
@@ -99,6 +101,8 @@ class KeyAnswer(Wire, frozen=True, omit_defaults=True):
 
 
 class EventBrief(Wire, frozen=True):
+    """The event that a delivery carries."""
+
     id: str
     resource_type: str
     event: str
@@ -106,6 +110,8 @@ class EventBrief(Wire, frozen=True):
 
 
 class WatchBrief(Wire, frozen=True):
+    """The watch that a delivery is for; ``null`` where it is gone."""
+
     id: str
     name: str | None
     address: str | None
@@ -128,6 +134,8 @@ class DeliveryItem(Wire, frozen=True):
 
 
 class RequestAnswer(Wire, frozen=True):
+    """A request as it was sent; secrets are masked."""
+
     method: str
     address: str
     headers: dict[str, str]
@@ -135,6 +143,8 @@ class RequestAnswer(Wire, frozen=True):
 
 
 class ResponseAnswer(Wire, frozen=True):
+    """What the endpoint answered, up to a bound: ``truncated`` says when there was more."""
+
     status_code: int
     headers: dict[str, str]
     body: str
@@ -142,6 +152,8 @@ class ResponseAnswer(Wire, frozen=True):
 
 
 class AttemptError(Wire, frozen=True):
+    """Why an attempt failed: the kind and a sentence."""
+
     type: str
     message: str
 
@@ -159,10 +171,14 @@ class AttemptAnswer(Wire, frozen=True):
 
 
 class DeliveryAnswer(DeliveryItem, frozen=True):
+    """A delivery with every attempt."""
+
     attempts: list[AttemptAnswer]
 
 
 class DeliveryList(Wire, frozen=True):
+    """A page of deliveries; ``nextCursor`` leads to the next, ``null`` ends."""
+
     data: list[DeliveryItem]
     next_cursor: str | None
 

@@ -1,0 +1,45 @@
+"""``/openapi.json`` and ``/docs``: the api describes itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+from aiohttp import web
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Something that stays as it is while the process runs, with what a cache needs to know."""
+
+    body: bytes
+    content_type: str
+    policy: str | None = None
+
+    @property
+    def etag(self) -> str:
+        return sha256(self.body).hexdigest()[:32]
+
+
+DOCUMENT: web.AppKey[Text] = web.AppKey("document", Text)
+PAGE: web.AppKey[Text] = web.AppKey("page", Text)
+
+
+async def get_document(request: web.Request) -> web.Response:
+    """The OpenAPI 3.1 document of every route below the root."""
+    return _answer(request, request.app[DOCUMENT])
+
+
+async def get_page(request: web.Request) -> web.Response:
+    """Every route with its parameters, bodies and examples; no script, nothing loaded from elsewhere."""
+    return _answer(request, request.app[PAGE])
+
+
+def _answer(request: web.Request, text: Text) -> web.Response:
+    etag = text.etag
+    headers = {"ETag": f'"{etag}"', "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+    if text.policy is not None:
+        headers |= {"Content-Security-Policy": text.policy, "Referrer-Policy": "no-referrer"}
+    if any(each.value in (etag, "*") for each in request.if_none_match or ()):
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=text.body, headers={**headers, "Content-Type": text.content_type})

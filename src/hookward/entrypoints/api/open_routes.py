@@ -1,0 +1,48 @@
+"""The table of routes that need no key: health, and the description of the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from hookward.entrypoints.api import describing, health, wire
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRoute:
+    """One route without a key. ``also`` are statuses that it answers besides ``status``, each with its wire type.
+
+    ``media`` is the content type of what it answers; ``reads`` and ``gives`` are headers, named in
+    :mod:`.openapi.headers`.
+    """
+
+    path: str
+    handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    summary: str
+    answers: Any
+    method: str = "GET"
+    status: int = 200
+    media: str = "application/json"
+    also: tuple[tuple[int, Any], ...] = ()
+    reads: tuple[str, ...] = ()
+    gives: tuple[str, ...] = ()
+
+
+OPEN_ROUTES: tuple[OpenRoute, ...] = (
+    OpenRoute(path="/livez", handler=health.live, answers=wire.Health, summary="Whether the process runs"),
+    OpenRoute(
+        path="/readyz", handler=health.ready, answers=wire.Health, also=((503, wire.Health),),
+        summary="Whether the service can take events",
+    ),
+    OpenRoute(
+        path="/openapi.json", handler=describing.get_document, answers={"type": "object"}, also=((304, None),),
+        reads=("If-None-Match",), gives=("ETag", "Cache-Control"), summary="This document",
+    ),
+    OpenRoute(
+        path="/docs", handler=describing.get_page, answers={"type": "string"}, also=((304, None),), media="text/html",
+        reads=("If-None-Match",), gives=("ETag", "Cache-Control"), summary="This document, as a page for people",
+    ),
+)  # fmt: skip

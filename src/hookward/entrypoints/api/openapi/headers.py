@@ -1,0 +1,66 @@
+"""Headers that routes name in ``reads`` and ``gives``, and parameters of paths."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hookward.entrypoints.api.openapi.schemas import Schema
+
+_VISIBLE = {"type": "string", "pattern": "^[!-~]{1,255}$"}
+
+READS: Mapping[str, Schema] = {
+    "X-Request-Id": {
+        "name": "X-Request-Id",
+        "in": "header",
+        "description": "1 to 128 visible ASCII characters that the answer repeats; made where there is none.",
+        "schema": {"type": "string"},
+    },
+    "Idempotency-Key": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "The same as id in the body: the same key again answers the first result for 24 h.",
+        "schema": _VISIBLE,
+    },
+    "If-Match": {
+        "name": "If-Match",
+        "in": "header",
+        "description": "The ETag that was read: 412 when it has changed since.",
+        "schema": {"type": "string"},
+    },
+    "If-None-Match": {
+        "name": "If-None-Match",
+        "in": "header",
+        "description": "The ETag that was read: 304 while it has not changed.",
+        "schema": {"type": "string"},
+    },
+}
+"""Request headers; each is a component that operations refer to."""
+
+GIVES: Mapping[str, Schema] = {
+    "X-Request-Id": {
+        "description": "Names this request: that of the request, or one made for it.",
+        "required": True,
+        "schema": {"type": "string"},
+    },
+    "Location": {"description": "The path of what was made.", "schema": {"type": "string"}},
+    "ETag": {"description": "Names this version (RFC 9110).", "schema": {"type": "string"}},
+    "Cache-Control": {"description": "How long it may be kept (RFC 9111).", "schema": {"type": "string"}},
+    "Retry-After": {
+        "description": "Seconds to wait.",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[0-9]+$"},
+    },
+    "WWW-Authenticate": {"description": "How to authenticate.", "required": True, "schema": {"type": "string"}},
+}
+"""Response headers, likewise."""
+
+_ID = "^{}_[0-9a-f]{{32}}$"
+IN_PATH: Mapping[str, Schema] = {
+    "watchId": {"type": "string", "pattern": _ID.format("wat")},
+    "deliveryId": {"type": "string", "pattern": _ID.format("dlv")},
+    "keyId": {"type": "string", "pattern": _ID.format("key")},
+    "cryptoKeyId": {"type": "string", "pattern": _ID.format("key")},
+}
+"""What the parameters of paths are; any other is a text."""
+
+OTHER_IN_PATH: Schema = {"type": "string", "minLength": 1, "maxLength": 255}

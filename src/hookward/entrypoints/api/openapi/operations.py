@@ -1,0 +1,139 @@
+"""A route as an operation of the document."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from inspect import getdoc
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin
+
+from hookward.domain.resource_type import ResourceType
+from hookward.entrypoints.api.open_routes import OpenRoute
+from hookward.entrypoints.api.openapi import headers, refusals, resources
+from hookward.entrypoints.api.openapi.examples import Examples
+from hookward.entrypoints.api.openapi.schemas import Schema, Schemas
+from hookward.entrypoints.api.routes import Route
+from hookward.entrypoints.api.service import Scope
+
+JSON = "application/json"
+SCHEMES = ("bearer", "basic", "key")
+OPEN_TAG = "service"
+_PARAMETER = re.compile(r"\{(\w+)(?::(?:[^{}]|\{[^{}]*\})*)?\}")
+_WORD = re.compile(r"[A-Za-z0-9]+")
+_TAGS = {Scope.PUBLISH: "events", Scope.WATCHES: "watches", Scope.DELIVERIES: "deliveries"}
+_DESCRIPTIONS = {200: "Done.", 201: "Made.", 202: "Accepted.", 204: "Done; there is nothing to say.", 304: "As it was."}
+
+
+def plain_path(path: str) -> str:
+    """A path without the patterns that aiohttp reads: ``{id:[0-9]+}`` is ``{id}``."""
+    return _PARAMETER.sub(r"{\1}", path)
+
+
+class Operations:
+    """Describes routes; gathers schemas and keeps operation ids apart."""
+
+    def __init__(self, schemas: Schemas, examples: Examples) -> None:
+        self._schemas = schemas
+        self._examples = examples
+        self._ids: set[str] = set()
+
+    def of(self, route: Route) -> Schema:
+        """The operation of a route that needs a key."""
+        operation = self._begin(route.handler, route.path, route.summary, _tag_of(route))
+        operation["parameters"] = self._parameters(route)
+        if route.takes is not None:
+            kind, required = _body_of(route.takes)
+            operation["requestBody"] = {"required": required, "content": {JSON: self._media(kind)}}
+        responses = {str(route.status): self._success(route.status, route.answers, route.gives)}
+        for status, answers in route.also:
+            responses[str(status)] = self._success(status, answers, route.gives)
+        for status in refusals.statuses_of(
+            route.method, route.path, takes_body=route.takes is not None, declared=route.refuses
+        ):
+            responses[str(status)] = refusals.reference_to(status)
+        operation["responses"] = dict(sorted(responses.items()))
+        operation["security"] = [{name: [route.scope.value]} for name in SCHEMES]
+        operation["x-scope"] = route.scope.value
+        return operation
+
+    def of_open(self, route: OpenRoute) -> Schema:
+        """The operation of a route that needs no key."""
+        operation = self._begin(route.handler, route.path, route.summary, OPEN_TAG)
+        operation["parameters"] = [*_in_path(route.path), *_read(route.reads)]
+        operation["responses"] = {
+            str(status): self._success(status, answers, route.gives, route.media)
+            for status, answers in ((route.status, route.answers), *route.also)
+        }
+        operation["security"] = []
+        return operation
+
+    def _begin(self, handler: Any, path: str, summary: str, tag: str) -> Schema:
+        function = handler.func if isinstance(handler, partial) else handler
+        return {
+            "operationId": self._id(handler, function.__name__, path),
+            "summary": summary,
+            "description": " ".join((getdoc(function) or summary).split()),
+            "tags": [tag],
+        }
+
+    def _id(self, handler: Any, name: str, path: str) -> str:
+        """``publishEvent``; a handler of several paths names the path too."""
+        first, *rest = name.split("_")
+        id_ = first + "".join(word.capitalize() for word in rest)
+        if isinstance(handler, partial) or id_ in self._ids:
+            id_ += "At" + "".join(word[0].upper() + word[1:] for word in _WORD.findall(plain_path(path)))
+        if id_ in self._ids:
+            raise ValueError(f"two operations are called {id_}")
+        self._ids.add(id_)
+        return id_
+
+    def _parameters(self, route: Route) -> list[Schema]:
+        query = []
+        if route.query is not None:
+            for name, (schema, required) in self._schemas.fields_of(route.query).items():
+                parameter: Schema = {"name": name, "in": "query", "required": required, "schema": schema}
+                if "description" in schema:
+                    parameter["description"] = schema.pop("description")
+                query.append(parameter)
+        return [*_in_path(route.path), *query, *_read(route.reads)]
+
+    def _success(self, status: int, answers: Any, gives: tuple[str, ...], media: str = JSON) -> Schema:
+        response: Schema = {
+            "description": _DESCRIPTIONS.get(status, "The answer."),
+            "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-Id", *gives)},
+        }
+        if answers is not None:
+            response["content"] = {media: self._media(answers)}
+        return response
+
+    def _media(self, kind: Any) -> Schema:
+        schema = resources.reference_to(kind) if isinstance(kind, ResourceType) else self._schemas.of(kind)
+        examples = self._examples.of(kind)
+        return {"schema": schema, "examples": examples} if examples else {"schema": schema}
+
+
+def _body_of(takes: Any) -> tuple[Any, bool]:
+    """The type of a body and whether it must be there: ``Replay | None`` may be left out."""
+    kinds = get_args(takes)
+    if get_origin(takes) is UnionType and NoneType in kinds:
+        (kind,) = (each for each in kinds if each is not NoneType)
+        return kind, False
+    return takes, True
+
+
+def _in_path(path: str) -> list[Schema]:
+    return [
+        {"name": name, "in": "path", "required": True, "schema": headers.IN_PATH.get(name, headers.OTHER_IN_PATH)}
+        for name in _PARAMETER.findall(path)
+    ]
+
+
+def _read(names: tuple[str, ...]) -> list[Schema]:
+    return [{"$ref": f"#/components/parameters/{name}"} for name in (*names, "X-Request-Id")]
+
+
+def _tag_of(route: Route) -> str:
+    """What ``/v1/…`` names; elsewhere what the scope is about."""
+    _, first, *rest = route.path.split("/")
+    return rest[0] if first == "v1" and rest else _TAGS.get(route.scope, route.scope.value)

@@ -1,0 +1,208 @@
+"""The shapes of what comes in: bodies and query parameters (camelCase JSON).
+
+They describe: requests are checked by hand, so that every problem is named at once. Tests hold them to what the
+readers take.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+WatchIdText = Annotated[str, Meta(pattern="^wat_[0-9a-f]{32}$")]
+EventIdText = Annotated[str, Meta(pattern="^evt_[0-9a-f]{32}$")]
+DeliveryIdText = Annotated[str, Meta(pattern="^dlv_[0-9a-f]{32}$")]
+KeyIdText = Annotated[str, Meta(pattern="^key_[0-9a-f]{32}$")]
+Duration = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$")]
+ScopeValue = Annotated[str, Meta(min_length=1, max_length=255)] | int
+Kind = Literal["created", "updated", "deleted", "merged"]
+Ignored = Annotated[
+    Any, Meta(description="Read only: ignored when it is sent back.", extra_json_schema={"readOnly": True})
+]
+Limit = Annotated[int, Meta(ge=1, le=200, description="How many to answer at most.")]
+
+
+class Input(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Base of all that comes in."""
+
+
+class PublishEvent(Input, frozen=True, kw_only=True):
+    """A change event: what happened to one resource, and the resource after it."""
+
+    resource_type: Annotated[str, Meta(description="The name of the type, such as appointment.")]
+    scope: Annotated[
+        dict[str, ScopeValue] | None,
+        Meta(description="The parameters of the type's paths that say whose resource it is; every one is needed."),
+    ] = None
+    event: Annotated[Kind, Meta(description="What happened.")]
+    resource: Annotated[dict[str, Any], Meta(description="The resource after the change, by the schema of its type.")]
+    previous_data: Annotated[dict[str, Any] | None, Meta(description="The resource before the change.")] = None
+    extra_full: Annotated[
+        dict[str, Any] | None,
+        Meta(description="A fuller resource, for watches whose levelDetails is extraFull; by the same schema."),
+    ] = None
+    resource_id: Annotated[
+        str | int | None,
+        Meta(description="1 to 1024 characters. The type's identity by default, several values joined by a slash."),
+    ] = None
+    occurred_at: Annotated[
+        str | None,
+        Meta(description="When it happened: RFC 3339 with offset.", extra_json_schema={"format": "date-time"}),
+    ] = None
+    time_zone: Annotated[
+        str | None, Meta(max_length=64, description="The IANA name of the zone of the document's date.")
+    ] = None
+    id: Annotated[
+        str | None,
+        Meta(
+            pattern="^[!-~]{1,255}$",
+            description="Idempotency key, as the header Idempotency-Key: again it answers the first result for 24 h.",
+        ),
+    ] = None
+
+
+class PublishBatch(Input, frozen=True, kw_only=True):
+    """Events to publish together; each is accepted or refused on its own. At most 16 MiB."""
+
+    events: Annotated[list[PublishEvent], Meta(min_length=1, max_length=1000)]
+
+
+class BasicAuth(Input, frozen=True, kw_only=True):
+    """Sent as UTF-8 (RFC 7617)."""
+
+    username: Annotated[str, Meta(max_length=1024, description="Without a colon.")]
+    password: Annotated[
+        str | msgspec.UnsetType, Meta(max_length=1024, description="Write only.", extra_json_schema={"writeOnly": True})
+    ] = msgspec.UNSET
+
+
+class SignatureInput(Input, frozen=True, kw_only=True):
+    """Whether and with which crypto keys deliveries are signed."""
+
+    enabled: Annotated[
+        bool | None, Meta(description="Enabled without keys: one is made, and answered once as secret.")
+    ] = None
+    crypto_key_ids: Annotated[list[KeyIdText] | None, Meta(max_length=8)] = None
+    secret: Ignored = None
+
+
+class OAuth2Auth(Input, frozen=True, kw_only=True):
+    """An access token for every request, obtained and renewed by the service (RFC 6749)."""
+
+    grant_type: Literal["refresh_token", "client_credentials"] | None = None
+    client_id: str | None = None
+    client_secret: Annotated[str | None, Meta(extra_json_schema={"writeOnly": True})] = None
+    refresh_token: Annotated[
+        str | None, Meta(description="Only with refresh_token.", extra_json_schema={"writeOnly": True})
+    ] = None
+    auth_url: Annotated[str | None, Meta(description="Where to authorize; only with refresh_token.")] = None
+    access_token_url: str | None = None
+    redirect_uri: str | None = None
+    scope: str | None = None
+    client_auth_method: Literal["client_secret_basic", "client_secret_post", "private_key_jwt", "none"] | None = None
+    extra_parameters: dict[str, str] | None = None
+
+
+class RetryInput(Input, frozen=True, kw_only=True):
+    """When failed attempts are repeated."""
+
+    schedule: Annotated[list[Duration], Meta(description="Waits between attempts; empty: one attempt.")]
+
+
+class WatchInput(Input, frozen=True, kw_only=True):
+    """Where and how to deliver the changes of some resources. One of basicAuth and oauth2Auth."""
+
+    address: Annotated[
+        str,
+        Meta(max_length=4096, description="An absolute http(s) URL without user info and fragment."),
+    ]
+    name: Annotated[str | None, Meta(max_length=255, description="Free text.")] = None
+    events: Annotated[list[Kind] | None, Meta(min_length=1, max_length=4, description="All by default.")] = None
+    method: Annotated[
+        Literal["POST", "PUT", "PATCH", "DELETE", "GET"] | None,
+        Meta(description="POST by default; DELETE and GET send no body."),
+    ] = None
+    status: Annotated[
+        Literal["enabled", "paused", "disabled"] | None,
+        Meta(description="While paused, deliveries wait; while disabled, events make none."),
+    ] = None
+    basic_auth: BasicAuth | None = None
+    http_request_header: Annotated[
+        dict[str, str] | None,
+        Meta(max_length=50, description="Headers of every request (RFC 9110). Values are write only."),
+    ] = None
+    schema: Annotated[
+        dict[str, Any] | str | None,
+        Meta(description="The template of the body: a JSON object, or text, with ${jsonpath} placeholders."),
+    ] = None
+    level_details: Literal["full", "extraFull"] | None = None
+    add_previous_data: Annotated[
+        Literal[True, False, "true", "false"] | None, Meta(description="Adds previousData where it is known.")
+    ] = None
+    filter: Annotated[str | None, Meta(description="A JSONPath: deliver when it selects something.")] = None
+    changed: Annotated[
+        list[str] | None, Meta(description="Property paths: deliver an update only when one of them differs.")
+    ] = None
+    ordered: Annotated[bool | None, Meta(description="One delivery of a resource at a time, in order.")] = None
+    store_bodies: Annotated[
+        Literal["all", "failed", "none"] | None, Meta(description="Which bodies the delivery log keeps.")
+    ] = None
+    time_zone: Annotated[str | None, Meta(max_length=64, description="The IANA name of the zone of date.")] = None
+    oauth2_auth: OAuth2Auth | None = None
+    signature: SignatureInput | None = None
+    retry: RetryInput | None = None
+    timeout: Annotated[Duration | None, Meta(description="How long an attempt may take.", examples=["10s"])] = None
+    rate_limit: Annotated[str | None, Meta(description="The most requests in a while.", examples=["50/s"])] = None
+    concurrency: Annotated[int | None, Meta(ge=1, description="The most requests at a time.")] = None
+    id: Ignored = None
+    status_reason: Ignored = None
+    created: Ignored = None
+    updated: Ignored = None
+
+
+class NewWatch(WatchInput, frozen=True, kw_only=True):
+    """A watch, and the resources that it is for."""
+
+    resource_type: Annotated[str, Meta(description="The name of the type, such as appointment.")]
+    scope: Annotated[
+        dict[str, ScopeValue] | None,
+        Meta(description="Whose resources; a parameter that is left out matches any value."),
+    ] = None
+
+
+class NewCryptoKey(Input, frozen=True, kw_only=True):
+    """A signing key."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=255)]
+    algorithm: Literal["hmac-sha256", "ed25519", "ecdsa-p256-sha256", "rsa-pss-sha512"] | None = None
+    format: Literal["standard-webhooks", "rfc9421"] | None = None
+    secret: Annotated[
+        str | None,
+        Meta(
+            description="whsec_ and 24 to 64 bytes in base64; made when it is left out.",
+            extra_json_schema={"writeOnly": True},
+        ),
+    ] = None
+
+
+class WatchQuery(Input, frozen=True, kw_only=True):
+    """Which watches to list."""
+
+    resource_type: Annotated[str | msgspec.UnsetType, Meta(description="Only those of this type.")] = msgspec.UNSET
+    limit: Limit = 50
+    cursor: Annotated[WatchIdText | msgspec.UnsetType, Meta(description="The nextCursor of a page.")] = msgspec.UNSET
+
+
+class DeliveryQuery(Input, frozen=True, kw_only=True):
+    """Which deliveries to list."""
+
+    watch_id: Annotated[WatchIdText | msgspec.UnsetType, Meta(description="Only those of this watch.")] = msgspec.UNSET
+    event_id: Annotated[EventIdText | msgspec.UnsetType, Meta(description="Only those of this event.")] = msgspec.UNSET
+    status: Annotated[
+        Literal["pending", "retrying", "delivered", "failed", "cancelled"] | msgspec.UnsetType,
+        Meta(description="Only those that stand there."),
+    ] = msgspec.UNSET
+    limit: Limit = 50
+    cursor: Annotated[DeliveryIdText | msgspec.UnsetType, Meta(description="The nextCursor of a page.")] = msgspec.UNSET

@@ -1,0 +1,231 @@
+"""The OpenAPI document says what the tables and the readers say, and nothing that is not so."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, cast
+
+import jsonschema_rs
+import msgspec
+import pytest
+import schemathesis
+
+from hookward.application.watches import Watches
+from hookward.bootstrap import built_in_types
+from hookward.domain.change import ChangeKind
+from hookward.domain.delivery import DeliveryStatus
+from hookward.domain.errors import Invalid
+from hookward.domain.event_rules import KnownType, read_event
+from hookward.domain.ids import AccountId
+from hookward.domain.resource_type import ResourceType
+from hookward.domain.watch import WatchMethod, WatchStatus
+from hookward.domain.watch_rules import READ_ONLY, read_watch
+from hookward.entrypoints.api import wire_requests
+from hookward.entrypoints.api.app import make_app
+from hookward.entrypoints.api.description import describe
+from hookward.entrypoints.api.open_routes import OPEN_ROUTES, OpenRoute
+from hookward.entrypoints.api.openapi.document import encode
+from hookward.entrypoints.api.openapi.operations import plain_path
+from hookward.entrypoints.api.requests import MAX_LIMIT
+from hookward.entrypoints.api.routes import ROUTES, Route, watch_routes
+from hookward.entrypoints.api.service import Keys, Service
+
+TYPES = built_in_types()
+DOCUMENT = describe(TYPES.values())
+KEYED = (*ROUTES, *watch_routes(TYPES.values()))
+TABLE: tuple[Route | OpenRoute, ...] = (*KEYED, *OPEN_ROUTES)
+# What these do is said by their path alone.
+WITHOUT_BODY = ("test", "authorize", "rotate")
+# Pages for people, which a document of an api need not list.
+PAGES = ("/dashboard",)
+
+OPERATIONS = {
+    f"{method} {path}": operation
+    for path, methods in DOCUMENT["paths"].items()
+    for method, operation in methods.items()
+}
+
+
+def validator(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator({**schema, "components": DOCUMENT["components"]})
+
+
+def nodes(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+        for inner in value.values():
+            yield from nodes(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from nodes(inner)
+
+
+def test_the_document_is_openapi_3_1() -> None:
+    schemathesis.openapi.from_dict(DOCUMENT).validate()
+
+
+def test_a_document_that_is_none_is_told() -> None:
+    with pytest.raises(jsonschema_rs.ValidationError):
+        schemathesis.openapi.from_dict({**DOCUMENT, "info": {"title": "without version"}}).validate()
+
+
+def test_the_same_tables_give_the_same_bytes_in_whatever_order_the_types_come() -> None:
+    assert encode(describe(list(TYPES.values())[::-1])) == encode(DOCUMENT)
+
+
+def test_every_reference_leads_somewhere() -> None:
+    for node in nodes(DOCUMENT):
+        if isinstance(target := node.get("$ref"), str):
+            found: Any = DOCUMENT
+            for step in target.removeprefix("#/").split("/"):
+                found = found[step]
+            assert isinstance(found, dict), target
+
+
+@pytest.mark.parametrize("route", TABLE, ids=lambda route: f"{route.method} {route.path}")
+def test_a_route_says_all_that_its_description_needs(route: Route | OpenRoute) -> None:
+    assert route.summary, "a route needs a summary"
+    assert route.answers is not None or route.status in (204, 302, 303), "a route needs answers, or 204"
+    if isinstance(route, Route):
+        assert route.scope, "a route needs a scope"
+        last = route.path.rpartition("/")[2]
+        if route.method in ("POST", "PUT", "PATCH") and last not in WITHOUT_BODY:
+            assert route.takes is not None, "a route that reads a body needs takes, the wire type of it"
+
+
+def test_every_route_of_the_service_is_in_the_document_and_nothing_else() -> None:
+    known = {name: KnownType(each, None) for name, each in TYPES.items()}
+    nothing = cast("Any", None)
+    service = Service(
+        keys=Keys(None, account=AccountId(1)), publisher=nothing, watches=nothing, log=nothing, types=known,
+        clock=nothing, chance=nothing, logger=nothing, checks={},
+    )  # fmt: skip
+    served = {
+        (route.method.lower(), plain_path(route.resource.canonical))
+        for route in make_app(service).router.routes()
+        if route.resource is not None and route.method != "HEAD" and not route.resource.canonical.startswith(PAGES)
+    }
+    described = {(method, path) for path, methods in DOCUMENT["paths"].items() for method in methods}
+    assert served == described
+
+
+def test_operation_ids_are_unique_and_words() -> None:
+    ids = Counter(operation["operationId"] for operation in OPERATIONS.values())
+    assert [name for name, count in ids.items() if count > 1 or not re.fullmatch(r"[a-z][A-Za-z0-9]*", name)] == []
+
+
+@pytest.mark.parametrize("path", DOCUMENT["paths"])
+def test_every_parameter_of_a_path_is_described(path: str) -> None:
+    for operation in DOCUMENT["paths"][path].values():
+        given = {each["name"] for each in operation["parameters"] if each.get("in") == "path"}
+        assert given == set(re.findall(r"\{(\w+)\}", path))
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_every_example_is_valid(operation: dict[str, Any]) -> None:
+    holders = [operation.get("requestBody", {}), *operation["responses"].values()]
+    for media in (media for holder in holders for media in holder.get("content", {}).values()):
+        for example in media.get("examples", {}).values():
+            validator(media["schema"]).validate(example["value"])
+
+
+@pytest.mark.parametrize("name", DOCUMENT["components"]["responses"])
+def test_every_example_of_a_problem_is_valid(name: str) -> None:
+    media = DOCUMENT["components"]["responses"][name]["content"]["application/problem+json"]
+    validator(media["schema"]).validate(media["example"])
+
+
+@pytest.mark.parametrize("route", KEYED, ids=lambda route: f"{route.method} {route.path}")
+def test_every_body_and_every_answer_has_an_example(route: Route) -> None:
+    operation = DOCUMENT["paths"][plain_path(route.path)][route.method.lower()]
+    holders = [operation[name] for name in ("requestBody",) if name in operation]
+    holders += [] if route.answers is None else [operation["responses"][str(route.status)]]
+    for holder in holders:
+        for media in holder["content"].values():
+            assert media.get("examples"), f"give {media['schema']} an example in openapi/examples.py"
+
+
+@pytest.mark.parametrize("name", DOCUMENT["components"]["schemas"])
+def test_every_component_is_described(name: str) -> None:
+    assert DOCUMENT["components"]["schemas"][name].get("description"), f"{name} needs a docstring"
+
+
+def test_a_resource_in_a_request_has_nothing_that_only_reads() -> None:
+    assert [
+        node for node in nodes(DOCUMENT["components"]["schemas"]["appointment"]) if node.get("readOnly") is True
+    ] == []
+
+
+@pytest.mark.parametrize("known", TYPES.values(), ids=lambda known: known.name)
+def test_a_sample_is_valid_by_the_component_of_its_type(known: ResourceType) -> None:
+    found = validator({"$ref": f"#/components/schemas/{known.name}"})
+    found.validate(known.sample)
+    assert not found.is_valid([])
+
+
+def complaints(refused: pytest.ExceptionInfo[Invalid]) -> dict[str | None, str]:
+    return {each.pointer: each.message for each in refused.value.problems}
+
+
+def named_by(message: str) -> set[str]:
+    """The names in "zz is unknown; a watch holds a, b and …"."""
+    return set(message.rpartition(" holds ")[2].split(", "))
+
+
+def fields(struct: type[msgspec.Struct]) -> set[str]:
+    return {field.encode_name for field in msgspec.structs.fields(struct)}
+
+
+def test_an_event_is_described_as_it_is_read() -> None:
+    with pytest.raises(Invalid) as refused:
+        read_event({"zz": 1}, {name: KnownType(each, None) for name, each in TYPES.items()})
+    assert named_by(complaints(refused)["/zz"]) == fields(wire_requests.PublishEvent)
+
+
+def test_a_watch_is_described_as_it_is_read() -> None:
+    given = {"zz": 1, "basicAuth": {"zz": 1}, "signature": {"zz": 1}}
+    with pytest.raises(Invalid) as refused:
+        read_watch(given, TYPES["appointment"], {}, second=0)
+    found = complaints(refused)
+    assert named_by(found["/zz"]) | READ_ONLY == fields(wire_requests.NewWatch)
+    assert fields(wire_requests.NewWatch) - fields(wire_requests.WatchInput) == {"resourceType", "scope"}
+    assert named_by(found["/basicAuth/zz"]) == fields(wire_requests.BasicAuth)
+    assert named_by(found["/signature/zz"]) == fields(wire_requests.SignatureInput)
+
+
+async def test_a_crypto_key_is_described_as_it_is_read() -> None:
+    nothing = cast("Any", None)
+    with pytest.raises(Invalid) as refused:
+        await Watches(nothing, nothing, clock=nothing, chance=nothing).create_key(AccountId(1), {"zz": 1})
+    assert named_by(complaints(refused)["/zz"]) == fields(wire_requests.NewCryptoKey)
+
+
+def choices(struct: str, name: str) -> list[Any]:
+    schema = DOCUMENT["components"]["schemas"][struct]["properties"][name]
+    listed: list[Any] = schema.get("enum") or schema["items"]["enum"]
+    return [each for each in listed if each is not None]
+
+
+def test_choices_are_those_of_the_domain() -> None:
+    words = [kind.word for kind in ChangeKind]
+    assert choices("PublishEvent", "event") == choices("NewWatch", "events") == words
+    assert choices("NewWatch", "method") == list(WatchMethod.ALL)
+    assert choices("NewWatch", "status") == [status.word for status in WatchStatus]
+    (status,) = (
+        each["schema"]
+        for each in DOCUMENT["paths"]["/v1/deliveries"]["get"]["parameters"]
+        if each.get("name") == "status"
+    )
+    assert status["enum"] == [status.word for status in DeliveryStatus]
+    limits = {
+        parameter["schema"]["maximum"] for node in nodes(DOCUMENT["paths"])
+        for parameter in node.get("parameters", []) if parameter.get("name") == "limit"
+    }  # fmt: skip
+    assert limits == {MAX_LIMIT}
+
+
+def test_the_document_holds_no_more_than_json_can() -> None:
+    assert json.loads(encode(DOCUMENT)) == DOCUMENT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections import Counter
@@ -31,7 +32,7 @@ from hookward.entrypoints.api.openapi.document import encode
 from hookward.entrypoints.api.openapi.operations import plain_path
 from hookward.entrypoints.api.requests import MAX_LIMIT
 from hookward.entrypoints.api.routes import ROUTES, Route, watch_routes
-from hookward.entrypoints.api.service import Keys, Service
+from hookward.entrypoints.api.service import Service
 
 TYPES = built_in_types()
 DOCUMENT = describe(TYPES.values())
@@ -98,11 +99,8 @@ def test_a_route_says_all_that_its_description_needs(route: Route | OpenRoute) -
 
 def test_every_route_of_the_service_is_in_the_document_and_nothing_else() -> None:
     known = {name: KnownType(each, None) for name, each in TYPES.items()}
-    nothing = cast("Any", None)
-    service = Service(
-        keys=Keys(None, account=AccountId(1)), publisher=nothing, watches=nothing, log=nothing, types=known,
-        clock=nothing, chance=nothing, logger=nothing, checks={},
-    )  # fmt: skip
+    given: dict[str, Any] = dict.fromkeys(each.name for each in dataclasses.fields(Service))
+    service = Service(**given | {"types": known, "path_prefixes": ()})
     served = {
         (route.method.lower(), plain_path(route.resource.canonical))
         for route in make_app(service).router.routes()

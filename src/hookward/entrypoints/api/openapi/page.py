@@ -78,7 +78,8 @@ def _page(document: dict[str, Any]) -> Iterator[str]:
 
 def _operation(method: str, path: str, operation: dict[str, Any], components: dict[str, Any]) -> Iterator[str]:
     yield f'<details id="{escape(operation["operationId"])}"><summary><b>{method.upper()}</b> '
-    yield f"<code>{escape(path)}</code> <span>{escape(operation['summary'])}</span></summary><p>{_prose(operation['description'])}</p>"
+    yield f"<code>{escape(path)}</code> <span>{escape(operation['summary'])}</span></summary>"
+    yield f"<p>{_prose(operation['description'])}</p>"
     scope = operation.get("x-scope")
     yield f"<p class=mute>Needs a key with the scope {escape(scope)}.</p>" if scope else "<p class=mute>No key.</p>"
     parameters = [_resolved(each, components["parameters"]) for each in operation["parameters"]]

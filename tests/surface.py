@@ -21,7 +21,7 @@ from hookward.entrypoints.api.service import Keys, Service
 from tests.fake_access import FakeApiKeys
 from tests.virtual_time import VirtualClock
 
-PUBLIC = frozenset({"/livez", "/readyz"})
+PUBLIC = frozenset({"/livez", "/readyz", "/openapi.json", "/docs"})
 """What answers without a key."""
 
 

@@ -50,7 +50,7 @@ def decode_exact(data: bytes) -> Any:
     try:
         value = _decoder.decode(data)
     except RecursionError:
-        raise _too_deep() from None
+        raise too_deep() from None
     except UnicodeDecodeError:
         raise Malformed(f"the body is not UTF-8 text: invalid bytes at offset {_first_bad_byte(data)}") from None
     except ValueError as error:  # msgspec's errors are ValueErrors too
@@ -100,9 +100,10 @@ def check_depth(value: Any) -> None:
         if not below:
             return
         level = below
-    raise _too_deep()
+    raise too_deep()
 
 
-def _too_deep() -> Invalid:
+def too_deep() -> Invalid:
+    """The refusal of what nests over the bound."""
     detail = f"the body nests deeper than {MAX_DEPTH} levels; flatten it"
     return Invalid(detail, (Problem(message=detail, pointer=""),))

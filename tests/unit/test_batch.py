@@ -43,3 +43,9 @@ def test_what_no_parser_takes_comes_apart_too(body: bytes, expected: list[bytes]
 )  # fmt: skip
 def test_what_has_another_shape_is_not_taken_apart(body: bytes) -> None:
     assert split_events(body) is None
+
+
+def test_the_member_that_holds_the_list_can_be_named() -> None:
+    body = b'{"operations": [{"a": "\\ud800"}, 1e999]}'
+    assert split_events(body, "operations") == [b'{"a": "\\ud800"}', b"1e999"]
+    assert split_events(body) is None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hookward.adapters.catalog import load_catalog
+from hookward.domain.change import ChangeKind
 from hookward.domain.errors import ConfigError
+from hookward.domain.operation import Format, Operation, OperationBatch
 from hookward.domain.resource_type import BodyShape, ResourceType
 
 ENTRY = """
@@ -19,7 +22,48 @@ identity = ["id"]
 body = "wrapped"
 watch_routes = ["/shops/{shopId}/orders/watch"]
 any_value = {shopId = "0"}
+
+[[operations]]
+methods = ["PUT", "PATCH"]
+path = "/shops/{shopId}/orders/{orderId}"
+event = "updated"
+fills = {orderId = "id"}
+aliases = {orderId = "number"}
+
+[[operations]]
+methods = ["DELETE"]
+path = "/shops/{shopId}/orders"
+event = "deleted"
+body = false
+renames = {why = "reason"}
+options = ["silent"]
+formats = ["json", "jsv"]
+query = true
+
+[[operations]]
+methods = ["POST"]
+path = "/shops/{shopId}/orders/batch"
+
+[operations.batch]
+items = "orders"
+verb = "do"
+id = "key"
+identity = "id"
+resource = "order"
+directives = "patch"
+kinds = {drop = "deleted"}
+limit = 7
+
+[[operations]]
+methods = ["POST"]
+path = "/shops/{shopId}/orders/search"
 """
+
+
+UPDATE = Operation(
+    method="PUT", path="/shops/{shopId}/orders/{orderId}", event=ChangeKind.UPDATED,
+    fills={"orderId": "id"}, aliases={"orderId": "number"},
+)  # fmt: skip
 
 
 def write_type(directory: Path, *, entry: str = ENTRY, schema: str = "{}", sample: str = '{"id": "Ø1"}') -> None:
@@ -48,8 +92,24 @@ def test_a_type_is_made_of_its_three_files(tmp_path: Path) -> None:
             sample={"id": "Ø1"},
             any_value={"shopId": "0"},
             watch_routes=("/shops/{shopId}/orders/watch",),
+            operations=(
+                UPDATE,
+                replace(UPDATE, method="PATCH"),
+                Operation(
+                    method="DELETE", path="/shops/{shopId}/orders", event=ChangeKind.DELETED, body=False,
+                    renames={"why": "reason"}, options=("silent",), formats=(Format.JSON, Format.JSV), query=True,
+                ),
+                Operation(
+                    method="POST", path="/shops/{shopId}/orders/batch",
+                    batch=OperationBatch(
+                        items="orders", verb="do", id="key", identity="id", resource="order", directives="patch",
+                        kinds={"drop": ChangeKind.DELETED}, limit=7,
+                    ),
+                ),
+                Operation(method="POST", path="/shops/{shopId}/orders/search"),
+            ),
         ),
-    )
+    )  # fmt: skip
 
 
 def test_a_directory_without_entries_holds_no_types(tmp_path: Path) -> None:
@@ -71,6 +131,13 @@ def test_a_directory_without_entries_holds_no_types(tmp_path: Path) -> None:
         ('name = "shop.order"', "name ="),
         ('any_value = {shopId = "0"}', 'any_value = {townId = "0"}'),
         ("/shops/{shopId}/", "/towns/{townId}/"),
+        ('event = "updated"', 'event = "merged"'),
+        ('event = "updated"', 'event = "updated"\ncolour = "red"'),
+        ('["DELETE"]', '["GET"]'),
+        ('["DELETE"]', "[]"),
+        ('{orderId = "id"}', "{}"),
+        ("limit = 7", "limit = 0"),
+        ('["json", "jsv"]', '["xml"]'),
     ],
 )
 def test_a_broken_entry_is_reported_by_its_file_name(tmp_path: Path, old: str, new: str) -> None:

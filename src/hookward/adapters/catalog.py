@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator
+from enum import StrEnum
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Annotated, Any
@@ -11,13 +13,70 @@ from typing import Annotated, Any
 import msgspec
 
 from hookward import catalog
+from hookward.domain.change import ChangeKind
 from hookward.domain.errors import ConfigError
+from hookward.domain.operation import Format, Operation, OperationBatch, faults
 from hookward.domain.resource_type import MAX_SCOPE_PARAMETERS, BodyShape, ResourceType
 
 _SUFFIX = ".toml"
 _ROUTE_PARAMETER = re.compile(r"\{([^{}]*)\}")
 
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+class _Word(StrEnum):
+    """An event as it is written."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    DELETED = "deleted"
+
+    @property
+    def kind(self) -> ChangeKind:
+        return ChangeKind[self.name]
+
+
+class _Batch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an operation that lists operations says."""
+
+    items: _Text
+    verb: _Text
+    id: _Text
+    identity: _Text
+    resource: _Text
+    directives: _Text
+    kinds: dict[str, _Word]
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)]
+
+    def read(self) -> OperationBatch:
+        return OperationBatch(
+            items=self.items, verb=self.verb, id=self.id, identity=self.identity, resource=self.resource,
+            directives=self.directives, kinds={verb: word.kind for verb, word in self.kinds.items()}, limit=self.limit,
+        )  # fmt: skip
+
+
+class _Operations(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One operation for each of ``methods``; the rest means what :class:`Operation` says."""
+
+    methods: Annotated[tuple[_Text, ...], msgspec.Meta(min_length=1)]
+    path: _Text
+    event: _Word | None = None
+    fills: dict[str, str] = {}
+    aliases: dict[str, str] = {}
+    body: bool = True
+    renames: dict[str, str] = {}
+    options: tuple[_Text, ...] = ()
+    formats: tuple[Format, ...] = (Format.JSON,)
+    query: bool = False
+    batch: _Batch | None = None
+
+    def read(self) -> Iterator[Operation]:
+        for method in self.methods:
+            yield Operation(
+                method=method, path=self.path, event=None if self.event is None else self.event.kind,
+                fills=self.fills, aliases=self.aliases, body=self.body, renames=self.renames, options=self.options,
+                formats=self.formats, query=self.query, batch=None if self.batch is None else self.batch.read(),
+            )  # fmt: skip
 
 
 class _Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,6 +90,7 @@ class _Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     body: BodyShape
     watch_routes: tuple[_Text, ...]
     any_value: dict[str, str] = {}
+    operations: tuple[_Operations, ...] = ()
 
 
 def load_catalog(directory: Traversable | None = None) -> tuple[ResourceType, ...]:
@@ -48,6 +108,10 @@ def _load_type(directory: Traversable, name: str) -> ResourceType:
     if entry.name != name:
         raise ConfigError(f"{name}{_SUFFIX}: the name is {entry.name!r}, but the file's name says {name!r}")
     _check_parameters(entry)
+    operations = tuple(operation for each in entry.operations for operation in each.read())
+    for operation in operations:
+        for fault in faults(operation, entry.scope):
+            raise ConfigError(f"{name}{_SUFFIX}: {fault}")
     return ResourceType(
         name=entry.name,
         title=entry.title,
@@ -58,6 +122,7 @@ def _load_type(directory: Traversable, name: str) -> ResourceType:
         sample=_read_object(directory.joinpath(f"{name}.sample.json")),
         any_value=entry.any_value,
         watch_routes=entry.watch_routes,
+        operations=operations,
     )
 
 

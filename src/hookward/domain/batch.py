@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 
-_HEAD = re.compile(rb'\s*\{\s*"events"\s*:\s*\[')
+_HEAD = re.compile(rb'\s*\{\s*"(?P<member>[^"\\]*)"\s*:\s*\[')
 _TAIL = re.compile(rb"\s*\}\s*")
 # Strings whole, runs of brackets, commas. A quotation mark that opens nothing comes alone: nothing behind it is sure.
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|"|[\[{]+|[\]}]+|,', re.DOTALL)
 
 
-def split_events(body: bytes) -> list[bytes] | None:
-    """The elements of ``{"events": […]}`` as they were sent; ``None`` when the body has no such shape.
+def split_events(body: bytes, member: str = "events") -> list[bytes] | None:
+    """The elements of ``{member: […]}`` as they were sent; ``None`` when the body has no such shape.
 
     Only strings, brackets and commas are looked at, in one pass, so this works where a parser gives up.
     """
     head = _HEAD.match(body)
-    if head is None:
+    if head is None or head["member"] != member.encode():
         return None
     elements: list[bytes] = []
     start, depth = head.end(), 0

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from hookward.domain.operation import Operation
+
 MAX_SCOPE_PARAMETERS = 4
 
 
@@ -26,6 +28,13 @@ class ResourceType:
     joined by ``/``, identify a resource. ``schema`` is a JSON Schema (2020-12) document and ``sample`` a resource that
     validates against it. ``watch_routes`` are URL templates (``/queues/{queueId}/registrations/watch``) whose
     parameters are scope parameters.
+
+    ``operations`` are those of the resource's own API, at whose methods and paths it can be published (see
+    :class:`~hookward.domain.operation.Operation`). A type that an account declares needs two or more of them for its
+    ``paths``, such as ``POST /shops/{shopId}/orders`` (created) and ``PUT``, ``PATCH`` and ``DELETE
+    /shops/{shopId}/orders/{orderId}`` (updated, updated, deleted) whose ``fills`` is ``{"orderId": "id"}``; a
+    ``DELETE`` needs no body (``body=False``). Check them with :func:`~hookward.domain.operation.faults` and find them
+    with an :class:`~hookward.domain.operation_index.OperationIndex` of that account's types.
     """
 
     name: str
@@ -38,3 +47,4 @@ class ResourceType:
     title: str = ""
     any_value: Mapping[str, str] = field(default_factory=dict)
     watch_routes: tuple[str, ...] = ()
+    operations: tuple[Operation, ...] = ()

@@ -47,6 +47,38 @@ async def second_api(service: Service) -> AsyncIterator[aiohttp.ClientSession]:
         assert await asyncio.to_thread(process.wait, 20) == 0
 
 
+async def test_publishes_of_overlapping_ids_through_two_apis_give_one_event_an_id(tmp_path: Path) -> None:
+    ids = [f"key-{number}" for number in range(10)]
+
+    async def publish(client: aiohttp.ClientSession, key: str, number: int) -> tuple[str, int, str]:
+        """By itself, as a mirrored operation, or in a batch with all the other ids, in an order of its own."""
+        if number % 3 == 0:
+            headers = {"Idempotency-Key": key}
+            async with client.put(f"/companies/1/appointments/{key}", json={"notes": "x"}, headers=headers) as answer:
+                return key, answer.status, (await answer.json())["id"]
+        one = {name: event(name, id=name, resource={"id": name, "notes": "x"}) for name in ids}
+        if number % 3 == 1:
+            async with client.post("/v1/events", json=one[key]) as answer:
+                return key, answer.status, (await answer.json())["id"]
+        order = ids[number % 10 :] + ids[: number % 10]
+        async with client.post("/v1/events/batch", json={"events": [one[name] for name in order]}) as answer:
+            results = (await answer.json())["results"]
+            return key, answer.status, results[order.index(key)]["id"]
+
+    async with Service(tmp_path / "data") as service, Receiver() as receiver, second_api(service) as other:
+        await service.create_watch(receiver.url + "/once")
+        sent = await asyncio.gather(
+            *[publish((service.client, other)[number % 2], ids[number % 10], number) for number in range(60)]
+        )
+        assert {status for _, status, _ in sent} == {202}
+        given = {(key, id_) for key, _, id_ in sent}
+        assert (len(given), {key for key, _ in given}) == (len(ids), set(ids))
+        await service.publish(event("last"))
+        await wait_until(lambda: len(receiver.requests) > len(ids))
+        log = [each["event"] for each in await service.deliveries()]
+        assert sorted(each["id"] for each in log if each["resourceId"] != "last") == sorted(id_ for _, id_ in given)
+
+
 @pytest.mark.timeout(180)
 async def test_a_watch_made_through_one_api_receives_an_event_published_right_after_through_another(
     tmp_path: Path,

@@ -239,8 +239,8 @@ def test_an_item_of_a_batch_is_an_event(given: Any, kind: ChangeKind, resource: 
     [
         (None, [""]),
         ([], [""]),
-        ({}, ["/operation", "/id", "/payload"]),
-        ({"operation": "read", "id": "r", "payload": {}}, ["/operation"]),
+        ({}, ["/operation", "/id"]),
+        ({"operation": "read", "id": "r"}, ["/operation"]),
         ({"operation": ["patch"], "id": {}, "payload": {}}, ["/operation", "/id"]),
         ({"operation": "patch", "id": "r"}, ["/payload"]),
         ({"operation": "patch", "payload": {"id": ""}}, ["/id"]),

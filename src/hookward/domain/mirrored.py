@@ -168,7 +168,7 @@ def read_item(match: Match, batch: OperationBatch, given: Any, known: KnownType)
     id_ = as_text(given.get(batch.id))
     if not _says(given, batch.id) and not (id_ is None and isinstance(body, dict) and _says(body, batch.identity)):
         problems.append(problem(f"{batch.id} must say which resource it is, as text or whole number", batch.id))
-    if body is None and kind is not ChangeKind.DELETED:
+    if body is None and kind not in (None, ChangeKind.DELETED):
         problems.append(problem(f"{part} is missing; give the resource after the change", part))
     if kind is None or problems:
         raise Invalid(_PROBLEMS, tuple(problems))

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from tests.acceptance.api.mirrored import Own
 from tests.receiver import Receiver
 from tests.service import Service
 
@@ -22,3 +23,8 @@ async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ser
 async def receiver() -> AsyncIterator[Receiver]:
     async with Receiver() as receiver:
         yield receiver
+
+
+@pytest.fixture
+def own(service: Service, receiver: Receiver) -> Own:
+    return Own(service, receiver)

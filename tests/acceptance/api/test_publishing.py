@@ -58,6 +58,31 @@ async def test_a_schema_violation_points_into_the_resource(service: Service) -> 
     assert {each["pointer"] for each in problem["errors"]} == {"/resource/client/firstName", "/resource/status"}
 
 
+async def test_an_unknown_type_is_refused_with_those_that_exist(service: Service) -> None:
+    given = {"resourceType": "nothing", "event": "updated", "scope": {}, "resource": {}}
+    status, problem, _ = await send(service, json.dumps(given))
+    (found,) = problem["errors"]
+    assert (status, found["pointer"]) == (422, "/resourceType")
+    assert "appointment, conference.registration, event.registration" in found["message"]
+
+
+async def test_what_has_the_wrong_type_is_named_property_by_property(service: Service) -> None:
+    given = {
+        "resourceType": 1, "event": [], "scope": "1", "resource": [], "previousData": 1, "extraFull": "x",
+        "resourceId": {}, "occurredAt": 5, "timeZone": 1, "id": 1,
+    }  # fmt: skip
+    status, problem, _ = await send(service, json.dumps(given))
+    assert (status, {each["pointer"] for each in problem["errors"]}) == (422, {f"/{name}" for name in given})
+
+
+@pytest.mark.parametrize("session", ["0", 0])
+async def test_an_event_of_every_session_cannot_be_published(service: Service, session: Any) -> None:
+    scope = {"conferenceId": "1", "sessionId": session}
+    given = {"resourceType": "conference.registration", "event": "updated", "scope": scope, "resource": {"id": "1"}}
+    status, problem, _ = await send(service, json.dumps(given))
+    assert (status, [each["pointer"] for each in problem["errors"]]) == (422, ["/scope/sessionId"])
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [

@@ -10,13 +10,18 @@ from http import HTTPStatus
 from aiohttp import web
 
 from hookward.domain.errors import Backlogged, HookwardError, Refused, StoreUnavailable
+from hookward.entrypoints.api import mirroring
 from hookward.entrypoints.api.answers import STORE_RETRY_SECONDS, problem, problem_of, problem_response
 from hookward.entrypoints.api.describing import DOCUMENT, PAGE
 from hookward.entrypoints.api.description import as_page, as_text, describe
 from hookward.entrypoints.api.open_routes import OPEN_ROUTES
 from hookward.entrypoints.api.requests import MAX_BATCH_BYTES, REQUEST_ID
-from hookward.entrypoints.api.routes import ROUTES, Route, watch_routes
+from hookward.entrypoints.api.routes import ROUTES, Route, mirrored_routes, unchanging_routes, watch_routes
 from hookward.entrypoints.api.service import SERVICE, Service
+from hookward.entrypoints.api.wire import ProblemDocument
+
+ERRORS = "errors"
+"""Under this name each request carries how its route writes errors."""
 
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")
 _DETAILS = {
@@ -37,8 +42,11 @@ def make_app(service: Service) -> web.Application:
             app.router.add_route("HEAD", each.path, each.handler)
     for route in ROUTES:
         app.router.add_route(route.method, route.path, _bound(route, service))
-    for route in watch_routes(known.type for known in service.types.values()):
-        for prefix in ("", *service.path_prefixes):
+    types = [known.type for known in service.types.values()]
+    for prefix in ("", *service.path_prefixes):
+        for method, path in unchanging_routes(types):
+            app.router.add_route(method, prefix + path, mirroring.refuse_unchanging)
+        for route in (*watch_routes(types), *mirrored_routes(types)):
             app.router.add_route(route.method, prefix + route.path, _bound(route, service))
     return app
 
@@ -49,6 +57,7 @@ def _bound(route: Route, service: Service) -> Callable[[web.Request], Awaitable[
 
 async def _authorized(route: Route, service: Service, request: web.Request) -> web.StreamResponse:
     """What every route but the public ones goes through."""
+    request[ERRORS] = route.errors
     caller = await service.keys.authorize(request.headers.get("Authorization"), route.scope)
     return await route.handler(request, caller, service)
 
@@ -68,18 +77,27 @@ async def _guarded(
     except HookwardError as error:
         if not isinstance(error, Refused | StoreUnavailable):
             service.logger.error("api.failed", request_id=request_id, error=type(error).__name__)
-        response = problem_response(problem_of(error, request_id), retry_after=_retry_after(error))
+        response = _refusal(request, problem_of(error, request_id), _retry_after(error))
     except web.HTTPException as error:
         status = HTTPStatus(error.status)
-        response = problem_response(
-            problem(status, _DETAILS.get(status, status.description or status.phrase), request_id)
+        response = _refusal(
+            request, problem(status, _DETAILS.get(status, status.description or status.phrase), request_id)
         )
         if "Allow" in error.headers:
             response.headers["Allow"] = error.headers["Allow"]
     except Exception as error:
         service.logger.error("api.failed", request_id=request_id, error=type(error).__name__, exc_info=True)
-        response = problem_response(problem_of(HookwardError(), request_id))
+        response = _refusal(request, problem_of(HookwardError(), request_id))
     response.headers["X-Request-Id"] = request_id
+    return response
+
+
+def _refusal(request: web.Request, document: ProblemDocument, retry_after: str | None = None) -> web.Response:
+    """A problem in the form that the route gives its errors."""
+    errors = request.get(ERRORS)
+    if errors is None:
+        return problem_response(document, retry_after=retry_after)
+    response: web.Response = errors(request, document, retry_after=retry_after)
     return response
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import cache
 from hashlib import sha256
 from typing import Any
 
@@ -14,7 +15,7 @@ from hookward.application.publish import NewEvent
 from hookward.domain.batch import split_events
 from hookward.domain.change import ChangeEvent
 from hookward.domain.errors import HookwardError, Invalid, Malformed, Problem, StoreUnavailable, TooLarge
-from hookward.domain.event_rules import read_event
+from hookward.domain.event_rules import ReadEvent, read_event
 from hookward.domain.exact_json import decode_exact, encode_exact
 from hookward.domain.ids import AccountId, EventId, Prefix, to_text, uuid7
 from hookward.entrypoints.api.answers import answer, problem_of
@@ -25,11 +26,6 @@ from hookward.entrypoints.api.wire import AcceptedEvent, BatchResults, RefusedEv
 MAX_BATCH_EVENTS = 1000
 
 
-class _Batch(msgspec.Struct):
-    events: list[msgspec.Raw]
-
-
-_batch = msgspec.json.Decoder(_Batch)
 _sorted = msgspec.json.Encoder(decimal_format="number", order="sorted").encode
 
 
@@ -50,21 +46,38 @@ async def publish_batch(request: web.Request, caller: Caller, service: Service) 
     """Up to a thousand events, each accepted or refused on its own."""
     if "Idempotency-Key" in request.headers:
         raise Invalid("Idempotency-Key stands for one event; give each event of a batch an id of its own")
+    raws = await read_items(request, "events", MAX_BATCH_EVENTS)
+    return await answer_items([_read_one(bytes(raw), caller.account, service) for raw in raws], request, service)
+
+
+async def read_items(request: web.Request, member: str, limit: int) -> Sequence[bytes | msgspec.Raw]:
+    """The undecoded items of ``{member: […]}``, 1 to ``limit`` of them."""
     body = await read_body(request, MAX_BATCH_BYTES)
     try:
-        raws: Sequence[bytes | msgspec.Raw] = _batch.decode(body).events
+        raws: Sequence[bytes | msgspec.Raw] = _lists(member).decode(body).items
     except msgspec.ValidationError:
-        message = 'the body must be {"events": […]}'
-        raise Invalid(message, (Problem(message=message, pointer="/events"),)) from None
+        message = f'the body must be {{"{member}": […]}}'
+        raise Invalid(message, (Problem(message=message, pointer=f"/{member}"),)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        split = await asyncio.to_thread(split_events, body)  # it may be one event's fault alone
+        split = await asyncio.to_thread(split_events, body, member)  # it may be one item's fault alone
         if split is None:
             raise Malformed(f"the body is not JSON: {error}") from None
         raws = split
-    if not 1 <= len(raws) <= MAX_BATCH_EVENTS:
-        message = f"a batch holds 1 to {MAX_BATCH_EVENTS} events, this one {len(raws)}"
-        raise Invalid(message, (Problem(message=message, pointer="/events"),))
-    taken: list[NewEvent | HookwardError] = [_read_one(bytes(raw), caller.account, service) for raw in raws]
+    if not 1 <= len(raws) <= limit:
+        message = f"a batch holds 1 to {limit} {member}, this one {len(raws)}"
+        raise Invalid(message, (Problem(message=message, pointer=f"/{member}"),))
+    return raws
+
+
+@cache
+def _lists(member: str) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(msgspec.defstruct("_List", [("items", list[msgspec.Raw])], rename={"items": member}))
+
+
+async def answer_items(
+    taken: Sequence[NewEvent | HookwardError], request: web.Request, service: Service
+) -> web.Response:
+    """Publish what was taken, each on its own; one result an item, in order."""
     events = [each for each in taken if isinstance(each, NewEvent)]
     stored = await service.publisher.publish_all(events)
     if stored and all(isinstance(each, StoreUnavailable) for each in stored):
@@ -91,7 +104,11 @@ def _result(outcome: EventId | HookwardError, request_id: str) -> AcceptedEvent 
 
 def new_event(value: Any, account: AccountId, service: Service) -> NewEvent:
     """Check a decoded event and give it an id; raises Invalid with every problem."""
-    read = read_event(value, service.types)
+    return event_of(value, read_event(value, service.types), account, service)
+
+
+def event_of(value: Any, read: ReadEvent, account: AccountId, service: Service) -> NewEvent:
+    """An event that was read, with an id; ``value`` is what its idempotency key stands for."""
     change = ChangeEvent(
         id=EventId(uuid7(service.clock.now_us() // 1000, service.chance.bytes(10))),
         account=account,

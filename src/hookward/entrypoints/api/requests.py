@@ -22,8 +22,8 @@ MAX_BATCH_BYTES = 16 << 20
 _JSON = re.compile(r"application/(?:json|[\w.+-]+\+json)\s*(?:;\s*charset\s*=\s*\"?utf-8\"?\s*)?", re.IGNORECASE)
 
 
-async def read_body(request: web.Request, limit: int) -> bytes:
-    """The raw body of a JSON request of at most ``limit`` bytes; raises TooLarge, UnsupportedType or Malformed."""
+async def read_bytes(request: web.Request, limit: int) -> bytes:
+    """The raw body of a request, of at most ``limit`` bytes; raises TooLarge."""
     if (request.content_length or 0) > limit:
         raise TooLarge(f"the body is over {limit} bytes")
     try:
@@ -32,10 +32,21 @@ async def read_body(request: web.Request, limit: int) -> bytes:
         raise TooLarge(f"the body is over {limit} bytes") from None
     if len(body) > limit:
         raise TooLarge(f"the body is over {limit} bytes")
+    return body
+
+
+def is_json(kind: str) -> bool:
+    """Whether a content type is JSON in UTF-8."""
+    return kind == "application/json" or _JSON.fullmatch(kind) is not None
+
+
+async def read_body(request: web.Request, limit: int) -> bytes:
+    """The raw body of a JSON request of at most ``limit`` bytes; raises TooLarge, UnsupportedType or Malformed."""
+    body = await read_bytes(request, limit)
     if not body:
         raise Malformed("the body is empty; send a JSON object")
     kind = request.headers.get("Content-Type", "")
-    if kind != "application/json" and not _JSON.fullmatch(kind):
+    if not is_json(kind):
         raise UnsupportedType(f"the content type is {kind or 'missing'}; send Content-Type: application/json in UTF-8")
     return body
 

@@ -9,8 +9,20 @@ from typing import Any
 
 from aiohttp import web
 
+from hookward.domain.operation import Operation
+from hookward.domain.operation_index import OperationIndex
 from hookward.domain.resource_type import ResourceType
-from hookward.entrypoints.api import access_wire, keeping, publishing, reviewing, watching, wire, wire_requests
+from hookward.entrypoints.api import (
+    access_wire,
+    formats,
+    keeping,
+    mirroring,
+    publishing,
+    reviewing,
+    watching,
+    wire,
+    wire_requests,
+)  # fmt: skip
 from hookward.entrypoints.api.service import Caller, Scope, Service
 
 Handler = Callable[[web.Request, Caller, Service], Awaitable[web.Response]]
@@ -24,7 +36,7 @@ class Route:
     wire type whose fields are the query parameters: both describe, handlers check by hand. A body that may be left out
     is ``X | None``. ``also`` are other successes; ``refuses`` statuses of problems that :mod:`.openapi.refusals` does
     not tell from the rest; ``reads`` and ``gives`` headers of the request and the answer, those of
-    :mod:`.openapi.headers`.
+    :mod:`.openapi.headers`. ``errors`` writes problems in another form than a problem document.
     """
 
     method: str
@@ -40,6 +52,7 @@ class Route:
     refuses: tuple[int, ...] = ()
     reads: tuple[str, ...] = ()
     gives: tuple[str, ...] = ()
+    errors: Callable[..., web.Response] | None = None
 
 
 ROUTES: tuple[Route, ...] = (
@@ -136,4 +149,44 @@ def watch_routes(types: Iterable[ResourceType]) -> list[Route]:
         )
         for each in types
         for path in each.watch_routes
+    ]
+
+
+def mirrored_routes(types: Iterable[ResourceType]) -> list[Route]:
+    """The routes at which resources are published by repeating an operation of their own API."""
+    known = tuple(types)
+    handler = partial(mirroring.publish_mirrored, index=OperationIndex(known))
+    return [
+        Route(
+            method=operation.method,
+            path=path,
+            scope=Scope.PUBLISH,
+            handler=handler,
+            status=202,
+            answers=wire.AcceptedEvent if operation.batch is None else wire.BatchResults,
+            summary=_summary(each, operation),
+            takes=wire.PatchDocument if operation.method == "PATCH" else wire.Resource,
+            errors=formats.as_response_status if len(operation.formats) > 1 else None,
+        )
+        for each in known
+        for operation in each.operations
+        for path in operation.paths
+        if operation.publishes
+    ]
+
+
+def _summary(resource_type: ResourceType, operation: Operation) -> str:
+    if operation.event is None:
+        return f"Publish several changes of {resource_type.name}"
+    return f"Publish {resource_type.name} as {operation.event.word}"
+
+
+def unchanging_routes(types: Iterable[ResourceType]) -> list[tuple[str, str]]:
+    """Method and path of the operations that change nothing: they are not found, whatever other paths match."""
+    return [
+        (operation.method, path)
+        for each in types
+        for operation in each.operations
+        for path in operation.paths
+        if not operation.publishes
     ]

@@ -48,6 +48,13 @@ class BatchResults(Wire, frozen=True):
     results: list[AcceptedEvent | RefusedEvent]
 
 
+Resource = dict[str, Any]
+"""A resource as its own API writes it; each type's JSON Schema says more."""
+
+PatchDocument = dict[str, Any] | list[dict[str, Any]]
+"""What changed of a resource, or a list of changes (RFC 6902)."""
+
+
 class SignatureAnswer(Wire, frozen=True, omit_defaults=True):
     """Which keys sign; ``secret`` only when it was just made."""
 

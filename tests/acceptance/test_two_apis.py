@@ -73,10 +73,15 @@ async def test_publishes_of_overlapping_ids_through_two_apis_give_one_event_an_i
         assert {status for _, status, _ in sent} == {202}
         given = {(key, id_) for key, _, id_ in sent}
         assert (len(given), {key for key, _ in given}) == (len(ids), set(ids))
-        await service.publish(event("last"))
-        await wait_until(lambda: len(receiver.requests) > len(ids))
-        log = [each["event"] for each in await service.deliveries()]
-        assert sorted(each["id"] for each in log if each["resourceId"] != "last") == sorted(id_ for _, id_ in given)
+        last = await service.publish(event("last"))
+
+        async def logged() -> list[str] | None:
+            """The events of all deliveries, once there are as many as there should be."""
+            found = sorted(each["event"]["id"] for each in await service.deliveries())
+            return found if len(found) > len(ids) else None
+
+        assert await wait_until(logged) == sorted([*(id_ for _, id_ in given), last])
+        assert len(receiver.requests) == len(ids) + 1
 
 
 @pytest.mark.timeout(180)

@@ -2,6 +2,7 @@
 # make demo ONCE=1    the same, but ends by itself: exit status 0 only if every delivery arrived and verified
 # make serve          the whole service, data in .hookward
 # make test, check, bench
+# make fuzz           20,000 made-up requests: no 5xx, no answer that the OpenAPI document does not have; CASES=… others
 #
 # Needs Python 3.11 or later and nothing else; uses uv where it is. All goes into .venv.
 
@@ -14,7 +15,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-inp
 UV_PIP = $(UV) pip install --quiet --python $(BIN)/python --no-deps
 INSTALL = $(if $(UV),$(UV_PIP),$(PIP))
 
-.PHONY: setup demo serve test check bench clean
+.PHONY: setup demo serve test fuzz check bench clean
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.dev
@@ -29,6 +30,9 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 4 --dist loadfile --cov --cov-report=term:skip-covered $(ARGS)
 	@$(if $(ARGS),:,report=$$($(BIN)/python -m coverage report --fail-under=100 --skip-covered --show-missing \
 	  --include='src/hookward/domain/*$(COMMA)src/hookward/application/*') || { echo "$$report"; exit 1; })
+
+fuzz: $(VENV)/.dev
+	$(BIN)/python -m pytest -s tests/acceptance/test_fuzz.py --fuzz-cases $(or $(CASES),20000)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

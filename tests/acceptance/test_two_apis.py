@@ -12,6 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.answers import checking
 from tests.receiver import Receiver
 from tests.service import Service, event, free_port, wait_until
 
@@ -31,7 +32,8 @@ async def second_api(service: Service) -> AsyncIterator[aiohttp.ClientSession]:
         )
     try:
         headers = {"Authorization": f"Bearer {service.key}"}
-        async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", headers=headers) as client:
+        url, checks = f"http://127.0.0.1:{port}", [checking()]
+        async with aiohttp.ClientSession(url, headers=headers, trace_configs=checks) as client:
 
             async def ready() -> bool:
                 try:

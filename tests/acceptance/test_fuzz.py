@@ -52,7 +52,7 @@ async def fuzz(service: Service, directory: Path, seed: int, *options: str) -> i
     return int(count[1])
 
 
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 async def test_made_up_requests_find_no_error_and_no_answer_that_is_not_documented(tmp_path: Path, cases: int) -> None:
     settings = {"HOOKWARD_SERVER__PATH_PREFIXES": "/api/2.3", "HOOKWARD_DELIVERY__SCHEDULE": "1s"}
     made, seed = 0, 1

@@ -11,6 +11,7 @@ from hookward.config import Settings
 from hookward.domain.errors import ConfigError
 from hookward.domain.ids import AccountId
 from hookward.entrypoints.api.app import make_app
+from hookward.entrypoints.api.connection import Runner
 from hookward.entrypoints.api.service import Keys, Service
 
 DEFAULT_ACCOUNT = AccountId(1)
@@ -34,9 +35,7 @@ async def run_api(settings: Settings, stop: asyncio.Event) -> None:
             api_keys=parts.api_keys,
             path_prefixes=settings.server.path_prefixes,
         )
-        runner = web.AppRunner(
-            make_app(service), access_log=None, shutdown_timeout=_GRACE_SECONDS, handle_signals=False
-        )
+        runner = Runner(make_app(service), access_log=None, shutdown_timeout=_GRACE_SECONDS, handle_signals=False)
         await runner.setup()
         try:
             site = web.TCPSite(runner, settings.server.host, settings.server.port, backlog=1024)

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from hookward.application.definitions import Changes, KeyRow, WatchRow
+from hookward.application.definitions import Changes, KeyRow, WatchQuery, WatchRow
 from hookward.application.publish import Accepted, NewEvent
+from hookward.application.watches import definition_of
 from hookward.domain.ids import AccountId, EventId, WatchId
+from hookward.domain.watch import WatchStatus
 
 
 class FakeInbox:
@@ -46,6 +48,7 @@ class FakeDefinitions:
         self._watches: dict[bytes, WatchRow] = {}
         self._keys: dict[bytes, KeyRow] = {}
         self._zones: dict[AccountId, tuple[int, str | None]] = {}
+        self._lanes = 0
 
     async def changes_since(self, version: int) -> Changes:
         return Changes(
@@ -66,8 +69,7 @@ class FakeDefinitions:
         self.version += 1
         if key is not None:
             self._keys[key.id] = msgspec.structs.replace(key, version=self.version)
-        lane = len(self._watches) + 1
-        stored = msgspec.structs.replace(watch, lane=lane, active_since=self.version, version=self.version)
+        stored = msgspec.structs.replace(watch, lane=self._lane(), active_since=self.version, version=self.version)
         self._watches[watch.id] = stored
         return stored
 
@@ -76,9 +78,27 @@ class FakeDefinitions:
         stored = self._keys[key.id] = msgspec.structs.replace(key, version=self.version)
         return stored
 
-    async def delete_watch(self, account: AccountId, id_: WatchId, *, reason: str, owner: str | None = None) -> bool:
+    async def change_watch(
+        self, watch: WatchRow, *, slots: int | None, paused: bool, reason: str, key: KeyRow | None
+    ) -> WatchRow | None:
+        before = self._watches.get(watch.id)
+        if before is None or before.account != watch.account or before.deleted or before.version != watch.version:
+            return None
+        self.version += 1
+        if key is not None:
+            self._keys[key.id] = msgspec.structs.replace(key, version=self.version)
+        anew = before.status == WatchStatus.DISABLED != watch.status
+        lane = self._lane() if anew else before.lane
+        active_since = self.version if anew else before.active_since
+        stored = msgspec.structs.replace(watch, lane=lane, active_since=active_since, version=self.version)
+        self._watches[watch.id] = stored
+        return stored
+
+    async def delete_watch(
+        self, account: AccountId, id_: WatchId, *, reason: str, owner: str | None = None, version: int | None = None
+    ) -> bool:
         watch = await self.watch(account, id_, owner=owner)
-        if watch is None:
+        if watch is None or version not in (None, watch.version):
             return False
         self.version += 1
         self._watches[id_] = msgspec.structs.replace(watch, deleted=True, secrets=None, version=self.version)
@@ -89,17 +109,28 @@ class FakeDefinitions:
         gone = watch is None or watch.account != account or watch.deleted or owner not in (None, watch.owner)
         return None if gone else watch
 
-    async def watches(
-        self, account: int, *, resource_type: str | None, after: bytes | None, limit: int, owner: str | None = None
-    ) -> list[WatchRow]:
-        rows = [watch for _, watch in sorted(self._watches.items()) if watch.account == account and not watch.deleted]
-        rows = [watch for watch in rows if owner in (None, watch.owner)]
-        wanted = [row for row in rows if row.id > (after or b"") and resource_type in (None, row.resource_type)]
-        return wanted[:limit]
+    async def watches(self, query: WatchQuery) -> list[WatchRow]:
+        rows = [row for _, row in sorted(self._watches.items()) if row.account == query.account and not row.deleted]
+        return [
+            row
+            for row in rows
+            if row.id > (query.after or b"")
+            and query.owner in (None, row.owner)
+            and query.resource_type in (None, row.resource_type)
+            and query.status in (None, row.status)
+            and query.selects(definition_of(row))
+        ][: query.limit]
+
+    def _lane(self) -> int:
+        self._lanes += 1
+        return self._lanes
 
     async def keys(self, account: int, ids: Sequence[bytes], *, owner: str | None = None) -> list[KeyRow]:
         keys = [key for id_, key in self._keys.items() if id_ in ids and key.account == account]
         return [key for key in keys if owner in (None, key.owner)]
+
+    async def zone(self, account: AccountId) -> str | None:
+        return self._zones.get(account, (0, None))[1]
 
     def set_zone(self, account: AccountId, zone: str | None) -> None:
         """Change the time zone of an account."""

@@ -24,7 +24,7 @@ from hookward.domain.outcome import Answer, ErrorKind, Failure, Outcome
 from hookward.domain.outgoing import OutgoingRequest
 from hookward.domain.resource_type import BodyShape, ResourceType
 from hookward.domain.watch import WatchDefinition, WatchStatus
-from tests.fake_store import FakeStore
+from tests.fake_store import FakeStore, LaneRow
 from tests.virtual_time import FixedChance, SilentLog, VirtualClock, VirtualTimeLoop
 
 LOOP_FACTORIES = {"virtual": VirtualTimeLoop}
@@ -163,10 +163,25 @@ class House:
         row = self.store.watches[watch.id]
         self.store.watches[watch.id] = msgspec.structs.replace(row, version=self.store.version, **changes)
 
+    def pause(self, watch: WatchRow) -> None:
+        """Let a lane give nothing more."""
+        self.store.lanes[watch.lane].paused = True
+        self.store.lanes[watch.lane].wake_at = None
+        self.change(watch, status=WatchStatus.PAUSED)
+
+    def reopen(self, watch: WatchRow, *, lane: int = 100) -> None:
+        """Disable a watch and enable it again, in one go: it gets a new lane."""
+        self.store.lanes[watch.lane].closing = "the watch was disabled"
+        self.store.lanes[watch.lane].wake_at = self.clock.monotonic()
+        self.store.lanes[lane] = LaneRow()
+        self.change(watch, lane=lane, active_since=self.store.version + 1)
+
     def resume(self, lane: int) -> None:
         """Let a paused lane go on."""
         self.store.lanes[lane].paused = False
         self.store.lanes[lane].wake_at = self.clock.monotonic()
+        [watch] = [each for each in self.store.watches.values() if each.lane == lane]
+        self.change(watch, status=WatchStatus.ENABLED)
 
     def event(self, body: bytes = b'{"id":"1"}') -> ChangeEvent:
         """An event of a shop, not yet published."""

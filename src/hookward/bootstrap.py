@@ -40,6 +40,8 @@ from hookward.application.plans import Plans
 from hookward.application.ports import Chance, Clock, Log
 from hookward.application.publish import Publisher
 from hookward.application.shift import Bounds, Store
+from hookward.application.trial import Trials
+from hookward.application.watch_changes import WatchChanges
 from hookward.application.watches import Watches
 from hookward.application.worker import Worker
 from hookward.config import EMBEDDED, Settings
@@ -115,6 +117,8 @@ class ApiParts:
 
     publisher: Publisher
     watches: Watches
+    changes: WatchChanges
+    trials: Trials
     log: DeliveryLog
     types: dict[str, KnownType]
     clock: Clock
@@ -155,9 +159,22 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
         publisher = Publisher(PostgresInbox(database), waker, clock=clock, log=log)
         stack.push_async_callback(publisher.close)
         types = {name: KnownType(each, ResourceSchema(each.schema)) for name, each in built_in_types().items()}
+        sender = await stack.enter_async_context(HttpSender(EgressPolicy(allow=settings.egress.allow)))
+        definitions = PostgresDefinitions(database)
+        watches = Watches(definitions, sealer, clock=clock, chance=chance)
         yield ApiParts(
             publisher=publisher,
-            watches=Watches(PostgresDefinitions(database), sealer, clock=clock, chance=chance),
+            watches=watches,
+            changes=WatchChanges(definitions, watches, sealer, clock=clock),
+            trials=Trials(
+                definitions,
+                sealer,
+                sender,
+                timeout=settings.delivery.timeout,
+                user_agent=USER_AGENT,
+                clock=clock,
+                chance=chance,
+            ),
             log=PostgresLog(database),
             types=types,
             clock=clock,

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from hookward.application.definitions import WatchQuery
 from hookward.domain.ids import WatchId
 from tests.contract.world import ACCOUNT, World, new_event, new_watch
 
@@ -68,7 +69,7 @@ async def test_watches_are_listed_page_by_page_oldest_first(world):
     listed: list[bytes] = []
     after = None
 
-    while page := await world.definitions.watches(ACCOUNT, resource_type=None, after=after, limit=2):
+    while page := await world.definitions.watches(WatchQuery(account=ACCOUNT, after=after, limit=2)):
         listed += [watch.id for watch in page]
         after = WatchId(listed[-1])
 
@@ -79,7 +80,7 @@ async def test_watches_are_listed_by_resource_type(world):
     await world.watch()
 
     found = [
-        len(await world.definitions.watches(ACCOUNT, resource_type=name, after=None, limit=9))
+        len(await world.definitions.watches(WatchQuery(account=ACCOUNT, resource_type=name, limit=9)))
         for name in ("appointment", "queue.registration")
     ]
 

@@ -50,6 +50,51 @@ async def test_what_is_queued_for_a_watch_that_ends_is_cancelled_with_the_reason
     assert reasons == [(DELIVERED, None, 1), (CANCELLED, "the watch is disabled or was deleted", 0)]
 
 
+async def test_what_is_queued_for_a_watch_that_is_disabled_and_enabled_at_once_is_cancelled(house: House) -> None:
+    watch = house.watch("http://a.test/", slots=1)
+    house.endpoints.script["http://a.test/"] = lambda _request: 0.2
+    await house.begin()
+    house.publish(2)
+    await house.until(lambda: house.endpoints.in_flight == 1)
+    house.reopen(watch)
+    house.publish(1)
+    await house.settled()
+    outcomes = sorted((each.status, each.reason, each.entry.lane) for each in house.store.log.values())
+    assert outcomes == [(DELIVERED, None, 1), (DELIVERED, None, 100), (CANCELLED, "the watch was disabled", 1)]
+
+
+async def test_what_a_worker_has_slots_for_waits_when_its_watch_is_paused(house: House) -> None:
+    watch = house.watch("http://a.test/")
+    await house.begin()
+    house.publish()
+    await house.until(lambda: house.statuses() == {DELIVERED: 1})  # it still holds slots
+    house.pause(watch)
+    house.publish(3)
+    await house.until(lambda: len(house.store.waiting) == 3)
+    await house.until(lambda: not house.store.outbox)
+    assert (len(house.endpoints.received), house.statuses()) == (1, {DELIVERED: 1, DeliveryStatus.PENDING: 3})
+    house.resume(watch.lane)
+    await house.settled()
+    assert house.statuses() == {DELIVERED: 4}
+
+
+async def test_what_waits_already_goes_on_waiting_when_its_watch_is_paused(house: House) -> None:
+    watch = house.watch("http://a.test/", slots=1)
+    house.endpoints.script["http://a.test/"] = lambda _request: 0.2
+    await house.begin()
+    house.publish(40)
+    await house.until(lambda: len(house.endpoints.received) == 3)
+    house.pause(watch)
+    house.publish()  # its version tells the worker
+    await house.until(lambda: house.endpoints.in_flight == 0)
+    sent = len(house.endpoints.received)
+    await asyncio.sleep(60)
+    assert (len(house.endpoints.received), len(house.store.waiting)) == (sent, 41 - sent)
+    house.resume(watch.lane)
+    await house.settled()
+    assert house.statuses() == {DELIVERED: 41}
+
+
 async def test_each_key_of_a_watch_signs_what_is_sent(house: House) -> None:
     secrets = [b"a" * 32, b"b" * 32]
     house.store.keys = [

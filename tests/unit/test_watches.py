@@ -12,7 +12,7 @@ from standardwebhooks import Webhook
 
 from hookward.adapters.sealing import AesGcmSealer
 from hookward.application import plans as plans_module
-from hookward.application.definitions import Definitions, WatchRow
+from hookward.application.definitions import Definitions, WatchQuery, WatchRow
 from hookward.application.plans import Plan, Plans
 from hookward.application.watches import Watches, definition_of
 from hookward.domain.errors import Invalid, NotFound
@@ -154,15 +154,14 @@ async def test_a_paused_watch_has_a_plan_and_a_disabled_one_has_none(watches: Wa
     assert (plan.status, await plan_of(store, disabled)) == (WatchStatus.PAUSED, None)
 
 
-async def test_watches_are_read_listed_and_deleted(watches: Watches) -> None:
+async def test_watches_are_read_and_listed(watches: Watches, store: FakeDefinitions) -> None:
     row, _ = await create(watches)
     assert definition_of(await watches.get(ACCOUNT, row.id)).address == "http://a.test/"
-    assert [each.id for each in await watches.list(ACCOUNT, resource_type=SHOP.name, after=None, limit=10)] == [row.id]
-    await watches.delete(ACCOUNT, row.id)
+    query = WatchQuery(account=ACCOUNT, resource_type=SHOP.name, limit=10)
+    assert [each.id for each in await watches.list(query)] == [row.id]
+    await store.delete_watch(ACCOUNT, row.id, reason="why")
     with pytest.raises(NotFound):
         await watches.get(ACCOUNT, row.id)
-    with pytest.raises(NotFound):
-        await watches.delete(ACCOUNT, row.id)
 
 
 @pytest.mark.parametrize("missing", [None, WatchId(bytes(16))])
@@ -233,16 +232,13 @@ async def test_a_watch_of_an_owner_is_there_for_that_owner_and_for_the_account(
     watches: Watches, asking: str | None, found: bool
 ) -> None:
     row, _ = await watches.create(ACCOUNT, {"address": "http://a.test/"}, SHOP, {}, owner="one")
-    mine = await watches.list(ACCOUNT, resource_type=None, after=None, limit=9, owner=asking)
+    mine = await watches.list(WatchQuery(account=ACCOUNT, limit=9, owner=asking))
     assert (row.owner, mine == [row]) == ("one", found)
     if found:
         assert await watches.get(ACCOUNT, row.id, owner=asking) == row
-        await watches.delete(ACCOUNT, row.id, owner=asking)
         return
     with pytest.raises(NotFound):
         await watches.get(ACCOUNT, row.id, owner=asking)
-    with pytest.raises(NotFound):
-        await watches.delete(ACCOUNT, row.id, owner=asking)
     assert await watches.get(ACCOUNT, row.id) == row
 
 

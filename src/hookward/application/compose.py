@@ -39,11 +39,12 @@ def render(plan: Plan, event: LoadedEvent, *, second: int, zone: str | None) -> 
 
 
 def compose(
-    plan: Plan, change: ChangeEvent, payload: Payload, *, id_: DeliveryId, number: int, second: int, span: bytes
+    plan: Plan, change: ChangeEvent, payload: Payload, *, id_: DeliveryId, number: int, second: int, span: bytes,
+    test: bool = False,
 ) -> tuple[OutgoingRequest, dict[str, str]]:  # fmt: skip
     """The request of attempt ``number``, signed at ``second``, and its headers with secrets masked.
 
-    ``span`` is :data:`SPAN_BYTES` random bytes for ``traceparent``.
+    ``span`` is :data:`SPAN_BYTES` random bytes for ``traceparent``; a ``test`` says that it is one.
     """
     webhook_id = to_text(Prefix.DELIVERY, id_)
     changing = {
@@ -55,6 +56,8 @@ def compose(
     }
     if plan.keys:
         changing["webhook-signature"] = signatures(plan.keys, webhook_id, second, payload.body or b"")
+    if test:
+        changing["hookward-test"] = "true"
     request = OutgoingRequest(
         method=payload.method,
         address=payload.address,

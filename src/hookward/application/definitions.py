@@ -53,6 +53,31 @@ class KeyRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return f"<KeyRow {self.id.hex()} v{self.version}>"
 
 
+class WatchQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which watches of an account to list, oldest first, strictly behind ``after``.
+
+    With ``owner`` only that owner's. ``name`` is a watch's whole name, ``text`` a part of its name or address, in upper
+    or lower case.
+    """
+
+    account: AccountId
+    owner: str | None = None
+    limit: int
+    after: WatchId | None = None
+    resource_type: str | None = None
+    status: WatchStatus | None = None
+    name: str | None = None
+    text: str | None = None
+
+    def selects(self, definition: WatchDefinition) -> bool:
+        """Whether what a store cannot tell from a row's columns fits too."""
+        if self.name is not None and self.name != definition.name:
+            return False
+        if self.text is None:
+            return True
+        return self.text.casefold() in f"{definition.name or ''}\n{definition.address}".casefold()
+
+
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
     """What changed after a version, and the version known with it; all from one snapshot."""
 

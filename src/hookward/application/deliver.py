@@ -14,6 +14,7 @@ from hookward.domain.errors import HookwardError, TemplateFailed
 from hookward.domain.outcome import ErrorKind, Failure, Outcome
 from hookward.domain.outgoing import OutgoingRequest
 from hookward.domain.retry import Decision, Policy, decide
+from hookward.domain.watch import WatchStatus
 
 _US = 1_000_000
 UNMAKEABLE_SECONDS = 60.0
@@ -66,9 +67,12 @@ class Courier:
         except HookwardError as error:  # its secrets do not open, say: no attempt is spent on it
             recorder.settle(parcel, _later(parcel, error))
             return False
-        if plan is None:
-            reason = self._plans.why_none(parcel.watch)
+        if plan is None or plan.lane != parcel.lane:  # or it was disabled, and is enabled again
+            reason = self._plans.why_none(parcel.watch) if plan is None else "the watch was disabled"
             recorder.settle(parcel, parcel.entry(DeliveryStatus.CANCELLED, attempts=parcel.number - 1, reason=reason))
+            return False
+        if plan.status is WatchStatus.PAUSED:
+            recorder.settle(parcel, parcel.parked(held=False))
             return False
         sent_us = self._clock.now_us()
         try:

@@ -193,7 +193,8 @@ class Dispatcher:
             for watch in watches:
                 id_ = delivery_id(event.change.id, watch)
                 row = self._definitions.watch(watch)
-                if row is not None and id_ not in recorded:
+                # A watch that was disabled while a fan-out went on has come back without what was before.
+                if row is not None and row.active_since <= event.change.version and id_ not in recorded:
                     yield Parcel(id_, event, watch=watch, lane=row.lane)
 
     async def _fan_out_in_turn(self, claim: Claim, event: LoadedEvent, recorded: set[DeliveryId]) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from hookward.application.definitions import KeyRow, WatchRow
+from hookward.application.definitions import KeyRow, WatchQuery, WatchRow
 from hookward.application.plans import key_subject, seal_subject
 from hookward.application.ports import Chance, Clock, Sealer
 from hookward.domain.errors import Invalid, NotFound, Problem, pointer_to
@@ -29,19 +29,19 @@ class DefinitionStore(Protocol):
 
     async def watch(self, account: AccountId, id_: WatchId, *, owner: str | None) -> WatchRow | None: ...
 
-    async def watches(
-        self,
-        account: AccountId,
-        *,
-        resource_type: str | None,
-        after: WatchId | None,
-        limit: int,
-        owner: str | None,
-    ) -> list[WatchRow]: ...
+    async def watches(self, query: WatchQuery) -> list[WatchRow]: ...
 
-    async def delete_watch(self, account: AccountId, id_: WatchId, *, reason: str, owner: str | None) -> bool: ...
+    async def change_watch(
+        self, watch: WatchRow, *, slots: int | None, paused: bool, reason: str, key: KeyRow | None
+    ) -> WatchRow | None: ...
+
+    async def delete_watch(
+        self, account: AccountId, id_: WatchId, *, reason: str, owner: str | None = None, version: int | None = None
+    ) -> bool: ...
 
     async def add_key(self, key: KeyRow) -> KeyRow: ...
+
+    async def zone(self, account: AccountId) -> str | None: ...
 
     async def keys(self, account: AccountId, ids: Sequence[CryptoKeyId], *, owner: str | None) -> list[KeyRow]: ...
 
@@ -66,11 +66,11 @@ class Watches:
     ) -> tuple[WatchRow, str | None]:
         """Check and store a watch; answers it, with the secret of a key that was made for it."""
         request = read_watch(given, resource_type, scope, second=self._clock.now_us() // 1_000_000)
-        await self._check_keys(account, request, owner)
+        await self.check_keys(account, request, owner)
         key, secret = None, None
         definition = request.definition
         if request.make_key:
-            key, secret = self._new_key(
+            key, secret = self.new_key(
                 account, KeyDefinition(name=definition.name or definition.address[:MAX_KEY_NAME]), owner=owner
             )
             definition = msgspec.structs.replace(definition, key_ids=(to_text(Prefix.CRYPTO_KEY, key.id),))
@@ -96,30 +96,17 @@ class Watches:
             raise NotFound(_NO_WATCH)
         return row
 
-    async def list(
-        self,
-        account: AccountId,
-        *,
-        resource_type: str | None,
-        after: WatchId | None,
-        limit: int,
-        owner: str | None = None,
-    ) -> list[WatchRow]:
-        return await self._store.watches(account, resource_type=resource_type, after=after, limit=limit, owner=owner)
-
-    async def delete(self, account: AccountId, id_: WatchId | None, *, owner: str | None = None) -> None:
-        """Delete a watch; what waits for it is cancelled. Raises NotFound."""
-        reason = "the watch was deleted"
-        if id_ is None or not await self._store.delete_watch(account, id_, reason=reason, owner=owner):
-            raise NotFound(_NO_WATCH)
+    async def list(self, query: WatchQuery) -> list[WatchRow]:
+        return await self._store.watches(query)
 
     async def create_key(self, account: AccountId, given: Any, *, owner: str | None = None) -> tuple[KeyRow, str]:
         """Check and store a crypto key; answers it with its secret, which is shown once."""
         definition, secret = _read_key(given)
-        row, text = self._new_key(account, definition, secret, owner=owner)
+        row, text = self.new_key(account, definition, secret, owner=owner)
         return await self._store.add_key(row), text
 
-    async def _check_keys(self, account: AccountId, request: WatchRequest, owner: str | None) -> None:
+    async def check_keys(self, account: AccountId, request: WatchRequest, owner: str | None) -> None:
+        """Raises Invalid when a key that signs does not exist, or is not of ``owner``."""
         texts = request.definition.key_ids
         ids = [CryptoKeyId(from_text(Prefix.CRYPTO_KEY, text) or b"") for text in texts]
         known = {row.id for row in await self._store.keys(account, ids, owner=owner)} if ids else set()
@@ -131,9 +118,10 @@ class Watches:
         if problems:
             raise Invalid("the watch has problems", problems)
 
-    def _new_key(
+    def new_key(
         self, account: AccountId, definition: KeyDefinition, secret: bytes | None = None, *, owner: str | None
     ) -> tuple[KeyRow, str]:
+        """A key that is not stored yet, with its secret as an integrator keeps it."""
         secret = secret or self._chance.bytes(NEW_SECRET_BYTES)
         row = KeyRow(
             id=CryptoKeyId(self._new_id()), account=account, definition=_encode(definition), secret=b"", owner=owner

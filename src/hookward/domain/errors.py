@@ -13,6 +13,7 @@ An exception means that a request cannot be honoured or that *we* are broken; a 
     * TooLarge (413)
     * NotFound (404)
     * Conflict (409)
+    * Stale: changed since the caller read it (412)
     * Backlogged: over the account's bound, try later (429)
 
   * LeaseLost: this worker's lease has ended; what it still holds belongs to others
@@ -77,8 +78,12 @@ class Conflict(Refused):
     """The thing is in a state that forbids it."""
 
 
+class Stale(Refused):
+    """The thing is not, or no longer, in the state that the caller asked for (RFC 9110 §13.1)."""
+
+
 class Backlogged(Refused):
-    """The account has too much undelivered; ``retry_after`` is in whole seconds."""
+    """The account has too much undelivered, or in hand; ``retry_after`` is in whole seconds."""
 
     def __init__(self, detail: str, *, retry_after: int) -> None:
         super().__init__(detail)

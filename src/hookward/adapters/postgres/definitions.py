@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from hookward.adapters.postgres.pool import Acquired, Database
-from hookward.application.definitions import Changes, KeyRow, WatchRow
+from hookward.application.definitions import Changes, KeyRow, WatchQuery, WatchRow
 from hookward.domain.ids import AccountId, CryptoKeyId, WatchId
+from hookward.domain.watch import WatchDefinition, WatchStatus
 
 _WATCH = (
     "id, account_id, resource_type, status, status_reason, definition, secrets, lane_id, active_since, version, "
@@ -28,9 +31,36 @@ _BUMP = "UPDATE definition_version SET version = version + 1 RETURNING version"
 _BURY_WATCH = """
 WITH bump AS (UPDATE definition_version SET version = version + 1
   WHERE EXISTS (SELECT 1 FROM watch WHERE account_id = $1 AND id = $2 AND deleted IS NULL
-    AND ($3::text IS NULL OR owner = $3)) RETURNING version)
+    AND ($3::text IS NULL OR owner = $3) AND ($4::bigint IS NULL OR version = $4)) RETURNING version)
 UPDATE watch SET deleted = now(), updated = now(), version = bump.version, secrets = NULL FROM bump
-WHERE account_id = $1 AND id = $2 AND deleted IS NULL AND ($3::text IS NULL OR owner = $3) RETURNING lane_id"""
+WHERE account_id = $1 AND id = $2 AND deleted IS NULL AND ($3::text IS NULL OR owner = $3)
+  AND ($4::bigint IS NULL OR watch.version = $4) RETURNING lane_id"""
+
+# The bump serialises all changes: what is read after it stays so until the end of the transaction.
+_BUMP_FOR = """
+UPDATE definition_version SET version = version + 1
+WHERE EXISTS (SELECT 1 FROM watch WHERE account_id = $1 AND id = $2 AND deleted IS NULL AND version = $3)
+RETURNING version"""
+_OF_VERSION = """
+SELECT status, lane_id FROM watch WHERE account_id = $1 AND id = $2 AND deleted IS NULL AND version = $3"""
+_CHANGE_WATCH = f"""
+UPDATE watch SET status = $2, status_reason = $3, definition = $4, secrets = $5, lane_id = $6, version = $7,
+  active_since = CASE WHEN $8 THEN $7 ELSE active_since END, updated = now() WHERE id = $1 RETURNING {_WATCH}"""
+_OPEN_LANE = "INSERT INTO lane (account_id, watch_id, slots, paused) VALUES ($1, $2, $3, $4) RETURNING id"
+# What closes already goes on to, for the reason that it has.
+_CLOSE_LANE = "UPDATE lane SET closing = $2, paused = false, wake_at = now() WHERE id = $1 AND closing IS NULL"
+_SET_LANE = """
+UPDATE lane SET slots = $2, paused = $3, wake_at = CASE WHEN $3 THEN NULL ELSE now() END
+WHERE id = $1 AND closing IS NULL AND (slots IS DISTINCT FROM $2 OR paused <> $3)"""
+
+# What names and addresses hold is decided on the decoded definition; this leaves out most of the others cheaply.
+_LIST = f"""
+SELECT {_WATCH} FROM watch WHERE account_id = $1 AND id > $2 AND deleted IS NULL
+AND ($3::text IS NULL OR owner = $3) AND ($4::text IS NULL OR resource_type = $4)
+AND ($5::smallint IS NULL OR status = $5) AND ($6::bytea IS NULL OR position($6 IN definition) > 0)
+ORDER BY id LIMIT $7"""
+_definition = msgspec.json.Decoder(WatchDefinition)
+_PAGE = 500
 
 
 class PostgresDefinitions:
@@ -58,13 +88,7 @@ class PostgresDefinitions:
             version = await _bump(connection)
             if key is not None:
                 await _add_key(connection, key, version)
-            lane = await connection.fetchval(
-                "INSERT INTO lane (account_id, watch_id, slots, paused) VALUES ($1, $2, $3, $4) RETURNING id",
-                watch.account,
-                watch.id,
-                slots,
-                paused,
-            )
+            lane = await connection.fetchval(_OPEN_LANE, watch.account, watch.id, slots, paused)
             row = await connection.fetchrow(
                 "INSERT INTO watch (id, account_id, resource_type, status, status_reason, definition, secrets, "
                 "lane_id, active_since, version, owner) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10) "
@@ -94,40 +118,84 @@ class PostgresDefinitions:
             )
         return None if row is None else _watch(row)
 
-    async def watches(
-        self,
-        account: AccountId,
-        *,
-        resource_type: str | None,
-        after: WatchId | None,
-        limit: int,
-        owner: str | None = None,
-    ) -> list[WatchRow]:
-        """Up to ``limit`` watches, oldest first, behind ``after``."""
-        values: list[object] = [account, after or bytes(16), resource_type, limit]
-        whose = ""
-        if owner is not None:  # said only then: a plan for any owner cannot use the index of owned watches
-            values.append(owner)
-            whose = "AND owner = $5 "
-        async with self._database.connection() as connection:
-            rows = await connection.fetch(
-                f"SELECT {_WATCH} FROM watch WHERE account_id = $1 AND id > $2 AND deleted IS NULL {whose}"
-                "AND ($3::text IS NULL OR resource_type = $3) ORDER BY id LIMIT $4",
-                *values,
-            )
-        return [_watch(row) for row in rows]
+    async def watches(self, query: WatchQuery) -> list[WatchRow]:
+        """Up to ``limit`` watches, oldest first."""
+        found: list[WatchRow] = []
+        after: bytes = query.after or bytes(16)
+        sifted = query.name is not None or query.text is not None
+        page = _PAGE if sifted else query.limit
+        needle = None if query.name is None else b'"name":' + msgspec.json.encode(query.name)
+        while len(found) < query.limit:
+            async with self._database.connection() as connection:
+                rows = await connection.fetch(
+                    _LIST, query.account, after, query.owner, query.resource_type, query.status, needle, page
+                )
+            watches = [_watch(row) for row in rows]
+            found += [each for each in watches if not sifted or query.selects(_definition.decode(each.definition))]
+            if len(rows) < page:
+                break
+            after = watches[-1].id
+        return found[: query.limit]
 
-    async def delete_watch(self, account: AccountId, id_: WatchId, *, reason: str, owner: str | None = None) -> bool:
-        """Leave a tombstone and close the lane: what waits is cancelled with ``reason``. False when there is none."""
+    async def change_watch(
+        self, watch: WatchRow, *, slots: int | None, paused: bool, reason: str, key: KeyRow | None
+    ) -> WatchRow | None:
+        """Store status, definition and secrets of a watch if it still has the version of ``watch``; else ``None``.
+
+        Disabled, its lane closes: what waits is cancelled with ``reason``. Enabled or paused again it gets a lane of
+        its own, so that nothing of before comes back and nothing of after is cancelled with it.
+        """
         async with self._database.transaction() as connection:
-            lane = await connection.fetchval(_BURY_WATCH, account, id_, owner)
+            place = (watch.account, watch.id, watch.version)
+            version = await connection.fetchval(_BUMP_FOR, *place)
+            before = None if version is None else await connection.fetchrow(_OF_VERSION, *place)
+            if before is None:
+                return None
+            if key is not None:
+                await _add_key(connection, key, version)
+            status, lane = before
+            ends, ended = watch.status == WatchStatus.DISABLED, status == WatchStatus.DISABLED
+            if ends or ended:
+                await connection.execute(_CLOSE_LANE, lane, reason)
+            else:
+                await connection.execute(_SET_LANE, lane, slots, paused)
+            if ended and not ends:
+                lane = await connection.fetchval(_OPEN_LANE, watch.account, watch.id, slots, paused)
+            row = await connection.fetchrow(
+                _CHANGE_WATCH,
+                watch.id,
+                watch.status,
+                watch.status_reason,
+                watch.definition,
+                watch.secrets,
+                lane,
+                version,
+                ended and not ends,
+            )
+        return _watch(row)
+
+    async def delete_watch(
+        self, account: AccountId, id_: WatchId, *, reason: str, owner: str | None = None, version: int | None = None
+    ) -> bool:
+        """Leave a tombstone and close the lane: what waits is cancelled with ``reason``.
+
+        False when there is no such watch, or not of that version.
+        """
+        async with self._database.transaction() as connection:
+            lane = await connection.fetchval(_BURY_WATCH, account, id_, owner, version)
             if lane is not None:
-                await connection.execute("UPDATE lane SET closing = $2, wake_at = now() WHERE id = $1", lane, reason)
+                await connection.execute(_CLOSE_LANE, lane, reason)
         return lane is not None
 
     async def add_key(self, key: KeyRow) -> KeyRow:
         async with self._database.transaction() as connection:
             return await _add_key(connection, key, await _bump(connection))
+
+    async def zone(self, account: AccountId) -> str | None:
+        """The time zone of an account, if it has one."""
+        async with self._database.connection() as connection:
+            found: str | None = await connection.fetchval("SELECT zone FROM account WHERE id = $1", account)
+        return found
 
     async def keys(self, account: AccountId, ids: Sequence[CryptoKeyId], *, owner: str | None = None) -> list[KeyRow]:
         """Those of ``ids`` that the account has."""

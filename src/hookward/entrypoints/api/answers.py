@@ -18,6 +18,7 @@ from hookward.domain.errors import (
     Malformed,
     NotFound,
     Refused,
+    Stale,
     StoreUnavailable,
     TooLarge,
 )
@@ -31,6 +32,7 @@ _STATUS: dict[type[HookwardError], HTTPStatus] = {
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     NotFound: HTTPStatus.NOT_FOUND,
     Conflict: HTTPStatus.CONFLICT,
+    Stale: HTTPStatus.PRECONDITION_FAILED,
     Backlogged: HTTPStatus.TOO_MANY_REQUESTS,
     StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }

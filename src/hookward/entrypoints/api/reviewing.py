@@ -66,7 +66,7 @@ async def get_delivery(request: web.Request, caller: Caller, service: Service) -
     if found is None:
         raise NotFound("there is no such delivery")
     delivery, attempts = found
-    return answer(DeliveryAnswer(**_item(delivery), attempts=[_attempt(each) for each in attempts]))
+    return answer(DeliveryAnswer(**_item(delivery), attempts=[attempt_answer(each) for each in attempts]))
 
 
 def _id(request: web.Request, name: str, prefix: Prefix) -> bytes | None:
@@ -106,7 +106,8 @@ def _item(row: LoggedDelivery) -> dict[str, Any]:
     }
 
 
-def _attempt(row: LoggedAttempt) -> AttemptAnswer:
+def attempt_answer(row: LoggedAttempt) -> AttemptAnswer:
+    """An attempt as ops read it."""
     request = msgspec.json.decode(row.request)
     response = None
     if row.code is not None and row.response is not None:

@@ -14,6 +14,7 @@ from hookward.domain.operation_index import OperationIndex
 from hookward.domain.resource_type import ResourceType
 from hookward.entrypoints.api import (
     access_wire,
+    changing,
     formats,
     keeping,
     mirroring,
@@ -22,6 +23,7 @@ from hookward.entrypoints.api import (
     watching,
     wire,
     wire_requests,
+    wire_watches,
 )  # fmt: skip
 from hookward.entrypoints.api.service import Caller, Scope, Service
 
@@ -72,17 +74,35 @@ ROUTES: tuple[Route, ...] = (
         takes=wire_requests.NewWatch, gives=("Location",),
     ),
     Route(
-        method="GET", path="/v1/watches", scope=Scope.WATCHES, handler=watching.list_watches,
-        status=200, answers=wire.WatchList, summary="List watches",
-        query=wire_requests.WatchQuery,
+        method="GET", path="/v1/watches", scope=Scope.WATCHES, handler=changing.list_watches,
+        status=200, answers=wire.WatchList, summary="List watches", query=wire_watches.WatchListQuery,
     ),
     Route(
-        method="GET", path="/v1/watches/{watchId}", scope=Scope.WATCHES, handler=watching.get_watch,
+        method="POST", path="/v1/watches/preview", scope=Scope.WATCHES, handler=changing.preview_watch,
+        status=200, answers=wire_watches.PreviewAnswer, summary="Render a template without saving it",
+        takes=wire_watches.PreviewGiven,
+    ),
+    Route(
+        method="GET", path="/v1/watches/{watchId}", scope=Scope.WATCHES, handler=changing.get_watch,
         status=200, answers=wire.WatchAnswer, summary="Read a watch",
     ),
     Route(
-        method="DELETE", path="/v1/watches/{watchId}", scope=Scope.WATCHES, handler=watching.delete_watch,
+        method="PUT", path="/v1/watches/{watchId}", scope=Scope.WATCHES, handler=changing.replace_watch,
+        status=200, answers=wire.WatchAnswer, summary="Replace a watch", takes=wire_watches.WatchGiven,
+    ),
+    Route(
+        method="PATCH", path="/v1/watches/{watchId}", scope=Scope.WATCHES, handler=changing.patch_watch,
+        status=200, answers=wire.WatchAnswer, summary="Change some properties of a watch",
+        takes=wire_watches.WatchGiven,
+    ),
+    Route(
+        method="DELETE", path="/v1/watches/{watchId}", scope=Scope.WATCHES, handler=changing.delete_watch,
         status=204, answers=None, summary="Delete a watch and cancel what waits for it",
+    ),
+    Route(
+        method="POST", path="/v1/watches/{watchId}/test", scope=Scope.WATCHES, handler=changing.test_watch,
+        status=200, answers=wire.AttemptAnswer, summary="Send a watch the sample of its type now",
+        takes=wire_watches.TrialGiven,
     ),
     Route(
         method="POST", path="/v1/crypto-keys", scope=Scope.WATCHES, handler=watching.create_key,

@@ -25,6 +25,8 @@ async def run_api(settings: Settings, stop: asyncio.Event) -> None:
             keys=Keys(parts.bootstrap_key, parts.keyring, account=DEFAULT_ACCOUNT),
             publisher=parts.publisher,
             watches=parts.watches,
+            changes=parts.changes,
+            trials=parts.trials,
             log=parts.log,
             types=parts.types,
             clock=parts.clock,

@@ -15,6 +15,8 @@ from hookward.application.keyring import Keyring
 from hookward.application.log import DeliveryLog
 from hookward.application.ports import Chance, Clock, Log
 from hookward.application.publish import Publisher
+from hookward.application.trial import Trials
+from hookward.application.watch_changes import WatchChanges
 from hookward.application.watches import Watches
 from hookward.domain.access import Caller, Scope, is_key_text, key_digest
 from hookward.domain.errors import Forbidden
@@ -72,6 +74,8 @@ class Service:
     keys: Keys
     publisher: Publisher
     watches: Watches
+    changes: WatchChanges
+    trials: Trials
     log: DeliveryLog
     types: Mapping[str, KnownType]
     clock: Clock

@@ -13,13 +13,14 @@ from hookward.application.watches import definition_of
 from hookward.domain.change import ChangeKind
 from hookward.domain.errors import Invalid, Problem
 from hookward.domain.event_rules import read_scope
-from hookward.domain.ids import Prefix, WatchId, from_text, to_text
+from hookward.domain.ids import Prefix, to_text
 from hookward.domain.resource_type import ResourceType
 from hookward.domain.watch import KeyDefinition, WatchStatus
 from hookward.entrypoints.api.answers import answer, moment
-from hookward.entrypoints.api.requests import bad_parameter, check_parameters, limit_of, read_json
+from hookward.entrypoints.api.conditions import etag_of
+from hookward.entrypoints.api.requests import read_json
 from hookward.entrypoints.api.service import Caller, Service
-from hookward.entrypoints.api.wire import KeyAnswer, WatchAnswer, WatchList
+from hookward.entrypoints.api.wire import KeyAnswer, WatchAnswer
 
 _key_definition = msgspec.json.Decoder(KeyDefinition)
 
@@ -63,53 +64,14 @@ async def _create(
         shown.signature["secret"] = secret
     response = answer(shown, 201)
     response.headers["Location"] = f"/v1/watches/{shown.id}"
+    response.headers["ETag"] = etag_of(row.version)
     return response
-
-
-async def get_watch(request: web.Request, caller: Caller, service: Service) -> web.Response:
-    """One watch."""
-    return answer(watch_answer(await service.watches.get(caller.account, _watch_id(request), owner=caller.owner)))
-
-
-async def list_watches(request: web.Request, caller: Caller, service: Service) -> web.Response:
-    """Watches, oldest first."""
-    check_parameters(request, ("resourceType", "limit", "cursor"))
-    limit = limit_of(request)
-    after = None
-    if "cursor" in request.query:
-        after = from_text(Prefix.WATCH, request.query["cursor"])
-        if after is None:
-            raise bad_parameter("cursor", "must be a nextCursor of this list")
-    resource_type = request.query.get("resourceType")
-    if resource_type is not None and resource_type not in service.types:
-        raise bad_parameter("resourceType", f"must be one of {', '.join(sorted(service.types))}")
-    rows = await service.watches.list(
-        caller.account,
-        resource_type=resource_type,
-        after=None if after is None else WatchId(after),
-        limit=limit + 1,
-        owner=caller.owner,
-    )
-    page = rows[:limit]
-    cursor = to_text(Prefix.WATCH, page[-1].id) if len(rows) > limit else None
-    return answer(WatchList(data=[watch_answer(row) for row in page], next_cursor=cursor))
-
-
-async def delete_watch(request: web.Request, caller: Caller, service: Service) -> web.Response:
-    """Delete a watch and cancel what waits for it."""
-    await service.watches.delete(caller.account, _watch_id(request), owner=caller.owner)
-    return web.Response(status=204)
 
 
 async def create_key(request: web.Request, caller: Caller, service: Service) -> web.Response:
     """A crypto key; its secret is shown this once."""
     row, secret = await service.watches.create_key(caller.account, await read_json(request), owner=caller.owner)
     return answer(msgspec.structs.replace(_key_answer(row), secret=secret), 201)
-
-
-def _watch_id(request: web.Request) -> WatchId | None:
-    id_ = from_text(Prefix.WATCH, request.match_info["watchId"])
-    return None if id_ is None else WatchId(id_)
 
 
 def watch_answer(row: WatchRow) -> WatchAnswer:

@@ -165,7 +165,7 @@ CREATE TABLE lease (
 CREATE TABLE lane (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   account_id int NOT NULL,
-  watch_id uuid NOT NULL UNIQUE,
+  watch_id uuid NOT NULL,                -- a watch that is enabled again gets a new lane: the old one is closing
   slots smallint,                        -- null: the configured default
   in_use int NOT NULL DEFAULT 0,
   paused boolean NOT NULL DEFAULT false,

@@ -1,0 +1,145 @@
+"""Try a watch: send one made-up event now and answer with the whole attempt; nothing is recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from hookward.application.compose import SPAN_BYTES, attempt_of, compose, render
+from hookward.application.definitions import Changes, Definitions, KeyRow, WatchRow
+from hookward.application.deliver import Sender
+from hookward.application.log import LoggedAttempt
+from hookward.application.parcel import LoadedEvent
+from hookward.application.plans import Plan, Plans
+from hookward.application.ports import Chance, Clock, Sealer
+from hookward.application.watches import DefinitionStore, definition_of
+from hookward.domain.change import ChangeEvent
+from hookward.domain.delivery import Attempt, Payload
+from hookward.domain.errors import Backlogged, TemplateFailed
+from hookward.domain.event_rules import KnownType
+from hookward.domain.ids import AccountId, CryptoKeyId, DeliveryId, Prefix, from_text, uuid7
+from hookward.domain.outcome import ErrorKind, Failure, Outcome
+from hookward.domain.watch import WatchStatus
+from hookward.domain.watch_trial import preview, read_trial
+
+IN_FLIGHT = 16
+PER_ACCOUNT = 4
+
+
+class Trials:
+    """Test sends and previews, as many at a time as leave the api to others (G6). ``timeout`` is seconds."""
+
+    def __init__(
+        self, store: DefinitionStore, sealer: Sealer, sender: Sender,
+        *, timeout: float, user_agent: str, clock: Clock, chance: Chance,
+    ) -> None:  # fmt: skip
+        self._store = store
+        self._sealer = sealer
+        self._sender = sender
+        self._timeout = timeout
+        self._user_agent = user_agent
+        self._clock = clock
+        self._chance = chance
+        self._sends = _Bound("test sends", retry_after=math.ceil(timeout))
+        self._previews = _Bound("previews", retry_after=1)
+
+    async def send(self, row: WatchRow, known: KnownType, given: Any) -> LoggedAttempt:
+        """Send the type's sample, or what ``given`` says, whatever the watch's status.
+
+        Raises Invalid, and Backlogged while too many test sends are in flight.
+        """
+        change = read_trial(given, known, definition_of(row).scope)
+        with self._sends.place(row.account):
+            return _logged(await self._attempt(row, known, change))
+
+    async def preview(self, account: AccountId, given: Any, types: Mapping[str, KnownType]) -> bytes:
+        """Render a template without saving it; raises Invalid, and Backlogged while too many are being rendered."""
+        with self._previews.place(account):
+            return await asyncio.to_thread(preview, given, types, second=self._clock.now_us() // 1_000_000)
+
+    async def _attempt(self, row: WatchRow, known: KnownType, change: ChangeEvent) -> Attempt:
+        plan, zone = await self._plan(row, known), await self._store.zone(row.account)
+        sent_us = self._clock.now_us()
+        second = sent_us // 1_000_000
+        shown: dict[str, str] = {}
+        try:
+            payload = await asyncio.to_thread(render, plan, LoadedEvent(change), second=second, zone=zone)
+        except TemplateFailed as error:
+            payload = Payload(method=plan.method, address=plan.address, body=None)
+            outcome = Outcome(duration_us=0, failure=Failure(kind=ErrorKind.TEMPLATE, message=str(error)))
+        else:
+            id_ = DeliveryId(uuid7(sent_us // 1000, self._chance.bytes(10)))
+            span = self._chance.bytes(SPAN_BYTES)
+            request, shown = compose(plan, change, payload, id_=id_, number=1, second=second, span=span, test=True)
+            outcome = await self._sender.send(request, timeout=self._timeout)
+        return attempt_of(1, payload, shown, sent_us, outcome, with_body=True)
+
+    async def _plan(self, row: WatchRow, known: KnownType) -> Plan:
+        """The plan that a worker would make of the watch if it were enabled."""
+        ids = [CryptoKeyId(from_text(Prefix.CRYPTO_KEY, text) or b"") for text in definition_of(row).key_ids]
+        keys = await self._store.keys(row.account, ids, owner=None) if ids else []
+        enabled = msgspec.structs.replace(row, status=WatchStatus.ENABLED)
+        definitions = Definitions(_Known(enabled, keys), {known.type.name: known.type})
+        plans = Plans(definitions, self._sealer, user_agent=self._user_agent)
+        await definitions.refresh()
+        plan = await asyncio.to_thread(plans.get, row.id)  # its template may take a while to compile
+        assert plan is not None
+        return plan
+
+
+class _Bound:
+    """How many of something may be under way, in all and for one account."""
+
+    def __init__(self, what: str, *, retry_after: int) -> None:
+        self._what = what
+        self._retry_after = retry_after
+        self._running: Counter[AccountId] = Counter()
+
+    @contextmanager
+    def place(self, account: AccountId) -> Iterator[None]:
+        """Take a place for as long as it lasts; raises Backlogged when there is none."""
+        if self._running.total() >= IN_FLIGHT or self._running[account] >= PER_ACCOUNT:
+            raise Backlogged(
+                f"too many {self._what} are under way; wait for their answers", retry_after=self._retry_after
+            )
+        self._running[account] += 1
+        try:
+            yield
+        finally:
+            self._running[account] -= 1
+            if not self._running[account]:
+                del self._running[account]
+
+
+class _Known:
+    """A DefinitionSource of one watch and its keys."""
+
+    def __init__(self, row: WatchRow, keys: Sequence[KeyRow]) -> None:
+        self._changes = Changes(version=1, watches=[row], keys=keys)
+
+    async def changes_since(self, version: int) -> Changes:  # noqa: ARG002
+        return self._changes
+
+
+def _logged(attempt: Attempt) -> LoggedAttempt:
+    return LoggedAttempt(
+        number=attempt.number,
+        sent=datetime.fromtimestamp(attempt.sent_us / 1_000_000, UTC),
+        duration_us=attempt.duration_us,
+        code=attempt.code,
+        error=attempt.error,
+        message=attempt.message,
+        request=attempt.request,
+        request_body=attempt.request_body,
+        response=attempt.response,
+        response_body=attempt.response_body,
+        truncated=attempt.truncated,
+        remote=attempt.remote,
+    )

@@ -1,0 +1,121 @@
+"""Change and delete watches: all of a change or nothing, and never over somebody else's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from hookward.application.definitions import KeyRow, WatchRow
+from hookward.application.plans import seal_subject
+from hookward.application.ports import Clock, Sealer
+from hookward.application.watches import MAX_KEY_NAME, DefinitionStore, Watches, definition_of
+from hookward.domain.errors import Stale
+from hookward.domain.event_rules import KnownType
+from hookward.domain.ids import AccountId, Prefix, WatchId, to_text
+from hookward.domain.watch import KeyDefinition, WatchDefinition, WatchSecrets, WatchStatus
+from hookward.domain.watch_change import patched, read_changed_watch
+from hookward.domain.watch_rules import WatchRequest
+
+DISABLED = "the watch was disabled"
+DELETED = "the watch was deleted"
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+_secrets = msgspec.json.Decoder(WatchSecrets)
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """The watch that is meant, and at which of its versions; with ``owner`` only one of that owner's."""
+
+    account: AccountId
+    id: WatchId | None
+    owner: str | None = None
+    at: Callable[[int], bool] = lambda _version: True
+
+
+class WatchChanges:
+    """What happens to watches after they were made.
+
+    A change is worked out from the watch as it was read, and stored only if it still is as it was read; else it is
+    worked out again. So none is lost, whoever else changes the watch meanwhile.
+    """
+
+    def __init__(self, store: DefinitionStore, watches: Watches, sealer: Sealer, *, clock: Clock) -> None:
+        self._store = store
+        self._watches = watches
+        self._sealer = sealer
+        self._clock = clock
+
+    async def find(self, target: Target) -> WatchRow:
+        """The watch; raises NotFound, or Stale when it is not at the version that is meant."""
+        row = await self._watches.get(target.account, target.id, owner=target.owner)
+        if not target.at(row.version):
+            raise Stale("the watch is not what If-Match or If-None-Match asks for; read it again")
+        return row
+
+    async def replace(self, target: Target, given: Any, types: Mapping[str, KnownType]) -> tuple[WatchRow, str | None]:
+        """Put ``given`` in the watch's place; answers it, with the secret of a key that was made for it."""
+        return await self._change(target, lambda _row: given, types)
+
+    async def patch(
+        self, target: Target, patch: Any, types: Mapping[str, KnownType], shown: Callable[[WatchRow], dict[str, Any]]
+    ) -> tuple[WatchRow, str | None]:
+        """Merge ``patch`` (RFC 7396) into the watch as it reads back (``shown``)."""
+        return await self._change(target, lambda row: patched(shown(row), patch), types)
+
+    async def delete(self, target: Target) -> None:
+        """Delete a watch; what waits for it is cancelled."""
+        while True:
+            row = await self.find(target)
+            if await self._store.delete_watch(target.account, row.id, reason=DELETED, version=row.version):
+                return
+
+    async def _change(
+        self, target: Target, make: Callable[[WatchRow], Any], types: Mapping[str, KnownType]
+    ) -> tuple[WatchRow, str | None]:
+        while True:
+            row = await self.find(target)
+            secrets = WatchSecrets()
+            if row.secrets is not None:
+                secrets = _secrets.decode(self._sealer.unseal(row.secrets, seal_subject(row)))
+            # A template may take a while to compile.
+            request = await asyncio.to_thread(
+                read_changed_watch, make(row), definition_of(row), secrets, types[row.resource_type].type,
+                second=self._clock.now_us() // 1_000_000,
+            )  # fmt: skip
+            await self._watches.check_keys(target.account, request, target.owner)
+            changed, key, secret = self._changed(row, request)
+            if _gist(changed) == _gist(row) and request.secrets == secrets:
+                return row, None
+            stored = await self._store.change_watch(
+                changed, slots=None, paused=request.status is WatchStatus.PAUSED, reason=DISABLED, key=key
+            )
+            if stored is not None:
+                return stored, secret
+
+    def _changed(self, row: WatchRow, request: WatchRequest) -> tuple[WatchRow, KeyRow | None, str | None]:
+        key, secret = None, None
+        definition = request.definition
+        if request.make_key:
+            name = definition.name or definition.address[:MAX_KEY_NAME]
+            key, secret = self._watches.new_key(row.account, KeyDefinition(name=name), owner=row.owner)
+            definition = msgspec.structs.replace(definition, key_ids=(to_text(Prefix.CRYPTO_KEY, key.id),))
+        sealed = None
+        if request.secrets != WatchSecrets():
+            sealed = self._sealer.seal(_encode(request.secrets), seal_subject(row))
+        changed = msgspec.structs.replace(
+            row,
+            status=request.status,
+            status_reason=row.status_reason if request.status == row.status else None,
+            definition=_encode(definition),
+            secrets=sealed,
+        )
+        return changed, key, secret
+
+
+def _gist(row: WatchRow) -> tuple[int, WatchDefinition, bytes | None]:
+    """What may change of a watch, to be compared; its template as JSON, for to Python ``{"a": 1} == {"a": True}``."""
+    definition = definition_of(row)
+    template = None if definition.schema is msgspec.UNSET else _encode(definition.schema)
+    return row.status, msgspec.structs.replace(definition, schema=msgspec.UNSET), template

@@ -1,0 +1,224 @@
+"""Changes of watches: whole or not at all, never over somebody else's, and what each means for the store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from hookward.adapters.sealing import AesGcmSealer
+from hookward.application.definitions import KeyRow, WatchQuery, WatchRow
+from hookward.application.plans import seal_subject
+from hookward.application.watch_changes import Target, WatchChanges
+from hookward.application.watches import Watches, definition_of
+from hookward.domain.errors import Invalid, NotFound, Stale
+from hookward.domain.event_rules import KnownType
+from hookward.domain.ids import AccountId, Prefix, WatchId, to_text
+from hookward.domain.watch import WatchSecrets, WatchStatus
+from tests.fakes import FakeDefinitions
+from tests.house import SHOP
+from tests.virtual_time import FixedChance, VirtualClock
+
+ACCOUNT = AccountId(1)
+SEALER = AesGcmSealer(b"k" * 32)
+TYPES = {SHOP.name: KnownType(SHOP, None)}
+ADDRESS = "http://a.test/"
+
+
+class Remembering(FakeDefinitions):
+    """Remembers what is asked of it; ``before`` happens, once, before the next change."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[int, bool]] = []
+        self.before: Callable[[], None] | None = None
+
+    async def change_watch(
+        self, watch: WatchRow, *, slots: int | None, paused: bool, reason: str, key: KeyRow | None
+    ) -> WatchRow | None:
+        self._meanwhile()
+        self.asked.append((watch.status, paused))
+        return await super().change_watch(watch, slots=slots, paused=paused, reason=reason, key=key)
+
+    async def delete_watch(
+        self, account: AccountId, id_: WatchId, *, reason: str, owner: str | None = None, version: int | None = None
+    ) -> bool:
+        self._meanwhile()
+        return await super().delete_watch(account, id_, reason=reason, owner=owner, version=version)
+
+    def _meanwhile(self) -> None:
+        before, self.before = self.before, None
+        if before is not None:
+            before()
+
+
+class Desk:
+    """The use cases on one store."""
+
+    def __init__(self) -> None:
+        self.store = Remembering()
+        self.watches = Watches(self.store, SEALER, clock=VirtualClock(), chance=FixedChance())
+        self.changes = WatchChanges(self.store, self.watches, SEALER, clock=VirtualClock())
+
+    async def make(self, **given: Any) -> WatchRow:
+        row, _ = await self.watches.create(ACCOUNT, {"address": ADDRESS, **given}, SHOP, {"shopId": "7"})
+        return row
+
+    async def replace(self, row: WatchRow, **given: Any) -> tuple[WatchRow, str | None]:
+        return await self.changes.replace(target(row), {"address": ADDRESS, **given}, TYPES)
+
+    async def patch(self, row: WatchRow, patch: Any, **which: Any) -> WatchRow:
+        changed, _ = await self.changes.patch(target(row, **which), patch, TYPES, shown)
+        return changed
+
+
+def target(row: WatchRow, **which: Any) -> Target:
+    return Target(account=row.account, id=row.id, **which)
+
+
+def shown(row: WatchRow) -> dict[str, Any]:
+    definition = definition_of(row)
+    headers = dict.fromkeys(definition.header_names)
+    return {"address": definition.address, "name": definition.name, "httpRequestHeader": headers}
+
+
+def secrets_of(row: WatchRow) -> WatchSecrets:
+    assert row.secrets is not None
+    return msgspec.json.decode(SEALER.unseal(row.secrets, seal_subject(row)), type=WatchSecrets)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+async def test_a_change_keeps_secrets_sealed_and_removes_them_with_their_block(desk: Desk) -> None:
+    row = await desk.make(basicAuth={"username": "u", "password": "canary"}, httpRequestHeader={"X-A": "canary"})
+    kept, _ = await desk.replace(row, basicAuth={"username": "v"})
+    assert secrets_of(kept) == WatchSecrets(password="canary")
+    bare, _ = await desk.replace(row)
+    assert bare.secrets is None
+
+
+async def test_a_change_that_changes_nothing_makes_no_version(desk: Desk) -> None:
+    row = await desk.make(name="n", httpRequestHeader={"X-A": "a"}, schema={"a": 1})
+    same, _ = await desk.replace(row, name="n", httpRequestHeader={"x-a".upper(): None}, schema={"a": 1})
+    assert (same, desk.store.asked) == (row, [])
+
+
+async def test_a_template_that_differs_only_in_type_is_a_change(desk: Desk) -> None:
+    row = await desk.make(schema={"a": 1})
+    changed, _ = await desk.replace(row, schema={"a": True})
+    assert definition_of(changed).schema == {"a": True}
+    assert changed.version > row.version
+
+
+async def test_a_change_of_a_secret_alone_is_a_change(desk: Desk) -> None:
+    row = await desk.make(httpRequestHeader={"X-A": "a"})
+    changed, _ = await desk.replace(row, httpRequestHeader={"X-A": "b"})
+    assert secrets_of(changed).headers == {"X-A": "b"}
+
+
+@pytest.mark.parametrize("owner", [None, "integrator"])
+async def test_a_signature_turned_on_makes_a_key_of_the_same_owner(desk: Desk, owner: str | None) -> None:
+    row = await desk.make()
+    desk.store.put(msgspec.structs.replace(row, owner=owner))
+    changed, secret = await desk.replace(row, signature={"enabled": True})
+    (key,) = (await desk.store.changes_since(row.version)).keys
+    assert (secret is not None, key.owner) == (True, owner)
+    assert definition_of(changed).key_ids == (to_text(Prefix.CRYPTO_KEY, key.id),)
+
+
+async def test_a_key_that_does_not_exist_is_named(desk: Desk) -> None:
+    row = await desk.make()
+    with pytest.raises(Invalid, match="problems"):
+        await desk.replace(row, signature={"enabled": True, "cryptoKeyIds": ["key_" + "0" * 32]})
+
+
+@pytest.mark.parametrize(
+    ("status", "paused"), [(WatchStatus.DISABLED, False), (WatchStatus.PAUSED, True), (WatchStatus.ENABLED, False)]
+)
+async def test_a_status_reaches_the_lane_and_drops_the_reason_of_before(
+    desk: Desk, status: WatchStatus, paused: bool
+) -> None:
+    row = await desk.make(name="n", status="paused" if status is WatchStatus.ENABLED else "enabled")
+    desk.store.put(msgspec.structs.replace(row, status_reason="gone"))
+    changed, _ = await desk.replace(row, name="other", status=status.word)
+    assert desk.store.asked == [(status, paused)]
+    assert changed.status_reason is None
+
+
+async def test_a_status_that_stays_keeps_its_reason(desk: Desk) -> None:
+    row = await desk.make(status="disabled")
+    desk.store.put(msgspec.structs.replace(row, status_reason="gone"))
+    changed, _ = await desk.replace(row, status="disabled", name="new")
+    assert changed.status_reason == "gone"
+
+
+async def test_a_patch_is_made_of_what_another_has_changed_meanwhile(desk: Desk) -> None:
+    row = await desk.make(name="mine")
+    other = msgspec.structs.replace(row, definition=msgspec.json.encode({"address": ADDRESS, "name": "theirs"}))
+    desk.store.before = lambda: desk.store.put(other)
+    changed = await desk.patch(row, {"address": ADDRESS + "new"})
+    assert (definition_of(changed).name, definition_of(changed).address) == ("theirs", ADDRESS + "new")
+
+
+async def test_no_patch_is_lost_among_many_at_once(desk: Desk) -> None:
+    row = await desk.make()
+    await asyncio.gather(*(desk.patch(row, {"httpRequestHeader": {f"X-{n}": "v"}}) for n in range(9)))
+    (now,) = await desk.store.watches(WatchQuery(account=ACCOUNT, limit=1))
+    assert len(definition_of(now).header_names) == 9
+
+
+async def test_a_change_meant_for_a_version_is_refused_when_another_came_first(desk: Desk) -> None:
+    row = await desk.make()
+    desk.store.before = lambda: desk.store.put(row)
+    with pytest.raises(Stale):
+        await desk.patch(row, {"name": "mine"}, at=lambda version: version == row.version)
+
+
+async def test_a_delete_meant_for_a_version_is_refused_when_another_came_first(desk: Desk) -> None:
+    row = await desk.make()
+    desk.store.before = lambda: desk.store.put(row)
+    with pytest.raises(Stale):
+        await desk.changes.delete(target(row, at=lambda version: version == row.version))
+    await desk.changes.delete(target(row))
+    with pytest.raises(NotFound):
+        await desk.changes.delete(target(row))
+
+
+@pytest.mark.parametrize("which", [{"owner": "other"}, {"account": AccountId(2)}, {"id": None}])
+async def test_what_is_another_s_is_not_found(desk: Desk, which: dict[str, Any]) -> None:
+    row = await desk.make()
+    meant = msgspec.structs.replace(target(row), **which)
+    with pytest.raises(NotFound):
+        await desk.changes.find(meant)
+    with pytest.raises(NotFound):
+        await desk.changes.replace(meant, {"address": ADDRESS}, TYPES)
+    with pytest.raises(NotFound):
+        await desk.changes.delete(meant)
+
+
+async def test_an_owner_finds_what_is_theirs(desk: Desk) -> None:
+    row = await desk.make()
+    desk.store.put(msgspec.structs.replace(row, owner="me"))
+    assert (await desk.changes.find(target(row, owner="me"))).id == row.id
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({}, ["one", "Two", None]), ({"name": "Two"}, ["Two"]), ({"name": "two"}, []), ({"text": "TWO"}, ["Two"]),
+        ({"text": "A.TEST"}, ["one", "Two", None]), ({"text": "o", "status": WatchStatus.PAUSED}, ["Two"]),
+        ({"owner": "me"}, []), ({"text": "none"}, []),
+    ],
+)  # fmt: skip
+async def test_watches_are_listed_by_what_they_are(desk: Desk, query: dict[str, Any], found: list[str | None]) -> None:
+    await desk.make(name="one")
+    await desk.make(name="Two", status="paused")
+    await desk.make()
+    rows = await desk.watches.list(WatchQuery(account=ACCOUNT, limit=9, **query))
+    assert [definition_of(row).name for row in rows] == found

@@ -105,6 +105,10 @@ def test_other_variables_are_none_of_ours() -> None:
     assert load_settings(environ={"PATH": "/bin", "HOOKWARDEN__X": "1"}) == Settings()
 
 
+def test_what_the_commands_are_told_by_the_environment_is_no_setting() -> None:
+    assert load_settings(environ={"HOOKWARD_URL": "http://hooks.internal", "HOOKWARD_KEY": "hw_x"}) == Settings()
+
+
 def test_a_value_outside_a_section_is_named(tmp_path: Path) -> None:
     file = tmp_path / "hookward.toml"
     file.write_text("port = 1\n")
@@ -157,6 +161,10 @@ def test_an_empty_list_in_the_environment_is_an_empty_list() -> None:
 
 def test_a_lease_must_outlast_an_attempt() -> None:
     assert refusal({"HOOKWARD_WORKER__LEASE": "20s"}).startswith("worker.lease: 20s is too short")
+
+
+def test_the_retention_cannot_be_over_what_an_account_may_choose() -> None:
+    assert refusal({"HOOKWARD_RETENTION__MAX_DAYS": "9"}) == "retention.days: 10 is over retention.max_days, 9"
 
 
 def test_a_database_of_ones_own_needs_a_master_key() -> None:

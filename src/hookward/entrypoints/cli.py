@@ -16,6 +16,8 @@ from hookward import __version__
 from hookward.adapters.processes import die_with
 from hookward.config import Settings, load_settings
 from hookward.domain.errors import ConfigError, StoreUnavailable
+from hookward.entrypoints.commands.accounts import accounts
+from hookward.entrypoints.commands.keys import keys
 from hookward.observability import configure_logs
 
 EXIT_CONFIG = 2
@@ -113,6 +115,10 @@ def openapi(*, as_json: bool) -> None:
 
     document = describe(built_in_types().values())
     print(encode(document, indent=0 if as_json else 2).decode())
+
+
+cli.add_command(accounts)
+cli.add_command(keys)
 
 
 def main() -> None:

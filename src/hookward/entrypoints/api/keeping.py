@@ -26,6 +26,7 @@ async def create_api_key(request: web.Request, caller: Caller, service: Service)
         caller.account, await read_json(request), may_operate=caller.may(Scope.OPERATOR)
     )
     shown = new_api_key_answer(row, key)
+    service.logger.info("api_key.made", api_key_id=shown.id, account=caller.account, scopes=shown.scopes)
     return _private(answer(shown, 201), f"/v1/api-keys/{shown.id}")
 
 
@@ -52,6 +53,7 @@ async def get_api_key(request: web.Request, caller: Caller, service: Service) ->
 async def revoke_api_key(request: web.Request, caller: Caller, service: Service) -> web.Response:
     """End an API key for good."""
     await service.api_keys.revoke(caller.account, _api_key_id(request))
+    service.logger.info("api_key.revoked", api_key_id=request.match_info["apiKeyId"], account=caller.account)
     return web.Response(status=204)
 
 
@@ -59,6 +61,7 @@ async def create_account(request: web.Request, _caller: Caller, service: Service
     """An account and its first admin key."""
     row, first, key = await service.accounts.create(await read_json(request))
     shown = new_account_answer(row, first, key, days=service.accounts.retention_days(row))
+    service.logger.info("account.made", account_id=shown.id, account=row.id, api_key_id=shown.key_id)
     return _private(answer(shown, 201), f"/v1/accounts/{shown.id}")
 
 

@@ -78,6 +78,16 @@ async def make_watch(cast: Cast) -> str:
     return str((await cast.ours.ask("POST", "/v1/watches", expect=201, json=given, key=cast.integrator))["id"])
 
 
+async def make_crypto_key(cast: Cast) -> str:
+    given = {"name": cast.canary}
+    return str((await cast.ours.ask("POST", "/v1/crypto-keys", expect=201, json=given, key=cast.integrator))["id"])
+
+
+async def make_event(cast: Cast) -> str:
+    given = event("1", company=cast.canary)
+    return str((await cast.ours.ask("POST", "/v1/events", expect=202, json=given, key=cast.integrator))["id"])
+
+
 async def make_delivery(cast: Cast) -> str:
     watch = await cast.thing("watchId")
     await cast.ours.ask("POST", "/v1/events", expect=202, json=event("1", company=cast.canary))
@@ -101,7 +111,9 @@ async def make_account(cast: Cast) -> str:
 
 MAKERS: dict[str, Callable[[Cast], Awaitable[str]]] = {
     "watchId": make_watch,
+    "eventId": make_event,
     "deliveryId": make_delivery,
+    "keyId": make_crypto_key,
     "apiKeyId": make_api_key,
     "accountId": make_account,
 }

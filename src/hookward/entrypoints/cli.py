@@ -18,6 +18,7 @@ from hookward.config import Settings, load_settings
 from hookward.domain.errors import ConfigError, StoreUnavailable
 from hookward.entrypoints.commands.accounts import accounts
 from hookward.entrypoints.commands.keys import keys
+from hookward.entrypoints.commands.watches import watches
 from hookward.observability import configure_logs
 
 EXIT_CONFIG = 2
@@ -119,6 +120,7 @@ def openapi(*, as_json: bool) -> None:
 
 cli.add_command(accounts)
 cli.add_command(keys)
+cli.add_command(watches)
 
 
 def main() -> None:

@@ -94,3 +94,16 @@ async def test_many_fan_outs_come_one_after_the_other_and_hold_nobody_up(house: 
     await house.settled()
     assert house.statuses() == {DELIVERED: 300 * 300 + 1}
     assert other.id in house.store.watches
+
+
+async def test_a_watch_that_is_disabled_and_enabled_during_a_fan_out_gets_nothing_of_it(house: House) -> None:
+    watches = [house.watch(f"http://{number}.test/") for number in range(2500)]
+    shift = await house.begin()
+    house.store.away.add("fan")
+    house.publish(1)
+    await house.until(lambda: len(house.store.log) == 1000, seconds=10)
+    house.reopen(watches[-1], lane=9999)
+    await shift.dispatcher._definitions.refresh()
+    house.store.away.clear()
+    await house.settled()
+    assert house.statuses() == {DELIVERED: 2499}

@@ -322,6 +322,40 @@ async def test_what_retries_when_its_watch_is_disabled_is_cancelled_though_it_is
     assert len(receiver.at("/retry")) == 1
 
 
+@pytest.mark.parametrize("steps", [("paused", "enabled"), ("disabled", "enabled"), ("disabled", "paused", "enabled")])
+async def test_whatever_happens_to_a_watch_under_load_what_was_sent_is_delivered_and_the_rest_says_why_not(
+    service: Service, receiver: Receiver, steps: tuple[str, ...]
+) -> None:
+    mine = company()
+    watch = await service.create_watch(receiver.on("/load", Reply(delay=0.02)), company=mine)
+    turned = asyncio.Event()
+
+    async def publish() -> None:
+        while not turned.is_set():
+            await service.publish(event("before", company=mine))
+
+    async def turn() -> None:
+        for _ in range(6):
+            for status in steps:
+                await patch(service, watch, status=status)
+        turned.set()
+
+    await asyncio.gather(*(publish() for _ in range(4)), turn())
+    last = {await service.publish(event("last", company=mine)) for _ in range(20)}
+
+    async def log() -> list[dict[str, Any]] | None:
+        found = await service.deliveries(watchId=watch)
+        ended = all(each["finished"] for each in found)
+        return found if ended and last <= {each["event"]["id"] for each in found} else None
+
+    found = await wait_until(log)
+    reasons = {each["statusReason"] for each in found if each["status"] == "cancelled"}
+    assert reasons <= {"the watch was disabled", "the watch is disabled or was deleted"}
+    assert {each["status"] for each in found if each["event"]["id"] in last} == {"delivered"}
+    assert {each["id"] for each in found if each["status"] == "delivered"} == receiver.ids
+    assert {each["status"] for each in found} <= ({"delivered", "cancelled"} if "disabled" in steps else {"delivered"})
+
+
 # Lists.
 
 

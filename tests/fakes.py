@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 import msgspec
 
+from hookward.adapters.clock import SystemClock
+from hookward.application.crypto_keys import KeyQuery
 from hookward.application.definitions import Changes, KeyRow, WatchQuery, WatchRow
 from hookward.application.publish import Accepted, NewEvent
 from hookward.application.watches import definition_of
-from hookward.domain.ids import AccountId, EventId, WatchId
+from hookward.domain.ids import AccountId, CryptoKeyId, EventId, Prefix, WatchId, to_text
 from hookward.domain.watch import WatchStatus
 
 
@@ -45,6 +48,7 @@ class FakeDefinitions:
 
     def __init__(self) -> None:
         self.version = 1
+        self.now: Callable[[], datetime] = lambda: datetime.fromtimestamp(SystemClock().now_us() / 1e6, UTC)
         self._watches: dict[bytes, WatchRow] = {}
         self._keys: dict[bytes, KeyRow] = {}
         self._zones: dict[AccountId, tuple[int, str | None]] = {}
@@ -94,6 +98,48 @@ class FakeDefinitions:
         self._watches[watch.id] = stored
         return stored
 
+    async def key(self, account: int, id_: bytes, *, owner: str | None) -> KeyRow | None:
+        key = self._keys.get(id_)
+        if key is None or key.account != account or key.retired or owner not in (None, key.owner):
+            return None
+        return key
+
+    async def list_keys(self, query: KeyQuery) -> list[KeyRow]:
+        rows = [await self.key(query.account, id_, owner=query.owner) for id_ in sorted(self._keys)]
+        wanted = [row for row in rows if row is not None and row.id > (query.after or b"")]
+        if query.name is not None:
+            wanted = [row for row in wanted if msgspec.json.decode(row.definition)["name"] == query.name]
+        return wanted[: query.limit]
+
+    async def change_key(
+        self, account: int, id_: bytes, *, owner: str | None, change: Callable[[KeyRow, datetime], KeyRow]
+    ) -> KeyRow | None:
+        key = await self.key(account, id_, owner=owner)
+        if key is None:
+            return None
+        changed = change(key, self.now())
+        self.version += 1
+        stored = self._keys[id_] = msgspec.structs.replace(changed, version=self.version)
+        return stored
+
+    async def retire_key(
+        self, account: int, id_: bytes, *, owner: str | None,
+        release: Callable[[Sequence[WatchRow], set[CryptoKeyId]], Sequence[WatchRow]],
+    ) -> bool:  # fmt: skip
+        key = await self.key(account, id_, owner=owner)
+        if key is None:
+            return False
+        needle = to_text(Prefix.CRYPTO_KEY, id_).encode()
+        watches = [each for each in self._watches.values() if each.account == account and not each.deleted]
+        rest = {row.id for row in self._keys.values() if row.account == account and row.id != id_ and not row.retired}
+        changed = release([each for each in watches if needle in each.definition], rest)
+        self.version += 1
+        for watch in changed:
+            self._watches[watch.id] = msgspec.structs.replace(watch, version=self.version)
+        retired = msgspec.structs.replace(key, secret=b"", previous=(), retired=True, version=self.version)
+        self._keys[key.id] = retired
+        return True
+
     async def delete_watch(
         self, account: AccountId, id_: WatchId, *, reason: str, owner: str | None = None, version: int | None = None
     ) -> bool:
@@ -127,7 +173,7 @@ class FakeDefinitions:
 
     async def keys(self, account: int, ids: Sequence[bytes], *, owner: str | None = None) -> list[KeyRow]:
         keys = [key for id_, key in self._keys.items() if id_ in ids and key.account == account]
-        return [key for key in keys if owner in (None, key.owner)]
+        return [key for key in keys if owner in (None, key.owner) and not key.retired]
 
     async def zone(self, account: AccountId) -> str | None:
         return self._zones.get(account, (0, None))[1]

@@ -241,7 +241,7 @@ class House:
 
     def _courier(self, definitions: Definitions) -> Courier:
         return Courier(
-            Plans(definitions, self.sealer, user_agent="Hookward/test"), self.endpoints,
+            Plans(definitions, self.sealer, clock=self.clock, user_agent="Hookward/test"), self.endpoints,
             timeout=self.timeout, schedule=self.schedule, clock=self.clock, chance=FixedChance(), log=self.lines,
         )  # fmt: skip
 

@@ -18,6 +18,7 @@ from hookward.adapters.http_sender import HttpSender
 from hookward.adapters.json_schema import ResourceSchema
 from hookward.adapters.postgres.accounts import PostgresAccounts
 from hookward.adapters.postgres.api_keys import PostgresApiKeys
+from hookward.adapters.postgres.crypto_keys import PostgresCryptoKeys
 from hookward.adapters.postgres.definitions import PostgresDefinitions
 from hookward.adapters.postgres.inbox import PostgresInbox
 from hookward.adapters.postgres.lanes import PostgresLanes
@@ -32,6 +33,7 @@ from hookward.adapters.sealing import AesGcmSealer
 from hookward.adapters.secret_files import read_secret
 from hookward.application.accounts import Accounts
 from hookward.application.api_keys import ApiKeys
+from hookward.application.crypto_keys import CryptoKeys
 from hookward.application.definitions import Definitions
 from hookward.application.deliver import Courier
 from hookward.application.keyring import Keyring
@@ -119,6 +121,7 @@ class ApiParts:
     watches: Watches
     changes: WatchChanges
     trials: Trials
+    crypto_keys: CryptoKeys
     log: DeliveryLog
     types: dict[str, KnownType]
     clock: Clock
@@ -174,6 +177,9 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
                 user_agent=USER_AGENT,
                 clock=clock,
                 chance=chance,
+            ),
+            crypto_keys=CryptoKeys(
+                PostgresCryptoKeys(database), sealer, clock=clock, chance=chance, overlap=settings.security.key_overlap
             ),
             log=PostgresLog(database),
             types=types,
@@ -291,7 +297,7 @@ async def run_worker(settings: Settings, *, name: str, stop: asyncio.Event) -> N
         definitions = Definitions(PostgresDefinitions(database), built_in_types())
         sender = await stack.enter_async_context(HttpSender(EgressPolicy(allow=settings.egress.allow)))
         courier = Courier(
-            Plans(definitions, AesGcmSealer(master_key(settings)), user_agent=USER_AGENT),
+            Plans(definitions, AesGcmSealer(master_key(settings)), clock=clock, user_agent=USER_AGENT),
             sender,
             timeout=settings.delivery.timeout,
             schedule=settings.delivery.schedule,

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hookward.domain.errors import ConfigError
+from hookward.domain.key_rules import DEFAULT_OVERLAP, MAX_OVERLAP
 from hookward.domain.retry import DEFAULT_SCHEDULE
 
 PREFIX = "HOOKWARD_"
@@ -175,6 +176,7 @@ class Security:
 
     bootstrap_key: str | None = _secret(None, _bootstrap_key)
     master_key: bytes | None = _secret(None, _master_key)
+    key_overlap: float = _setting(DEFAULT_OVERLAP, _duration(0, MAX_OVERLAP))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

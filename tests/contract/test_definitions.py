@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import msgspec
 import pytest
 
+from hookward.adapters.postgres.crypto_keys import PostgresCryptoKeys
 from hookward.adapters.postgres.definitions import PostgresDefinitions
 from hookward.application.definitions import Changes, KeyRow, WatchQuery, WatchRow
 from hookward.domain.ids import AccountId, CryptoKeyId
@@ -28,6 +29,12 @@ async def source(request, servers) -> AsyncIterator[Source]:
         yield world.definitions
 
 
+@pytest.fixture
+def keys(source) -> PostgresCryptoKeys | FakeDefinitions:
+    """Where keys are added: the same store."""
+    return source if isinstance(source, FakeDefinitions) else PostgresCryptoKeys(source._database)
+
+
 def new_key() -> KeyRow:
     return KeyRow(id=CryptoKeyId(new_id()), account=ACCOUNT, definition=b"{}", secret=b"sealed")
 
@@ -44,9 +51,9 @@ async def test_a_fresh_store_has_a_version_and_nothing_else(source):
     assert gist(await source.changes_since(0)) == (1, [], [])
 
 
-async def test_every_change_has_a_version_of_its_own(source):
+async def test_every_change_has_a_version_of_its_own(source, keys):
     first = await source.add_watch(new_watch(), slots=None, paused=False, key=None)
-    key = await source.add_key(new_key())
+    key = await keys.add_key(new_key())
     second = await source.add_watch(new_watch(), slots=None, paused=False, key=None)
 
     assert [first.version, key.version, second.version] == [2, 3, 4]

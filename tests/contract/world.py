@@ -12,6 +12,7 @@ import asyncpg
 import msgspec
 
 from hookward.adapters.clock import SystemClock
+from hookward.adapters.postgres.crypto_keys import PostgresCryptoKeys
 from hookward.adapters.postgres.definitions import PostgresDefinitions
 from hookward.adapters.postgres.inbox import PostgresInbox
 from hookward.adapters.postgres.lanes import PostgresLanes
@@ -93,6 +94,7 @@ class World:
         self.lanes = PostgresLanes(database, default_slots=SLOTS)
         self.leases = PostgresLeases(database)
         self.definitions = PostgresDefinitions(database)
+        self.crypto_keys = PostgresCryptoKeys(database)
         self.log = PostgresLog(database)
 
     async def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:

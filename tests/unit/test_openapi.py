@@ -14,7 +14,7 @@ import msgspec
 import pytest
 import schemathesis
 
-from hookward.application.watches import Watches
+from hookward.application.crypto_keys import CryptoKeys
 from hookward.bootstrap import built_in_types
 from hookward.domain.change import ChangeKind
 from hookward.domain.delivery import DeliveryStatus
@@ -24,7 +24,7 @@ from hookward.domain.ids import AccountId
 from hookward.domain.resource_type import ResourceType
 from hookward.domain.watch import WatchMethod, WatchStatus
 from hookward.domain.watch_rules import READ_ONLY, read_watch
-from hookward.entrypoints.api import wire_requests
+from hookward.entrypoints.api import wire_keys, wire_requests
 from hookward.entrypoints.api.app import make_app
 from hookward.entrypoints.api.description import describe
 from hookward.entrypoints.api.open_routes import OPEN_ROUTES, OpenRoute
@@ -197,8 +197,8 @@ def test_a_watch_is_described_as_it_is_read() -> None:
 async def test_a_crypto_key_is_described_as_it_is_read() -> None:
     nothing = cast("Any", None)
     with pytest.raises(Invalid) as refused:
-        await Watches(nothing, nothing, clock=nothing, chance=nothing).create_key(AccountId(1), {"zz": 1})
-    assert named_by(complaints(refused)["/zz"]) == fields(wire_requests.NewCryptoKey)
+        await CryptoKeys(nothing, nothing, clock=nothing, chance=nothing).create(AccountId(1), {"zz": 1}, owner=None)
+    assert named_by(complaints(refused)["/zz"]) == fields(wire_keys.NewKey)
 
 
 def choices(struct: str, name: str) -> list[Any]:

@@ -38,8 +38,21 @@ class WatchRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return f"<WatchRow {self.id.hex()} v{self.version}>"
 
 
+class OldSecret(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A former secret of a key, sealed, and the moment until which it signs too."""
+
+    secret: bytes
+    until: datetime
+
+    def __repr__(self) -> str:
+        return f"<OldSecret until {self.until}>"
+
+
 class KeyRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A crypto key as stored: ``definition`` is JSON, ``secret`` is sealed."""
+    """A crypto key as stored: ``definition`` is JSON, ``secret`` is sealed, ``previous`` are those before it.
+
+    They are listed newest first. A retired key is a tombstone without secrets.
+    """
 
     id: CryptoKeyId
     account: AccountId
@@ -48,6 +61,9 @@ class KeyRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     owner: str | None = None
     version: int = 0
     created: datetime | None = None
+    previous: tuple[OldSecret, ...] = ()
+    rotated: datetime | None = None
+    retired: bool = False
 
     def __repr__(self) -> str:
         return f"<KeyRow {self.id.hex()} v{self.version}>"
@@ -142,7 +158,9 @@ class Definitions:
         return self._watches.get(watch)
 
     def key(self, key: CryptoKeyId) -> KeyRow | None:
-        return self._keys.get(key)
+        """A key that exists and is not retired."""
+        row = self._keys.get(key)
+        return None if row is None or row.retired else row
 
     def account_zone(self, account: AccountId) -> str | None:
         """The time zone of an account's dates, where neither event nor watch names one."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections import OrderedDict
+from typing import TypeAlias
 
 import msgspec
 
 from hookward.application.definitions import Definitions, KeyRow, WatchRow
-from hookward.application.ports import Sealer
+from hookward.application.ports import Clock, Sealer
+from hookward.domain.errors import HookwardError
 from hookward.domain.ids import AccountId, CryptoKeyId, Prefix, WatchId, from_text
 from hookward.domain.resource_type import BodyShape
 from hookward.domain.template import Template, compile_template
@@ -21,20 +23,26 @@ _definition = msgspec.json.Decoder(WatchDefinition)
 _secrets = msgspec.json.Decoder(WatchSecrets)
 
 
+SigningKeys: TypeAlias = tuple[tuple[bytes, ...], int | None]
+"""Secrets that sign, and when the first of them ends: microseconds since 1970, or never."""
+
+
 class Plan:
     """How to make the requests of one watch.
 
     ``headers`` are those that never change, ``shown`` the same with every secret masked; ``keys`` are the secrets that
-    sign. ``template`` is ``None`` where the body is the document itself.
+    sign, until the first of them ends at ``until_us`` (microseconds since 1970), if one does. ``template`` is ``None``
+    where the body is the document itself.
     """
 
     __slots__ = (
-        "address", "has_body", "headers", "keys", "lane", "method", "shape", "shown", "status", "template", "version"
+        "address", "has_body", "headers", "keys", "lane", "method", "shape", "shown", "status", "template", "until_us",
+        "version",
     )  # fmt: skip
 
     def __init__(
         self, row: WatchRow, definition: WatchDefinition, *, headers: tuple[tuple[str, str], ...],
-        shown: dict[str, str], keys: tuple[bytes, ...], template: Template | None, shape: BodyShape,
+        shown: dict[str, str], keys: SigningKeys, template: Template | None, shape: BodyShape,
     ) -> None:  # fmt: skip
         self.lane = row.lane
         self.status = WatchStatus(row.status)
@@ -44,7 +52,7 @@ class Plan:
         self.has_body = definition.method not in WatchMethod.WITHOUT_BODY
         self.headers = headers
         self.shown = shown
-        self.keys = keys
+        self.keys, self.until_us = keys
         self.template = template
         self.shape = shape
 
@@ -52,13 +60,14 @@ class Plan:
 class Plans:
     """Plans by watch, made when first needed, at most a few thousand at a time (G12)."""
 
-    def __init__(self, definitions: Definitions, sealer: Sealer, *, user_agent: str) -> None:
+    def __init__(self, definitions: Definitions, sealer: Sealer, *, clock: Clock, user_agent: str) -> None:
         self._definitions = definitions
         self._sealer = sealer
+        self._clock = clock
         self._user_agent = user_agent
         self._plans: OrderedDict[WatchId, tuple[int, Plan]] = OrderedDict()
         definitions.on_change(self._forget_keys)
-        self._keys: dict[CryptoKeyId, bytes] = {}
+        self._keys: dict[CryptoKeyId, tuple[tuple[bytes, int | None], ...]] = {}
 
     def get(self, watch: WatchId) -> Plan | None:
         """The plan of a watch; ``None`` when it is gone or disabled."""
@@ -67,7 +76,9 @@ class Plans:
             return None
         known = self._plans.get(watch)
         if known is not None and known[0] == row.version:
-            return known[1]
+            until_us = known[1].until_us
+            if until_us is None or self._clock.now_us() < until_us:
+                return known[1]
         plan = self._make(row)
         self._plans[watch] = (row.version, plan)
         self._plans.move_to_end(watch)
@@ -117,18 +128,32 @@ class Plans:
             shape=resource_type.body if resource_type else BodyShape.WRAPPED,
         )
 
-    def _signing_keys(self, definition: WatchDefinition) -> tuple[bytes, ...]:
+    def _signing_keys(self, definition: WatchDefinition) -> SigningKeys:
+        """The secrets of each key that still sign, newest first; raises where a watch that signs has none."""
         if not definition.signed:
-            return ()
+            return (), None
         ids = [from_text(Prefix.CRYPTO_KEY, text) for text in definition.key_ids]
         rows = [self._definitions.key(CryptoKeyId(id_)) for id_ in ids if id_ is not None]
-        return tuple([self._key(row) for row in rows if row is not None])
+        now_us = self._clock.now_us()
+        secrets = [each for row in rows if row is not None for each in self._secrets_of(row)]
+        live = [(secret, until) for secret, until in secrets if until is None or until > now_us]
+        if not live:
+            raise Unsigned("none of its crypto keys is left to sign with")
+        return tuple([secret for secret, _ in live]), min([until for _, until in live if until], default=None)
 
-    def _key(self, row: KeyRow) -> bytes:
-        secret = self._keys.get(row.id)
-        if secret is None:
-            secret = self._keys[row.id] = self._sealer.unseal(row.secret, key_subject(row))
-        return secret
+    def _secrets_of(self, row: KeyRow) -> tuple[tuple[bytes, int | None], ...]:
+        secrets = self._keys.get(row.id)
+        if secrets is None:
+            subject = key_subject(row)
+            olds = [(old.secret, int(old.until.timestamp() * 1_000_000)) for old in row.previous]
+            sealed: list[tuple[bytes, int | None]] = [(row.secret, None), *olds]
+            secrets = tuple([(self._sealer.unseal(each, subject), until) for each, until in sealed])
+            self._keys[row.id] = secrets
+        return secrets
+
+
+class Unsigned(HookwardError):
+    """A watch wants its requests signed and has no key for it: nothing may be sent."""
 
 
 def seal_subject(row: WatchRow) -> str:

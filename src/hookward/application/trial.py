@@ -87,7 +87,7 @@ class Trials:
         keys = await self._store.keys(row.account, ids, owner=None) if ids else []
         enabled = msgspec.structs.replace(row, status=WatchStatus.ENABLED)
         definitions = Definitions(_Known(enabled, keys), {known.type.name: known.type})
-        plans = Plans(definitions, self._sealer, user_agent=self._user_agent)
+        plans = Plans(definitions, self._sealer, user_agent=self._user_agent, clock=self._clock)
         await definitions.refresh()
         plan = await asyncio.to_thread(plans.get, row.id)  # its template may take a while to compile
         assert plan is not None

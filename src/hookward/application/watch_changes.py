@@ -11,11 +11,11 @@ import msgspec
 from hookward.application.definitions import KeyRow, WatchRow
 from hookward.application.plans import seal_subject
 from hookward.application.ports import Clock, Sealer
-from hookward.application.watches import MAX_KEY_NAME, DefinitionStore, Watches, definition_of
+from hookward.application.watches import DefinitionStore, Watches, definition_of
 from hookward.domain.errors import Stale
 from hookward.domain.event_rules import KnownType
 from hookward.domain.ids import AccountId, Prefix, WatchId, to_text
-from hookward.domain.watch import KeyDefinition, WatchDefinition, WatchSecrets, WatchStatus
+from hookward.domain.watch import WatchDefinition, WatchSecrets, WatchStatus
 from hookward.domain.watch_change import patched, read_changed_watch
 from hookward.domain.watch_rules import WatchRequest
 
@@ -98,8 +98,7 @@ class WatchChanges:
         key, secret = None, None
         definition = request.definition
         if request.make_key:
-            name = definition.name or definition.address[:MAX_KEY_NAME]
-            key, secret = self._watches.new_key(row.account, KeyDefinition(name=name), owner=row.owner)
+            key, secret = self._watches.new_key(row.account, definition, owner=row.owner)
             definition = msgspec.structs.replace(definition, key_ids=(to_text(Prefix.CRYPTO_KEY, key.id),))
         sealed = None
         if request.secrets != WatchSecrets():

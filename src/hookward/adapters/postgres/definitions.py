@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from hookward.adapters.postgres.crypto_keys import KEY, insert_key, read_key_row
 from hookward.adapters.postgres.pool import Acquired, Database
 from hookward.application.definitions import Changes, KeyRow, WatchQuery, WatchRow
 from hookward.domain.ids import AccountId, CryptoKeyId, WatchId
@@ -17,14 +18,13 @@ _WATCH = (
     "id, account_id, resource_type, status, status_reason, definition, secrets, lane_id, active_since, version, "
     "created, updated, deleted IS NOT NULL, owner"
 )
-_KEY = "id, account_id, definition, secret, version, created, owner"
 
 # The version and what changed since, in one statement and so in one snapshot.
 _WATCHES_SINCE = f"""
 SELECT v.version AS known, w.* FROM definition_version v
 LEFT JOIN (SELECT {_WATCH} FROM watch WHERE version > $1) w ON true"""
-_KEYS_SINCE = f"SELECT {_KEY} FROM crypto_key WHERE version > $1"
 _ZONES_SINCE = "SELECT id, zone FROM account WHERE version > $1"
+_KEYS_SINCE = f"SELECT {KEY} FROM crypto_key WHERE version > $1"
 _BUMP = "UPDATE definition_version SET version = version + 1 RETURNING version"
 
 # A watch that is not there bumps nothing: no worker need look for changes.
@@ -78,8 +78,8 @@ class PostgresDefinitions:
         return Changes(
             version=rows[0][0],
             watches=[_watch(row[1:]) for row in map(tuple, rows) if row[1] is not None],
-            keys=[_key(row) for row in keys],
             zones={row[0]: row[1] for row in zones},
+            keys=[read_key_row(row) for row in keys],
         )
 
     async def add_watch(self, watch: WatchRow, *, slots: int | None, paused: bool, key: KeyRow | None) -> WatchRow:
@@ -87,7 +87,7 @@ class PostgresDefinitions:
         async with self._database.transaction() as connection:
             version = await _bump(connection)
             if key is not None:
-                await _add_key(connection, key, version)
+                await insert_key(connection, key, version)
             lane = await connection.fetchval(_OPEN_LANE, watch.account, watch.id, slots, paused)
             row = await connection.fetchrow(
                 "INSERT INTO watch (id, account_id, resource_type, status, status_reason, definition, secrets, "
@@ -152,7 +152,7 @@ class PostgresDefinitions:
             if before is None:
                 return None
             if key is not None:
-                await _add_key(connection, key, version)
+                await insert_key(connection, key, version)
             status, lane = before
             ends, ended = watch.status == WatchStatus.DISABLED, status == WatchStatus.DISABLED
             if ends or ended:
@@ -187,10 +187,6 @@ class PostgresDefinitions:
                 await connection.execute(_CLOSE_LANE, lane, reason)
         return lane is not None
 
-    async def add_key(self, key: KeyRow) -> KeyRow:
-        async with self._database.transaction() as connection:
-            return await _add_key(connection, key, await _bump(connection))
-
     async def zone(self, account: AccountId) -> str | None:
         """The time zone of an account, if it has one."""
         async with self._database.connection() as connection:
@@ -201,27 +197,13 @@ class PostgresDefinitions:
         """Those of ``ids`` that the account has."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(
-                f"SELECT {_KEY} FROM crypto_key WHERE account_id = $1 AND id = ANY($2::uuid[]) "
+                f"SELECT {KEY} FROM crypto_key WHERE account_id = $1 AND id = ANY($2::uuid[]) AND retired IS NULL "
                 "AND ($3::text IS NULL OR owner = $3)",
                 account,
                 ids,
                 owner,
             )
-        return [_key(row) for row in rows]
-
-
-async def _add_key(connection: Acquired, key: KeyRow, version: int) -> KeyRow:
-    row = await connection.fetchrow(
-        "INSERT INTO crypto_key (id, account_id, definition, secret, version, owner) VALUES ($1, $2, $3, $4, $5, $6) "
-        f"RETURNING {_KEY}",
-        key.id,
-        key.account,
-        key.definition,
-        key.secret,
-        version,
-        key.owner,
-    )
-    return _key(row)
+        return [read_key_row(row) for row in rows]
 
 
 async def _bump(connection: Acquired) -> int:
@@ -236,9 +218,3 @@ def _watch(row: Any) -> WatchRow:
         secrets=row[6], lane=row[7], active_since=row[8], version=row[9], created=created, updated=updated,
         deleted=row[12], owner=row[13],
     )  # fmt: skip
-
-
-def _key(row: Any) -> KeyRow:
-    return KeyRow(
-        id=row[0], account=row[1], definition=row[2], secret=row[3], version=row[4], created=row[5], owner=row[6]
-    )

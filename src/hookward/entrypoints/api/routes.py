@@ -17,11 +17,13 @@ from hookward.entrypoints.api import (
     changing,
     formats,
     keeping,
+    keys,
     mirroring,
     publishing,
     reviewing,
     watching,
     wire,
+    wire_keys,
     wire_requests,
     wire_watches,
 )  # fmt: skip
@@ -105,9 +107,25 @@ ROUTES: tuple[Route, ...] = (
         takes=wire_watches.TrialGiven,
     ),
     Route(
-        method="POST", path="/v1/crypto-keys", scope=Scope.WATCHES, handler=watching.create_key,
-        status=201, answers=wire.KeyAnswer, summary="Make a crypto key",
-        takes=wire_requests.NewCryptoKey,
+        method="POST", path="/v1/crypto-keys", scope=Scope.WATCHES, handler=keys.create_key,
+        status=201, answers=wire_keys.KeyAnswer, takes=wire_keys.NewKey, summary="Make or import a crypto key",
+    ),
+    Route(
+        method="GET", path="/v1/crypto-keys", scope=Scope.WATCHES, handler=keys.list_keys,
+        status=200, answers=wire_keys.KeyList, query=wire_keys.KeyQueryParameters, summary="List crypto keys",
+    ),
+    Route(
+        method="GET", path="/v1/crypto-keys/{keyId}", scope=Scope.WATCHES, handler=keys.get_key,
+        status=200, answers=wire_keys.KeyAnswer, summary="Read a crypto key",
+    ),
+    Route(
+        method="POST", path="/v1/crypto-keys/{keyId}/rotate", scope=Scope.WATCHES, handler=keys.rotate_key,
+        status=200, answers=wire_keys.KeyAnswer, takes=wire_keys.KeyRotation,
+        summary="Give a crypto key a new secret, beside which the former signs for a while",
+    ),
+    Route(
+        method="DELETE", path="/v1/crypto-keys/{keyId}", scope=Scope.WATCHES, handler=keys.retire_key,
+        status=204, answers=None, summary="Retire a crypto key",
     ),
     Route(
         method="GET", path="/v1/deliveries", scope=Scope.DELIVERIES, handler=reviewing.list_deliveries,

@@ -27,6 +27,7 @@ async def run_api(settings: Settings, stop: asyncio.Event) -> None:
             watches=parts.watches,
             changes=parts.changes,
             trials=parts.trials,
+            crypto_keys=parts.crypto_keys,
             log=parts.log,
             types=parts.types,
             clock=parts.clock,

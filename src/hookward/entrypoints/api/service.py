@@ -11,6 +11,7 @@ from aiohttp import web
 
 from hookward.application.accounts import Accounts
 from hookward.application.api_keys import ApiKeys
+from hookward.application.crypto_keys import CryptoKeys
 from hookward.application.keyring import Keyring
 from hookward.application.log import DeliveryLog
 from hookward.application.ports import Chance, Clock, Log
@@ -76,6 +77,7 @@ class Service:
     watches: Watches
     changes: WatchChanges
     trials: Trials
+    crypto_keys: CryptoKeys
     log: DeliveryLog
     types: Mapping[str, KnownType]
     clock: Clock

@@ -1,4 +1,4 @@
-"""``/v1/watches``, the watch routes of the resource types, and ``/v1/crypto-keys``."""
+"""``/v1/watches`` and the watch routes of the resource types."""
 
 from __future__ import annotations
 
@@ -8,21 +8,19 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from hookward.application.definitions import KeyRow, WatchRow
+from hookward.application.definitions import WatchRow
 from hookward.application.watches import definition_of
 from hookward.domain.change import ChangeKind
 from hookward.domain.errors import Invalid, Problem
 from hookward.domain.event_rules import read_scope
 from hookward.domain.ids import Prefix, to_text
 from hookward.domain.resource_type import ResourceType
-from hookward.domain.watch import KeyDefinition, WatchStatus
+from hookward.domain.watch import WatchStatus
 from hookward.entrypoints.api.answers import answer, moment
 from hookward.entrypoints.api.conditions import etag_of
 from hookward.entrypoints.api.requests import read_json
 from hookward.entrypoints.api.service import Caller, Service
-from hookward.entrypoints.api.wire import KeyAnswer, WatchAnswer
-
-_key_definition = msgspec.json.Decoder(KeyDefinition)
+from hookward.entrypoints.api.wire import WatchAnswer
 
 
 async def create_watch(request: web.Request, caller: Caller, service: Service) -> web.Response:
@@ -68,12 +66,6 @@ async def _create(
     return response
 
 
-async def create_key(request: web.Request, caller: Caller, service: Service) -> web.Response:
-    """A crypto key; its secret is shown this once."""
-    row, secret = await service.watches.create_key(caller.account, await read_json(request), owner=caller.owner)
-    return answer(msgspec.structs.replace(_key_answer(row), secret=secret), 201)
-
-
 def watch_answer(row: WatchRow) -> WatchAnswer:
     """A watch as its owner may see it."""
     definition = definition_of(row)
@@ -98,16 +90,4 @@ def watch_answer(row: WatchRow) -> WatchAnswer:
         owner=row.owner,
         created=moment(row.created),
         updated=moment(row.updated),
-    )
-
-
-def _key_answer(row: KeyRow) -> KeyAnswer:
-    definition = _key_definition.decode(row.definition)
-    return KeyAnswer(
-        id=to_text(Prefix.CRYPTO_KEY, row.id),
-        name=definition.name,
-        algorithm=definition.algorithm,
-        format=definition.format,
-        owner=row.owner,
-        created=moment(row.created),
     )

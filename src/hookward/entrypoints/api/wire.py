@@ -95,18 +95,6 @@ class WatchList(Wire, frozen=True):
     next_cursor: str | None
 
 
-class KeyAnswer(Wire, frozen=True, omit_defaults=True):
-    """A crypto key; ``secret`` only in the answer that made it."""
-
-    id: str
-    name: str
-    algorithm: str
-    format: str
-    owner: str | None = None
-    created: str | None = None
-    secret: str | msgspec.UnsetType = msgspec.UNSET
-
-
 class EventBrief(Wire, frozen=True):
     """The event that a delivery carries."""
 

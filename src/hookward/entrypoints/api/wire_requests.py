@@ -172,29 +172,6 @@ class NewWatch(WatchInput, frozen=True, kw_only=True):
     ] = None
 
 
-class NewCryptoKey(Input, frozen=True, kw_only=True):
-    """A signing key."""
-
-    name: Annotated[str, Meta(min_length=1, max_length=255)]
-    algorithm: Literal["hmac-sha256", "ed25519", "ecdsa-p256-sha256", "rsa-pss-sha512"] | None = None
-    format: Literal["standard-webhooks", "rfc9421"] | None = None
-    secret: Annotated[
-        str | None,
-        Meta(
-            description="whsec_ and 24 to 64 bytes in base64; made when it is left out.",
-            extra_json_schema={"writeOnly": True},
-        ),
-    ] = None
-
-
-class WatchQuery(Input, frozen=True, kw_only=True):
-    """Which watches to list."""
-
-    resource_type: Annotated[str | msgspec.UnsetType, Meta(description="Only those of this type.")] = msgspec.UNSET
-    limit: Limit = 50
-    cursor: Annotated[WatchIdText | msgspec.UnsetType, Meta(description="The nextCursor of a page.")] = msgspec.UNSET
-
-
 class DeliveryQuery(Input, frozen=True, kw_only=True):
     """Which deliveries to list."""
 

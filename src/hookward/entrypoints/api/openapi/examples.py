@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from hookward.domain.resource_type import ResourceType
-from hookward.entrypoints.api import wire, wire_requests
+from hookward.entrypoints.api import wire, wire_keys, wire_requests
 from hookward.entrypoints.api.openapi.resources import event_example
 from hookward.entrypoints.api.openapi.schemas import Schema
 
@@ -90,12 +90,12 @@ _FIXED: Mapping[Any, Mapping[str, Any]] = {
         "plain": {"resourceType": "appointment", "scope": {"companyId": "42"}, **_WATCH_INPUT},
         "any queue": {"resourceType": "queue.registration", **_TEMPLATE_INPUT},
     },
-    wire_requests.NewCryptoKey: {"made": {"name": "calendar sync"}},
+    wire_keys.NewKey: {"made": {"name": "calendar sync"}},
     wire.AcceptedEvent: {"accepted": {"id": _EVENT}},
     wire.BatchResults: {"mixed": {"results": [{"id": _EVENT}, {"error": _REFUSED}]}},
     wire.WatchAnswer: {"watch": _WATCH_ANSWER},
     wire.WatchList: {"page": {"data": [_WATCH_ANSWER], "nextCursor": None}},
-    wire.KeyAnswer: {
+    wire_keys.KeyAnswer: {
         "made": {
             "id": _KEY,
             "name": "calendar sync",

@@ -47,6 +47,10 @@ CREATE TABLE crypto_key (
   owner text,
   definition bytea NOT NULL,             -- JSON: name, algorithm, format
   secret bytea NOT NULL,                 -- sealed
+  previous bytea[] NOT NULL DEFAULT '{}',              -- former secrets, sealed, newest first
+  previous_until timestamptz[] NOT NULL DEFAULT '{}',  -- until when each of them signs too
+  rotated timestamptz,
+  retired timestamptz,                   -- a tombstone without secrets, so that caches learn of it
   version bigint NOT NULL,
   created timestamptz NOT NULL DEFAULT now()
 );

@@ -1,0 +1,144 @@
+"""Crypto keys: kept with the secrets that still sign, changed under the version that workers go by (G5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from hookward.adapters.postgres.pool import Acquired, Database
+from hookward.application.crypto_keys import KeyQuery
+from hookward.application.definitions import KeyRow, OldSecret, WatchRow
+from hookward.domain.ids import AccountId, CryptoKeyId, Prefix, WatchId, to_text
+
+KEY = (
+    "id, account_id, definition, secret, version, created, owner, previous, previous_until, rotated, "
+    "retired IS NOT NULL"
+)
+_BUMP = "UPDATE definition_version SET version = version + 1 RETURNING version, clock_timestamp()"
+_FIND = f"""
+SELECT {KEY} FROM crypto_key
+WHERE account_id = $1 AND id = $2 AND ($3::text IS NULL OR owner = $3) AND retired IS NULL"""
+# The name is what a definition begins with.
+_LIST = f"""
+SELECT {KEY} FROM crypto_key
+WHERE account_id = $1 AND id > $2 AND ($3::text IS NULL OR owner = $3) AND retired IS NULL
+AND ($4::bytea IS NULL OR position($4 IN definition) = 2) ORDER BY id LIMIT $5"""
+_CHANGE = f"""
+UPDATE crypto_key SET secret = $2, previous = $3, previous_until = $4, rotated = $5, version = $6 WHERE id = $1
+RETURNING {KEY}"""
+# A tombstone, so that caches learn of it; nothing of the secrets stays.
+_RETIRE = """
+UPDATE crypto_key SET retired = now(), secret = '', previous = '{}', previous_until = '{}', version = $2
+WHERE id = $1"""
+# Whoever names the key has its id in the definition; who has it there for another reason is sorted out by the caller.
+_NAMING = """
+SELECT id, account_id, resource_type, status, definition, version, owner FROM watch
+WHERE account_id = $1 AND deleted IS NULL AND position($2::bytea IN definition) > 0 ORDER BY id"""
+_REST = "SELECT id FROM crypto_key WHERE account_id = $1 AND id <> $2 AND retired IS NULL"
+_REWRITE = """
+UPDATE watch w SET definition = r.definition, version = $3, updated = now()
+FROM unnest($1::uuid[], $2::bytea[]) AS r(id, definition) WHERE w.id = r.id"""
+
+
+class PostgresCryptoKeys:
+    """The :class:`~hookward.application.crypto_keys.KeyStore` port on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add_key(self, key: KeyRow) -> KeyRow:
+        async with self._database.transaction() as connection:
+            version, _ = await _bump(connection)
+            return await insert_key(connection, key, version)
+
+    async def key(self, account: AccountId, id_: CryptoKeyId, *, owner: str | None) -> KeyRow | None:
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(_FIND, account, id_, owner)
+        return None if row is None else read_key_row(row)
+
+    async def list_keys(self, query: KeyQuery) -> list[KeyRow]:
+        """Up to ``limit`` keys, oldest first."""
+        name = None if query.name is None else b'"name":%b,' % msgspec.json.encode(query.name)
+        values = (query.account, query.after or bytes(16), query.owner, name, query.limit)
+        async with self._database.connection() as connection:
+            return [read_key_row(row) for row in await connection.fetch(_LIST, *values)]
+
+    async def change_key(
+        self, account: AccountId, id_: CryptoKeyId, *, owner: str | None, change: Callable[[KeyRow, datetime], KeyRow]
+    ) -> KeyRow | None:
+        """Store what ``change`` makes of a key; ``None`` when there is none. What it raises leaves all as it was."""
+        async with self._database.transaction() as connection:
+            if await connection.fetchrow(_FIND, account, id_, owner) is None:
+                return None  # nothing is bumped: no worker need look for changes
+            version, now = await _bump(connection)
+            row = await connection.fetchrow(_FIND, account, id_, owner)  # as it is behind everybody else's change
+            if row is None:
+                return None
+            key = change(read_key_row(row), now)
+            secrets, ends = [old.secret for old in key.previous], [old.until for old in key.previous]
+            return read_key_row(
+                await connection.fetchrow(_CHANGE, id_, key.secret, secrets, ends, key.rotated, version)
+            )
+
+    async def retire_key(
+        self, account: AccountId, id_: CryptoKeyId, *, owner: str | None,
+        release: Callable[[Sequence[WatchRow], set[CryptoKeyId]], Sequence[WatchRow]],
+    ) -> bool:  # fmt: skip
+        """Bury a key, and store the watches that ``release`` makes of those that may name it."""
+        async with self._database.transaction() as connection:
+            if await connection.fetchrow(_FIND, account, id_, owner) is None:
+                return False
+            version, _ = await _bump(connection)
+            if await connection.fetchrow(_FIND, account, id_, owner) is None:
+                return False
+            needle = to_text(Prefix.CRYPTO_KEY, id_).encode()
+            naming = [_naming(row) for row in await connection.fetch(_NAMING, account, needle)]
+            rest = {CryptoKeyId(row[0]) for row in await connection.fetch(_REST, account, id_)}
+            changed = release(naming, rest)
+            if changed:
+                definitions = [watch.definition for watch in changed]
+                await connection.execute(_REWRITE, [watch.id for watch in changed], definitions, version)
+            await connection.execute(_RETIRE, id_, version)
+        return True
+
+
+async def insert_key(connection: Acquired, key: KeyRow, version: int) -> KeyRow:
+    """Store a new key in the transaction that bumped the version."""
+    row = await connection.fetchrow(
+        "INSERT INTO crypto_key (id, account_id, definition, secret, version, owner) VALUES ($1, $2, $3, $4, $5, $6) "
+        f"RETURNING {KEY}",
+        key.id,
+        key.account,
+        key.definition,
+        key.secret,
+        version,
+        key.owner,
+    )
+    return read_key_row(row)
+
+
+async def _bump(connection: Acquired) -> tuple[int, datetime]:
+    """A new version, and the store's time after those before us have changed what they wanted."""
+    row = await connection.fetchrow(_BUMP)
+    assert row is not None
+    return int(row[0]), row[1]
+
+
+def read_key_row(row: Any) -> KeyRow:
+    """A key from the columns of ``KEY``."""
+    previous = tuple([OldSecret(secret=secret, until=until) for secret, until in zip(row[7], row[8], strict=True)])
+    return KeyRow(
+        id=row[0], account=row[1], definition=row[2], secret=row[3], version=row[4], created=row[5], owner=row[6],
+        previous=previous, rotated=row[9], retired=row[10],
+    )  # fmt: skip
+
+
+def _naming(row: Any) -> WatchRow:
+    id_, account, resource_type, status, definition, version, owner = row
+    return WatchRow(
+        id=WatchId(id_), account=account, resource_type=resource_type, status=status, definition=definition,
+        secrets=None, version=version, owner=owner,
+    )  # fmt: skip

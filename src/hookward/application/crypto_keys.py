@@ -1,0 +1,195 @@
+"""Manage crypto keys: make or import, list, rotate without a gap, retire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import msgspec
+
+from hookward.application.definitions import KeyRow, OldSecret, WatchRow
+from hookward.application.plans import key_subject
+from hookward.application.ports import Chance, Clock, Sealer
+from hookward.domain.errors import Conflict, Invalid, NotFound, Problem
+from hookward.domain.ids import AccountId, CryptoKeyId, Prefix, to_text, uuid7
+from hookward.domain.key_rules import DEFAULT_OVERLAP, Rotation, read_key, read_rotation
+from hookward.domain.signing import secret_to_text
+from hookward.domain.watch import KeyDefinition, WatchDefinition
+
+NEW_SECRET_BYTES = 32
+MAX_OLD_SECRETS = 4
+"""How many former secrets of a key may sign at a time: each adds 48 bytes to every request."""
+
+_NAMED = 10
+_NO_KEY = "there is no such crypto key"
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+_definition = msgspec.json.Decoder(WatchDefinition)
+_parts = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_key = msgspec.json.Decoder(KeyDefinition)
+
+
+class KeyQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which keys of an account to list, oldest first, behind ``after``; with ``owner`` only that owner's."""
+
+    account: AccountId
+    owner: str | None = None
+    name: str | None = None
+    after: CryptoKeyId | None = None
+    limit: int
+
+
+class KeyStore(Protocol):
+    """Where crypto keys are kept. With ``owner`` only that owner's key is found; a retired one never is."""
+
+    async def add_key(self, key: KeyRow) -> KeyRow: ...
+
+    async def key(self, account: AccountId, id_: CryptoKeyId, *, owner: str | None) -> KeyRow | None: ...
+
+    async def list_keys(self, query: KeyQuery) -> list[KeyRow]: ...
+
+    async def change_key(
+        self, account: AccountId, id_: CryptoKeyId, *, owner: str | None, change: Callable[[KeyRow, datetime], KeyRow]
+    ) -> KeyRow | None:
+        """Store what ``change`` makes of a key at the store's time, while nobody else changes anything."""
+        ...
+
+    async def retire_key(
+        self, account: AccountId, id_: CryptoKeyId, *, owner: str | None,
+        release: Callable[[Sequence[WatchRow], set[CryptoKeyId]], Sequence[WatchRow]],
+    ) -> bool:  # fmt: skip
+        """Forget a key and its secrets, and store the watches that ``release`` makes of those that may name it.
+
+        It is given the account's keys besides. False when there is no such key.
+        """
+        ...
+
+
+class CryptoKeys:
+    """The use cases of signing keys. ``overlap`` is for how many seconds a former secret signs by default."""
+
+    def __init__(
+        self, store: KeyStore, sealer: Sealer, *, clock: Clock, chance: Chance, overlap: float = DEFAULT_OVERLAP
+    ) -> None:
+        self._store = store
+        self._sealer = sealer
+        self._clock = clock
+        self._chance = chance
+        self._overlap = overlap
+
+    async def create(self, account: AccountId, given: Any, *, owner: str | None) -> tuple[KeyRow, str]:
+        """Check and store a key; answers it with its secret, which is shown once."""
+        definition, secret = read_key(given)
+        row, text = make_key(
+            account, definition, secret, owner=owner, sealer=self._sealer, clock=self._clock, chance=self._chance
+        )
+        return await self._store.add_key(row), text
+
+    async def get(self, account: AccountId, id_: CryptoKeyId | None, *, owner: str | None) -> KeyRow:
+        """One key; raises NotFound."""
+        row = None if id_ is None else await self._store.key(account, id_, owner=owner)
+        if row is None:
+            raise NotFound(_NO_KEY)
+        return row
+
+    async def list(self, query: KeyQuery) -> list[KeyRow]:
+        return await self._store.list_keys(query)
+
+    async def rotate(
+        self, account: AccountId, id_: CryptoKeyId | None, given: Any, *, owner: str | None
+    ) -> tuple[KeyRow, str]:
+        """Give a key a new secret, beside which the former signs until the overlap is over.
+
+        Answers the key with the new secret, which is shown once. Raises NotFound, Invalid, Conflict.
+        """
+        rotation = read_rotation(given, overlap=self._overlap)
+        secret = rotation.secret or self._chance.bytes(NEW_SECRET_BYTES)
+
+        def change(row: KeyRow, now: datetime) -> KeyRow:
+            return self._rotated(row, secret, rotation, now)
+
+        row = None
+        if id_ is not None:
+            row = await self._store.change_key(account, id_, owner=owner, change=change)
+        if row is None:
+            raise NotFound(_NO_KEY)
+        return row, secret_to_text(secret)
+
+    async def retire(self, account: AccountId, id_: CryptoKeyId | None, *, owner: str | None) -> None:
+        """Let a key sign no more and forget its secrets; watches that have another key go on with that.
+
+        Raises NotFound, and Conflict when a watch would be left without any.
+        """
+
+        def release(watches: Sequence[WatchRow], left: set[CryptoKeyId]) -> Sequence[WatchRow]:
+            return released(watches, to_text(Prefix.CRYPTO_KEY, id_ or b""), left, owner=owner)
+
+        if id_ is None or not await self._store.retire_key(account, id_, owner=owner, release=release):
+            raise NotFound(_NO_KEY)
+
+    def _rotated(self, row: KeyRow, secret: bytes, rotation: Rotation, now: datetime) -> KeyRow:
+        subject = key_subject(row)
+        live = [old for old in row.previous if old.until > now]
+        known = [self._sealer.unseal(sealed, subject) for sealed in (row.secret, *(old.secret for old in live))]
+        if secret in known:
+            message = "secret must be a new one; this one signs already"
+            raise Invalid("the rotation has problems", (Problem(message=message, pointer="/secret"),))
+        end = now + timedelta(seconds=rotation.overlap)
+        olds = [OldSecret(secret=row.secret, until=end), *live]
+        # A shorter overlap than before ends what is left of earlier ones, too: a secret that leaked must stop.
+        olds = [OldSecret(secret=old.secret, until=min(old.until, end)) for old in olds if rotation.overlap > 0]
+        if len(olds) > MAX_OLD_SECRETS:
+            earliest = min(old.until for old in live).isoformat(timespec="seconds").replace("+00:00", "Z")
+            raise Conflict(
+                f"{MAX_OLD_SECRETS} former secrets of this key sign already, the first until {earliest}; wait until "
+                'then, or rotate with {"overlap": "0s"} to end them all'
+            )
+        sealed = self._sealer.seal(secret, subject)
+        return msgspec.structs.replace(row, secret=sealed, previous=tuple(olds), rotated=now)
+
+
+def make_key(
+    account: AccountId, definition: KeyDefinition, secret: bytes | None, *, owner: str | None, sealer: Sealer,
+    clock: Clock, chance: Chance,
+) -> tuple[KeyRow, str]:  # fmt: skip
+    """A key, not yet stored, and its secret as text; a new one unless one is given."""
+    secret = secret or chance.bytes(NEW_SECRET_BYTES)
+    id_ = CryptoKeyId(uuid7(clock.now_us() // 1000, chance.bytes(10)))
+    row = KeyRow(id=id_, account=account, definition=_encode(definition), secret=b"", owner=owner)
+    return msgspec.structs.replace(row, secret=sealer.seal(secret, key_subject(row))), secret_to_text(secret)
+
+
+def released(watches: Sequence[WatchRow], key: str, left: set[CryptoKeyId], *, owner: str | None) -> Sequence[WatchRow]:
+    """The watches that name ``key``, without it; raises Conflict when one that signs has no other of ``left``.
+
+    The conflict names the watches, those of others only by their number.
+    """
+    rest = {to_text(Prefix.CRYPTO_KEY, id_) for id_ in left}
+    changed: list[WatchRow] = []
+    stuck: list[WatchRow] = []
+    for watch in watches:
+        definition = _definition.decode(watch.definition)
+        if key not in definition.key_ids:
+            continue
+        others = tuple([each for each in definition.key_ids if each != key])
+        if definition.signed and not rest.intersection(others):
+            stuck.append(watch)
+        parts = {**_parts.decode(watch.definition), "key_ids": msgspec.Raw(_encode(others))}  # the rest to the byte
+        changed.append(msgspec.structs.replace(watch, definition=_encode(parts)))
+    if stuck:
+        raise Conflict(f"no other key signs for {_names(stuck, owner)}; give them another key, or rotate this one")
+    return changed
+
+
+def _names(watches: Sequence[WatchRow], owner: str | None) -> str:
+    seen = [to_text(Prefix.WATCH, watch.id) for watch in watches if owner in (None, watch.owner)]
+    names = seen[:_NAMED]
+    if len(watches) > len(names):
+        count = len(watches) - len(names)
+        names.append(f"{count} more" if names else f"{count} watch{'es' if count > 1 else ''} of others")
+    return ", ".join(names)
+
+
+def key_definition_of(row: KeyRow) -> KeyDefinition:
+    """A key's definition, decoded."""
+    return _key.decode(row.definition)

@@ -1,0 +1,51 @@
+"""The shapes of ``/v1/crypto-keys``."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hookward.entrypoints.api.wire import Wire
+
+
+class NewKey(Wire, frozen=True):
+    """A crypto key to make, or with ``secret`` (``whsec_`` and 24 to 64 bytes in base64) to import."""
+
+    name: str
+    algorithm: str = "hmac-sha256"
+    format: str = "standard-webhooks"
+    secret: str | None = None
+
+
+class KeyRotation(Wire, frozen=True):
+    """How to rotate: the new secret, where it is not to be made, and how long the former signs beside it."""
+
+    secret: str | None = None
+    overlap: str = "24h"
+
+
+class KeyQueryParameters(Wire, frozen=True):
+    """Which keys to list: of a name, of an owner, how many, behind which page."""
+
+    name: str | None = None
+    owner: str | None = None
+    limit: int = 50
+    cursor: str | None = None
+
+
+class KeyAnswer(Wire, frozen=True, omit_defaults=True):
+    """A crypto key; ``secret`` only in the answer that made it. ``overlapUntil``: when its last former secret ends."""
+
+    id: str
+    name: str
+    algorithm: str
+    format: str
+    created: str | None = None
+    owner: str | None = None
+    rotated: str | None = None
+    overlap_until: str | None = None
+    secret: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class KeyList(Wire, frozen=True):
+    data: list[KeyAnswer]
+    next_cursor: str | None

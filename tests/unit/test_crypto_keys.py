@@ -1,0 +1,327 @@
+"""The life of a crypto key: made or imported, rotated without a gap, retired without a watch left unsigned."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from hookward.adapters.sealing import AesGcmSealer
+from hookward.application.crypto_keys import MAX_OLD_SECRETS, CryptoKeys, KeyQuery, key_definition_of
+from hookward.application.definitions import Definitions, KeyRow, OldSecret, WatchRow
+from hookward.application.plans import Plan, Plans, Unsigned
+from hookward.application.watches import Watches, definition_of
+from hookward.domain.errors import Conflict, Invalid, NotFound
+from hookward.domain.ids import AccountId, CryptoKeyId, Prefix, to_text
+from hookward.domain.key_rules import read_rotation
+from hookward.domain.signing import secret_to_text
+from tests.fakes import FakeDefinitions
+from tests.house import LOOP_FACTORIES, SHOP
+from tests.virtual_time import FixedChance
+
+__all__ = ["LOOP_FACTORIES"]
+
+ACCOUNT = AccountId(1)
+SEALER = AesGcmSealer(b"k" * 32)
+DAY = 86_400.0
+START = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+class Hand:
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def now_us(self) -> int:
+        return int(self.now.timestamp() * 1_000_000)
+
+    def monotonic(self) -> float:
+        return self.now.timestamp()
+
+    def forward(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+class Office:
+    """Keys and watches on one store, and a worker's plans of them, on one clock."""
+
+    def __init__(self) -> None:
+        self.clock, self.store = Hand(), FakeDefinitions()
+        self.store.now = lambda: self.clock.now
+        chance = FixedChance()
+        self.keys = CryptoKeys(self.store, SEALER, clock=self.clock, chance=chance)
+        self.watches = Watches(self.store, SEALER, clock=self.clock, chance=chance)
+        self.definitions = Definitions(self.store, {SHOP.name: SHOP})
+        self.plans = Plans(self.definitions, SEALER, clock=self.clock, user_agent="Hookward/test")
+
+    async def key(self, **given: Any) -> tuple[KeyRow, str]:
+        owner = given.pop("owner", None)
+        return await self.keys.create(ACCOUNT, {"name": "a key", **given}, owner=owner)
+
+    async def watch(self, *keys: KeyRow, enabled: bool = True) -> WatchRow:
+        signature = {"enabled": enabled, "cryptoKeyIds": [text(key) for key in keys]}
+        given = {"address": "http://a.test/", "signature": signature, "schema": '{"n": 12345678901234567890123}'}
+        row, _ = await self.watches.create(ACCOUNT, given, SHOP, {})
+        return row
+
+    async def rotate(self, key: KeyRow, owner: str | None = None, **given: Any) -> str:
+        return (await self.keys.rotate(ACCOUNT, key.id, given, owner=owner))[1]
+
+    async def retire(self, key: KeyRow, *, owner: str | None = None) -> None:
+        await self.keys.retire(ACCOUNT, key.id, owner=owner)
+
+    def plan(self, watch: WatchRow) -> Plan:
+        plan = self.plans.get(watch.id)
+        assert plan is not None
+        return plan
+
+    async def signing(self, watch: WatchRow) -> list[str]:
+        """The secrets that sign what a worker sends now."""
+        await self.definitions.refresh()
+        return [secret_to_text(secret) for secret in self.plan(watch).keys]
+
+
+@pytest.fixture
+def office() -> Office:
+    return Office()
+
+
+def text(key: KeyRow) -> str:
+    return to_text(Prefix.CRYPTO_KEY, key.id)
+
+
+async def test_a_rotated_key_signs_with_both_secrets_newest_first_until_the_overlap_is_over(office: Office) -> None:
+    key, first = await office.key()
+    watch = await office.watch(key)
+    second = await office.rotate(key)
+    assert await office.signing(watch) == [second, first]
+    office.clock.forward(DAY - 1)
+    assert await office.signing(watch) == [second, first]
+    office.clock.forward(1)
+    assert await office.signing(watch) == [second]
+
+
+async def test_a_plan_is_made_once_while_no_overlap_ends(office: Office) -> None:
+    key, _ = await office.key()
+    watch = await office.watch(key)
+    await office.rotate(key)
+    await office.definitions.refresh()
+    before = office.plan(watch)
+    office.clock.forward(DAY - 1)
+    assert office.plan(watch) is before
+    office.clock.forward(1)
+    after = office.plan(watch)
+    assert (after is before, office.plan(watch) is after) == (False, True)
+
+
+async def test_rotations_within_an_overlap_let_each_secret_sign_for_its_own_time(office: Office) -> None:
+    key, first = await office.key()
+    watch = await office.watch(key)
+    second = await office.rotate(key, overlap="10h")
+    office.clock.forward(3600)
+    third = await office.rotate(key)
+    assert await office.signing(watch) == [third, second, first]
+    office.clock.forward(9 * 3600)
+    assert await office.signing(watch) == [third, second]
+    office.clock.forward(DAY)
+    assert await office.signing(watch) == [third]
+
+
+@pytest.mark.parametrize(("overlap", "left"), [("0s", 1), ("1h", 3)])
+async def test_a_shorter_overlap_ends_every_former_secret_by_then(office: Office, overlap: str, left: int) -> None:
+    key, _ = await office.key()
+    watch = await office.watch(key)
+    await office.rotate(key)
+    newest = await office.rotate(key, overlap=overlap)
+    assert len(await office.signing(watch)) == left
+    office.clock.forward(3600)
+    assert await office.signing(watch) == [newest]
+
+
+async def test_a_key_holds_so_many_former_secrets_and_says_when_there_is_room(office: Office) -> None:
+    key, _ = await office.key()
+    for number in range(MAX_OLD_SECRETS):
+        await office.rotate(key, overlap=f"{10 + number}h")
+    with pytest.raises(Conflict, match="2026-11-21T22:00:00Z"):
+        await office.rotate(key)
+    office.clock.forward(10 * 3600)
+    await office.rotate(key)
+    await office.rotate(key, overlap="0s")
+
+
+async def test_a_secret_may_be_brought_along_and_is_kept(office: Office) -> None:
+    given = secret_to_text(b"s" * 32)
+    key, secret = await office.key(secret=given)
+    other = secret_to_text(b"t" * 24)
+    assert (secret, await office.rotate(key, secret=other)) == (given, other)
+    assert await office.signing(await office.watch(key)) == [other, given]
+
+
+async def test_a_secret_that_signs_already_is_no_rotation(office: Office) -> None:
+    key, first = await office.key()
+    second = await office.rotate(key)
+    for known in (first, second):
+        with pytest.raises(Invalid) as refused:
+            await office.rotate(key, secret=known)
+        assert [problem.pointer for problem in refused.value.problems] == ["/secret"]
+    office.clock.forward(DAY)
+    assert await office.rotate(key, secret=first) == first
+
+
+@pytest.mark.parametrize(
+    ("given", "pointers"),
+    [
+        ([], [""]),
+        (None, [""]),
+        ({"overlap": "25"}, ["/overlap"]),
+        ({"overlap": 3600}, ["/overlap"]),
+        ({"overlap": "-1s"}, ["/overlap"]),
+        ({"overlap": "31d"}, ["/overlap"]),
+        ({"secret": "whsec_AAAA", "overlap": "soon", "name": "x"}, ["/name", "/secret", "/overlap"]),
+    ],
+)
+async def test_everything_wrong_with_a_rotation_is_named_at_once(
+    office: Office, given: Any, pointers: list[str]
+) -> None:
+    key, _ = await office.key()
+    with pytest.raises(Invalid) as refused:
+        await office.keys.rotate(ACCOUNT, key.id, given, owner=None)
+    assert [problem.pointer for problem in refused.value.problems] == pointers
+
+
+@pytest.mark.parametrize(
+    ("given", "pointers"),
+    [
+        ([], [""]),
+        ({}, ["/name"]),
+        ({"name": "", "secret": "whsec_x", "more": 1}, ["/more", "/name", "/secret"]),
+        ({"name": "n", "algorithm": "ed25519", "format": "rfc9421", "secret": 7}, ["/algorithm", "/format", "/secret"]),
+    ],
+)
+async def test_everything_wrong_with_a_key_is_named_at_once(office: Office, given: Any, pointers: list[str]) -> None:
+    with pytest.raises(Invalid) as refused:
+        await office.keys.create(ACCOUNT, given, owner=None)
+    assert [problem.pointer for problem in refused.value.problems] == pointers
+
+
+async def test_keys_are_read_and_listed_by_name_and_page(office: Office) -> None:
+    made = [(await office.key(name=name))[0] for name in ("a", "b", "a", "a")]
+    assert key_definition_of(await office.keys.get(ACCOUNT, made[1].id, owner=None)).name == "b"
+    query = KeyQuery(account=ACCOUNT, name="a", limit=2)
+    page = await office.keys.list(query)
+    rest = await office.keys.list(msgspec.structs.replace(query, after=page[-1].id))
+    assert [row.id for row in page + rest] == [made[0].id, made[2].id, made[3].id]
+
+
+async def test_a_retired_key_is_gone_with_its_secrets_and_watches_go_on_with_the_others(office: Office) -> None:
+    key, _ = await office.key()
+    other, secret = await office.key()
+    watch = await office.watch(key, other)
+    idle = await office.watch(key, enabled=False)
+    await office.retire(key)
+    assert await office.signing(watch) == [secret]
+    assert [definition_of(await office.watches.get(ACCOUNT, each.id)).key_ids for each in (watch, idle)] == [
+        (text(other),), ()
+    ]  # fmt: skip
+    stored = office.store._keys[key.id]
+    assert (stored.secret, stored.previous, office.definitions.key(key.id)) == (b"", (), None)
+    with pytest.raises(NotFound):
+        await office.keys.get(ACCOUNT, key.id, owner=None)
+
+
+async def test_a_watch_that_loses_a_key_is_otherwise_the_same_to_the_byte(office: Office) -> None:
+    key, _ = await office.key()
+    other, _ = await office.key()
+    watch = await office.watch(key, other)
+    await office.retire(key)
+    changed = await office.watches.get(ACCOUNT, watch.id)
+    assert changed.definition == watch.definition.replace(f'"{text(key)}",'.encode(), b"")
+
+
+async def test_a_watch_that_only_speaks_of_a_key_does_not_name_it(office: Office) -> None:
+    key, _ = await office.key()
+    given = {"address": "http://a.test/", "schema": {"signed with": text(key)}}
+    watch, _ = await office.watches.create(ACCOUNT, given, SHOP, {})
+    await office.retire(key)
+    assert (await office.watches.get(ACCOUNT, watch.id)).version == watch.version
+
+
+async def test_a_key_that_alone_signs_for_watches_is_not_retired_and_they_are_named(office: Office) -> None:
+    key, _ = await office.key()
+    watches = [await office.watch(key) for _ in range(2)]
+    with pytest.raises(Conflict) as refused:
+        await office.retire(key)
+    assert all(to_text(Prefix.WATCH, watch.id) in refused.value.detail for watch in watches)
+    assert len(await office.signing(watches[0])) == 1
+
+
+async def test_a_key_of_many_watches_names_some_and_counts_the_rest(office: Office) -> None:
+    key, _ = await office.key()
+    for _ in range(12):
+        await office.watch(key)
+    with pytest.raises(Conflict, match=r"(wat_\w+, ){10}2 more;"):
+        await office.retire(key)
+
+
+@pytest.mark.parametrize(("count", "named"), [(1, "1 watch of others"), (2, "2 watches of others")])
+async def test_an_owner_is_not_told_which_watches_of_others_a_key_signs_for(
+    office: Office, count: int, named: str
+) -> None:
+    key, _ = await office.key(owner="mine")
+    for _ in range(count):
+        await office.watch(key)
+    with pytest.raises(Conflict, match=f"no other key signs for {named};"):
+        await office.retire(key, owner="mine")
+
+
+async def test_a_retired_key_counts_for_no_watch(office: Office) -> None:
+    key, _ = await office.key()
+    other, _ = await office.key()
+    await office.watch(key, other)
+    await office.retire(other)
+    with pytest.raises(Conflict):
+        await office.retire(key)
+
+
+async def test_another_owner_s_key_is_not_there(office: Office) -> None:
+    key, _ = await office.key(owner="mine")
+    await office.key()
+    with pytest.raises(NotFound):
+        await office.keys.get(ACCOUNT, key.id, owner="other")
+    with pytest.raises(NotFound):
+        await office.rotate(key, owner="other")
+    with pytest.raises(NotFound):
+        await office.retire(key, owner="other")
+    assert await office.keys.list(KeyQuery(account=ACCOUNT, owner="other", limit=9)) == []
+    assert [row.id for row in await office.keys.list(KeyQuery(account=ACCOUNT, owner="mine", limit=9))] == [key.id]
+
+
+@pytest.mark.parametrize("missing", [None, CryptoKeyId(bytes(16))])
+async def test_a_key_that_does_not_exist_is_not_found(office: Office, missing: CryptoKeyId | None) -> None:
+    with pytest.raises(NotFound):
+        await office.keys.get(ACCOUNT, missing, owner=None)
+    with pytest.raises(NotFound):
+        await office.keys.rotate(ACCOUNT, missing, {}, owner=None)
+    with pytest.raises(NotFound):
+        await office.keys.retire(ACCOUNT, missing, owner=None)
+
+
+async def test_a_watch_that_signs_and_has_no_key_left_sends_nothing(office: Office) -> None:
+    key, _ = await office.key()
+    watch = await office.watch(key)
+    await office.store.retire_key(ACCOUNT, key.id, owner=None, release=lambda _watches, _left: [])
+    await office.definitions.refresh()
+    with pytest.raises(Unsigned):
+        office.plans.get(watch.id)
+
+
+async def test_values_that_hold_secrets_do_not_show_them(office: Office) -> None:
+    key, secret = await office.key()
+    await office.rotate(key)
+    row = await office.keys.get(ACCOUNT, key.id, owner=None)
+    shown = repr(row) + repr(row.previous) + repr(read_rotation({"secret": secret}, overlap=5.0))
+    assert "<OldSecret until 2026-11-22" in shown
+    assert ("whsec" in shown, "secret=" in shown, isinstance(row.previous[0], OldSecret)) == (False, False, True)

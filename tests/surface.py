@@ -16,6 +16,7 @@ from hookward.domain.access import Scope
 from hookward.domain.event_rules import KnownType
 from hookward.domain.ids import AccountId
 from hookward.entrypoints.api.app import make_app
+from hookward.entrypoints.api.mirroring import refuse_unchanging
 from hookward.entrypoints.api.routes import Route
 from hookward.entrypoints.api.service import Keys, Service
 from tests.fake_access import FakeApiKeys
@@ -57,7 +58,7 @@ def surface() -> list[Entry]:
             handler=route.handler,
         )
         for route in app.router.routes()
-        if route.method != "HEAD" and route.resource is not None
+        if route.method != "HEAD" and route.resource is not None and route.handler is not refuse_unchanging
     ]
 
 

@@ -35,11 +35,19 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 class VirtualClock:
     """The Clock port on the running loop's time; the wall clock began in 2026."""
 
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+
     def now_us(self) -> int:
         return 1_780_000_000_000_000 + int(self.monotonic() * 1e6)
 
     def monotonic(self) -> float:
-        return asyncio.get_running_loop().time()
+        try:
+            self._loop = asyncio.get_running_loop()
+        except RuntimeError:  # in a thread of the loop that was asked last
+            if self._loop is None:
+                raise
+        return self._loop.time()
 
 
 class FixedChance:

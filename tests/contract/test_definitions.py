@@ -109,11 +109,11 @@ async def test_a_watch_that_is_not_there_cannot_be_deleted(source, whose):
 
 
 @pytest.mark.parametrize(("asking", "found"), [(None, True), ("one", True), ("other", False)])
-async def test_an_owners_watch_and_key_are_there_for_that_owner_and_for_the_account(source, asking, found):
+async def test_an_owners_watch_and_key_are_there_for_that_owner_and_for_the_account(source, keys, asking, found):
     watch = await source.add_watch(
         msgspec.structs.replace(new_watch(), owner="one"), slots=None, paused=False, key=None
     )
-    key = await source.add_key(msgspec.structs.replace(new_key(), owner="one"))
+    key = await keys.add_key(msgspec.structs.replace(new_key(), owner="one"))
     before = (await source.changes_since(0)).version
 
     seen = [
@@ -126,9 +126,9 @@ async def test_an_owners_watch_and_key_are_there_for_that_owner_and_for_the_acco
     assert (seen, (await source.changes_since(0)).version) == ([found] * 4, before + found)
 
 
-async def test_what_is_the_accounts_own_is_no_owners(source):
+async def test_what_is_the_accounts_own_is_no_owners(source, keys):
     watch = await source.add_watch(new_watch(), slots=None, paused=False, key=None)
-    key = await source.add_key(new_key())
+    key = await keys.add_key(new_key())
 
     assert await source.watch(ACCOUNT, watch.id, owner="one") is None
     assert await source.watches(WatchQuery(account=ACCOUNT, limit=9, owner="one")) == []

@@ -20,7 +20,7 @@ from hookward.entrypoints.api.routes import ROUTES, Route, mirrored_routes, unch
 from hookward.entrypoints.api.service import SERVICE, Service
 from hookward.entrypoints.api.wire import ProblemDocument
 
-ERRORS = "errors"
+ERRORS: web.RequestKey[Callable[..., web.Response] | None] = web.RequestKey("errors")
 """Under this name each request carries how its route writes errors."""
 
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")

@@ -11,7 +11,7 @@ from hookward.domain.errors import Malformed, Problem, TooLarge
 from hookward.domain.exact_json import decode_exact
 from hookward.entrypoints.api.answers import BadParameter, UnsupportedType
 
-REQUEST_ID = "request_id"
+REQUEST_ID = web.RequestKey("request_id", str)
 """Under this name each request carries its id."""
 
 MAX_LIMIT = 200

@@ -16,9 +16,11 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from hookward.domain.duration import parse_duration
 from hookward.domain.errors import ConfigError
 from hookward.domain.key_rules import DEFAULT_OVERLAP, MAX_OVERLAP
 from hookward.domain.retry import DEFAULT_SCHEDULE
+from hookward.domain.watch_bounds import WatchBounds
 
 PREFIX = "HOOKWARD_"
 OF_COMMANDS = ("HOOKWARD_URL", "HOOKWARD_KEY")
@@ -26,17 +28,9 @@ OF_COMMANDS = ("HOOKWARD_URL", "HOOKWARD_KEY")
 EMBEDDED = "embedded"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _MAX_TIMEOUT = 30.0
+_LEASE_MARGIN = 6.0
 _DATA_DIR = Path(".hookward")
-
-
-def parse_duration(text: object) -> float:
-    """``"15s"`` as seconds; raises ValueError with what would be right."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text) if isinstance(text, str) else None
-    if found is None:
-        raise ValueError('a duration such as "500ms", "15s", "5m", "2h" or "1d"')
-    return float(found[1]) * _UNITS[found[2]]
 
 
 def _duration(low: float, high: float) -> Callable[[object], float]:
@@ -203,6 +197,10 @@ class Delivery:
     schedule: tuple[float, ...] = _setting(DEFAULT_SCHEDULE, _durations)
     timeout: float = _setting(15.0, _duration(0.05, _MAX_TIMEOUT))
     concurrency: int = _setting(16, _integer(1, 1000))
+    max_timeout: float = _setting(_MAX_TIMEOUT, _duration(0.05, _MAX_TIMEOUT))
+    max_concurrency: int = _setting(100, _integer(1, 1000))
+    max_retries: int = _setting(30, _integer(0, 100))
+    max_wait: float = _setting(7 * 86400.0, _duration(0, 30 * 86400))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +234,19 @@ class Settings:
     log: LogSettings = field(default_factory=LogSettings)
 
 
+def watch_bounds(settings: Settings) -> WatchBounds:
+    """What a watch may ask for: what is configured, and always what the defaults are; never a timeout that a lease
+    leaves no room for.
+    """
+    delivery = settings.delivery
+    return WatchBounds(
+        timeout=min(max(delivery.max_timeout, delivery.timeout), settings.worker.lease - _LEASE_MARGIN),
+        concurrency=max(delivery.max_concurrency, delivery.concurrency),
+        retries=max(delivery.max_retries, len(delivery.schedule)),
+        wait=max(delivery.max_wait, *delivery.schedule, 0.0),
+    )
+
+
 _SECTIONS: dict[str, type[Any]] = {
     "server": Server, "data": Data, "database": Database, "queue": Queue, "security": Security, "egress": Egress,
     "worker": Worker, "delivery": Delivery,
@@ -266,7 +277,7 @@ def environment_without_settings() -> dict[str, str]:
 
 
 def _check(settings: Settings) -> None:
-    needed = settings.delivery.timeout + 6
+    needed = settings.delivery.timeout + _LEASE_MARGIN
     if settings.worker.lease < needed:
         raise ConfigError(
             f"worker.lease: {settings.worker.lease:g}s is too short for delivery.timeout "

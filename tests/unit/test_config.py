@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from hookward.config import Settings, environment_without_settings, load_settings, parse_duration
+from hookward.config import Settings, environment_without_settings, load_settings, watch_bounds
+from hookward.domain.duration import parse_duration
 from hookward.domain.errors import ConfigError
+from hookward.domain.watch_bounds import WatchBounds
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 MASTER_KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
@@ -51,6 +53,10 @@ WRONG = {
     "HOOKWARD_DELIVERY__SCHEDULE": "5s,soon",
     "HOOKWARD_DELIVERY__TIMEOUT": "31s",
     "HOOKWARD_DELIVERY__CONCURRENCY": "-1",
+    "HOOKWARD_DELIVERY__MAX_TIMEOUT": "31s",
+    "HOOKWARD_DELIVERY__MAX_CONCURRENCY": "1001",
+    "HOOKWARD_DELIVERY__MAX_RETRIES": "101",
+    "HOOKWARD_DELIVERY__MAX_WAIT": "31d",
     "HOOKWARD_RETENTION__DAYS": "0",
     "HOOKWARD_RETENTION__MAX_DAYS": "4000",
     "HOOKWARD_LOG__LEVEL": "verbose",
@@ -142,7 +148,9 @@ def test_durations_are_seconds(text: str, seconds: float) -> None:
     assert parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "15", "s", "-1s", "1 s", "1S", "1s ", "1w", "1m30s", 15, None])
+@pytest.mark.parametrize(
+    "text", ["", "15", "s", "-1s", "1 s", "1S", "1s ", "1w", "1m30s", "1\u0661s", "9" * 13 + "s", 15, None]
+)
 def test_what_is_no_duration_is_refused(text: object) -> None:
     with pytest.raises(ValueError, match="a duration such as"):
         parse_duration(text)
@@ -166,6 +174,31 @@ def test_a_lease_must_outlast_an_attempt() -> None:
 
 def test_the_retention_cannot_be_over_what_an_account_may_choose() -> None:
     assert refusal({"HOOKWARD_RETENTION__MAX_DAYS": "9"}) == "retention.days: 10 is over retention.max_days, 9"
+
+
+def bounds(**environ: str) -> WatchBounds:
+    return watch_bounds(load_settings(environ={f"HOOKWARD_{name}": value for name, value in environ.items()}))
+
+
+def test_a_watch_may_ask_for_what_is_configured() -> None:
+    assert bounds() == WatchBounds(timeout=30, concurrency=100, retries=30, wait=7 * 86400)
+    assert bounds(
+        DELIVERY__MAX_TIMEOUT="20s", DELIVERY__MAX_CONCURRENCY="20", DELIVERY__MAX_RETRIES="10", DELIVERY__MAX_WAIT="2d"
+    ) == WatchBounds(timeout=20, concurrency=20, retries=10, wait=2 * 86400)
+
+
+def test_a_watch_may_always_ask_for_the_defaults() -> None:
+    low = {
+        "DELIVERY__MAX_TIMEOUT": "1s", "DELIVERY__MAX_CONCURRENCY": "1", "DELIVERY__MAX_RETRIES": "0",
+        "DELIVERY__MAX_WAIT": "0s",
+    }  # fmt: skip
+    assert bounds(**low) == WatchBounds(timeout=15, concurrency=16, retries=9, wait=86400)
+    assert bounds(**low, DELIVERY__SCHEDULE="").wait == 0
+
+
+def test_a_watch_may_ask_for_no_timeout_that_the_lease_leaves_no_room_for() -> None:
+    assert bounds(WORKER__LEASE="21s").timeout == 15
+    assert bounds(WORKER__LEASE="10s", DELIVERY__TIMEOUT="2s").timeout == 4
 
 
 def test_a_database_of_ones_own_needs_a_master_key() -> None:

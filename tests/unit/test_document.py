@@ -46,6 +46,10 @@ def test_a_date_reads_as_the_contract_shows() -> None:
     assert date(SECOND, "Europe/Paris") == {"dateTime": "2026-11-20T10:15:30", "timeZone": "Europe/Paris"}
 
 
+def test_a_zone_that_is_not_known_here_gives_utc() -> None:
+    assert date(SECOND, "Mars/Olympus") == {"dateTime": "2026-11-20T09:15:30", "timeZone": "UTC"}
+
+
 def test_a_merged_document_is_the_resource_with_date_and_event() -> None:
     event = change_event(kind=ChangeKind.CREATED)
     assert document(event, {"id": 7}, shape=BodyShape.MERGED, second=SECOND, zone="UTC") == {

@@ -19,18 +19,34 @@ class Stage(Enum):
 
 
 class LoadedEvent:
-    """An event with its resource decoded once, for all who want it."""
+    """An event with its resources decoded once, for all who want them."""
 
-    __slots__ = ("_resource", "change")
+    __slots__ = ("_extra", "_previous", "_resource", "change")
 
     def __init__(self, change: ChangeEvent) -> None:
         self.change = change
         self._resource: Any = None
+        self._extra: Any = None
+        self._previous: Any = None
 
     def resource(self) -> Any:
         if self._resource is None:
             self._resource = self.change.resource()
         return self._resource
+
+    def extra(self) -> Any:
+        """The extra resource where there is one, else the resource."""
+        if self.change.extra is None:
+            return self.resource()
+        if self._extra is None:
+            self._extra = self.change.extra_resource()
+        return self._extra
+
+    def previous(self) -> Any:
+        """The state before the change; ``None`` where it is not known."""
+        if self._previous is None:
+            self._previous = self.change.previous_resource()
+        return self._previous
 
 
 class Claimed:

@@ -59,3 +59,11 @@ class ChangeEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def resource(self) -> Any:
         """The resource, decoded; numbers keep their value (see :mod:`hookward.domain.exact_json`)."""
         return decode_exact(self.body)
+
+    def extra_resource(self) -> Any:
+        """What the publisher sent as ``extraFull``, decoded; ``None`` where nothing was sent."""
+        return None if self.extra is None else decode_exact(self.extra)
+
+    def previous_resource(self) -> Any:
+        """The state before the change, decoded; ``None`` where it is not known."""
+        return None if self.previous is None else decode_exact(self.previous)

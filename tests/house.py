@@ -143,6 +143,8 @@ class House:
         """Add a watch on every shop."""
         self._count += 1
         self.store.version += 1
+        if slots is not None:
+            definition.setdefault("concurrency", slots)
         row = WatchRow(
             id=WatchId(uuid7(self._count, bytes(10))),
             account=AccountId(1),

@@ -46,7 +46,7 @@ from hookward.application.trial import Trials
 from hookward.application.watch_changes import WatchChanges
 from hookward.application.watches import Watches
 from hookward.application.worker import Worker
-from hookward.config import EMBEDDED, Settings
+from hookward.config import EMBEDDED, Settings, watch_bounds
 from hookward.domain.egress import EgressPolicy
 from hookward.domain.errors import ConfigError, StoreUnavailable
 from hookward.domain.event_rules import KnownType
@@ -164,7 +164,7 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
         types = {name: KnownType(each, ResourceSchema(each.schema)) for name, each in built_in_types().items()}
         sender = await stack.enter_async_context(HttpSender(EgressPolicy(allow=settings.egress.allow)))
         definitions = PostgresDefinitions(database)
-        watches = Watches(definitions, sealer, clock=clock, chance=chance)
+        watches = Watches(definitions, sealer, clock=clock, chance=chance, bounds=watch_bounds(settings))
         yield ApiParts(
             publisher=publisher,
             watches=watches,
@@ -300,6 +300,7 @@ async def run_worker(settings: Settings, *, name: str, stop: asyncio.Event) -> N
             Plans(definitions, AesGcmSealer(master_key(settings)), clock=clock, user_agent=USER_AGENT),
             sender,
             timeout=settings.delivery.timeout,
+            max_timeout=watch_bounds(settings).timeout,
             schedule=settings.delivery.schedule,
             clock=clock,
             chance=chance,

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from hookward.application.log import LogQuery
-from hookward.domain.delivery import DeliveryStatus, Payload, Wait
+from hookward.domain.delivery import NOT_KEPT, DeliveryStatus, Payload, Wait
 from hookward.domain.ids import AccountId, DeliveryId, EventId
 from tests.contract.world import ACCOUNT, World, moved, new_attempt, new_entry, new_event, new_id, new_watch
 
@@ -132,6 +132,20 @@ async def test_attempts_come_in_order_each_with_the_body_it_sent(world):
         (1, 500, b"first", b"\0"),
         (2, 200, b"first", None),
     ]
+
+
+async def test_a_body_that_was_not_to_be_kept_is_not_shown_in_its_stead(world):
+    watch, token = await world.watch(), await world.lease()
+    bodies = [b"first", NOT_KEPT, None, NOT_KEPT]
+    entry = new_entry(new_event(), watch, DELIVERED)
+    for number, body in enumerate(bodies, 1):
+        attempt = new_attempt(number, request_body=body)
+        await world.ledger.record(token, [moved(entry, DELIVERED, waited=False, attempt=attempt)], done=[], slots={})
+
+    found = await world.log.delivery(ACCOUNT, entry.id)
+
+    assert found is not None
+    assert [each.request_body for each in found[1]] == [b"first", None, b"first", None]
 
 
 @pytest.mark.parametrize("known", [True, False])

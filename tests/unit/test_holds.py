@@ -152,7 +152,7 @@ async def test_what_was_pulled_as_its_watch_was_held_goes_back_to_wait(house: Ho
     shift = await house.begin()
     house.publish(2)
     await house.until(lambda: len(house.store.waiting) == 2)
-    lane = shift.lanes._lane(1)
+    lane = shift.lanes._lanes[1]
     await house.until(lambda: lane.granted == 0, seconds=0.9)
     lane.alone_until = house.clock.monotonic() + LEFT_ALONE_SECONDS
     house.store.lanes[1].wake_at = house.clock.monotonic()

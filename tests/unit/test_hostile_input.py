@@ -95,12 +95,20 @@ addresses = st.lists(
     | nasty_texts,
     max_size=5,
 ).map("".join)
+paths = st.lists(st.sampled_from(["$", ".a", "[0]", "[*]", "[?", "@.a", " == ", "]", "..", "'", "1"]) | nasty_texts)
+nasty_paths = paths.map("".join)
 watch_properties = {
     "address": st.just("https://example.com/") | addresses | nasty,
     "basicAuth": st.dictionaries(st.sampled_from(["username", "password"]) | nasty_texts, nasty) | nasty,
     "signature": st.dictionaries(st.sampled_from(["enabled", "cryptoKeyIds"]) | nasty_texts, nasty | st.booleans()),
     "httpRequestHeader": st.dictionaries(st.sampled_from(["x", "X", "Expect", "Host"]) | nasty_texts, nasty) | nasty,
+    "retry": st.fixed_dictionaries({"schedule": nasty | st.lists(nasty | st.just("5s"))}) | nasty,
+    "filter": nasty_paths | nasty,
     **dict.fromkeys(["name", "events", "method", "status", "schema", *NOT_YET], nasty),
+    **dict.fromkeys(
+        ["levelDetails", "addPreviousData", "timeZone", "timeout", "concurrency", "storeBodies"],
+        st.sampled_from(["extraFull", "true", True, "Europe/Paris", "5s", 5, "none"]) | nasty,
+    ),
 }
 watches = st.fixed_dictionaries({}, optional=watch_properties)
 

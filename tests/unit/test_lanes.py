@@ -142,3 +142,28 @@ async def test_a_watch_that_proved_itself_gets_all_its_slots_at_once(house: Hous
     await house.until(lambda: house.endpoints.in_flight > 0)
     assert house.endpoints.in_flight == 2
     await house.until(lambda: house.endpoints.in_flight == 16, seconds=0.15)
+
+
+async def test_a_lane_that_has_rested_for_long_is_forgotten(house: House) -> None:
+    house.watch("http://a.test/")
+    shift = await house.begin()
+    house.publish()
+    await house.settled()
+    assert len(shift.lanes._lanes) == 1
+    await house.until(lambda: not shift.lanes._lanes, seconds=700)
+
+
+async def test_what_is_queued_here_waits_when_its_watch_is_paused(house: House) -> None:
+    house.watch("http://a.test/", slots=1)
+    house.endpoints.script["http://a.test/"] = lambda _request: 0.2
+    await house.begin()
+    house.publish(20)
+    await house.until(lambda: house.endpoints.in_flight == 1)
+    house.store.lanes[1].paused = True
+    await asyncio.sleep(1)
+    sent = len(house.endpoints.received)
+    await asyncio.sleep(30)
+    assert len(house.endpoints.received) == sent < 20
+    house.resume(1)
+    await house.settled()
+    assert house.statuses() == {DeliveryStatus.DELIVERED: 20}

@@ -19,7 +19,7 @@ from hookward.domain.ids import AccountId
 from hookward.domain.outgoing import OutgoingRequest
 from hookward.domain.signing import secret_from_text, verify
 from tests.fakes import FakeDefinitions
-from tests.house import SHOP, Endpoints, status
+from tests.house import SHOP, Endpoints, hang, status
 from tests.virtual_time import FixedChance, VirtualClock
 
 ACCOUNT = AccountId(1)
@@ -139,3 +139,18 @@ class Holding(Endpoints):
 async def test_a_preview_is_rendered(bench: Bench) -> None:
     given = {"schema": {"a": "${$.b}"}, "document": {"b": 1}}
     assert msgspec.json.decode(await bench.trials.preview(ACCOUNT, given, {})) == {"a": "1"}
+
+
+@pytest.mark.parametrize(("given", "seconds"), [({}, 1.5), ({"timeout": "200ms"}, 0.2)])
+async def test_a_test_may_take_as_long_as_a_delivery(bench: Bench, given: dict[str, Any], seconds: float) -> None:
+    row, _ = await bench.make(**given)
+    bench.endpoints.script[ADDRESS] = hang
+    logged = await bench.trials.send(row, KNOWN, {})
+    assert (logged.error, logged.duration_us) == ("timeout", seconds * 1_000_000)
+
+
+async def test_a_test_goes_to_the_address_that_is_filled(bench: Bench) -> None:
+    row, _ = await bench.make(address="http://a.test/${$.resource.id}?${$.event}", storeBodies="none")
+    logged = await bench.trials.send(row, KNOWN, {"event": "deleted"})
+    [request] = bench.endpoints.received
+    assert (request.address, logged.request_body) == ("http://a.test/1?deleted", request.body)

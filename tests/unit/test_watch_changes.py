@@ -18,6 +18,7 @@ from hookward.domain.errors import Invalid, NotFound, Stale
 from hookward.domain.event_rules import KnownType
 from hookward.domain.ids import AccountId, Prefix, WatchId, to_text
 from hookward.domain.watch import WatchSecrets, WatchStatus
+from hookward.domain.watch_bounds import WatchBounds
 from tests.fakes import FakeDefinitions
 from tests.house import SHOP
 from tests.virtual_time import FixedChance, VirtualClock
@@ -222,3 +223,35 @@ async def test_watches_are_listed_by_what_they_are(desk: Desk, query: dict[str, 
     await desk.make()
     rows = await desk.watches.list(WatchQuery(account=ACCOUNT, limit=9, **query))
     assert [definition_of(row).name for row in rows] == found
+
+
+async def test_a_change_of_concurrency_reaches_the_lane_within_the_bounds(
+    desk: Desk,
+) -> None:
+    slots: list[int | None] = []
+    change = desk.store.change_watch
+
+    async def remembering(watch: WatchRow, **values: Any) -> WatchRow | None:
+        slots.append(values["slots"])
+        return await change(watch, **values)
+
+    desk.store.change_watch = remembering  # type: ignore[method-assign]
+    desk.watches.bounds = WatchBounds(concurrency=5, timeout=2)
+    row = await desk.make()
+    row = await desk.patch(row, {"concurrency": 5, "timeout": "2s"})
+    await desk.patch(row, {"concurrency": None})
+    assert slots == [5, None]
+    with pytest.raises(Invalid) as refused:
+        await desk.patch(row, {"concurrency": 6, "timeout": "3s", "signature": {"cryptoKeyIds": ["key_" + "0" * 32]}})
+    pointers = [each.pointer for each in refused.value.problems]
+    assert pointers == ["/timeout", "/concurrency", "/signature/cryptoKeyIds/0"]
+
+
+async def test_a_watch_put_back_as_it_reads_is_the_same_watch(desk: Desk) -> None:
+    given = {
+        "address": "http://a.test/${$.resource.id}", "filter": "$.resource", "levelDetails": "extraFull",
+        "addPreviousData": "true", "timeZone": "Europe/Paris", "retry": {"schedule": ["5s"]}, "timeout": "2s",
+        "concurrency": 3, "storeBodies": "none",
+    }  # fmt: skip
+    row = await desk.make(**given)
+    assert (await desk.replace(row, **given))[0] == row

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from hookward.domain.watch import WatchDefinition, WatchMethod, WatchSecrets, WatchStatus
-from hookward.domain.watch_rules import MAX_ADDRESS, MAX_HEADERS, MAX_KEYS, MAX_NAME, NOT_YET, READ_ONLY, WatchRequest
+from hookward.domain.watch_document_rules import MAX_ADDRESS
+from hookward.domain.watch_rules import MAX_HEADERS, MAX_KEYS, MAX_NAME, NOT_YET, READ_ONLY, WatchRequest
 from tests.unit.watch_input import KEY_IDS, RIGHT, problems, read, the_problem
 
 NO_TEXTS = [0, 1.5, True, [], {}]

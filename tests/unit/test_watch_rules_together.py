@@ -115,10 +115,9 @@ def test_a_header_with_a_bad_name_and_a_bad_value_has_two_problems() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["ordered", "addPreviousData"])
 @pytest.mark.parametrize("value", [0, 0.0])
-def test_zero_is_not_false(name: str, value: Any) -> None:
-    assert the_problem(**{name: value}) == (f"/{name}", f"{name} is not yet supported; leave it out")
+def test_zero_is_not_false(value: Any) -> None:
+    assert the_problem(ordered=value) == ("/ordered", "ordered is not yet supported; leave it out")
 
 
 def test_a_signature_with_null_for_enabled_is_not() -> None:

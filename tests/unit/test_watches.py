@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from base64 import b64decode
 from typing import Any
@@ -12,14 +13,17 @@ from standardwebhooks import Webhook
 
 from hookward.adapters.sealing import AesGcmSealer
 from hookward.application import plans as plans_module
+from hookward.application import recipes as recipes_module
 from hookward.application.crypto_keys import CryptoKeys
-from hookward.application.definitions import Definitions, WatchQuery, WatchRow
+from hookward.application.definitions import Definitions, KeyRow, WatchQuery, WatchRow
 from hookward.application.plans import Plan, Plans
+from hookward.application.recipes import Recipes
 from hookward.application.watches import Watches, definition_of
-from hookward.domain.errors import Invalid, NotFound
+from hookward.domain.errors import Invalid, NotFound, Problem
 from hookward.domain.ids import AccountId, Prefix, WatchId, to_text
 from hookward.domain.signing import secret_to_text, signatures
-from hookward.domain.watch import WatchStatus
+from hookward.domain.watch import WatchDefinition, WatchStatus
+from hookward.domain.watch_bounds import WatchBounds
 from tests.fakes import FakeDefinitions
 from tests.house import LOOP_FACTORIES, SHOP
 from tests.virtual_time import FixedChance, VirtualClock
@@ -260,3 +264,102 @@ async def test_a_key_that_is_made_for_an_owners_watch_is_that_owners(watches: Wa
     given = {"address": "http://a.test/", "signature": {"enabled": True}}
     await watches.create(ACCOUNT, given, SHOP, {}, owner="one")
     assert [key.owner for key in (await store.changes_since(0)).keys] == ["one"]
+
+
+async def test_keys_that_are_not_there_are_named_with_all_else_that_is_wrong(
+    watches: Watches, crypto_keys: CryptoKeys
+) -> None:
+    key, _ = await crypto_keys.create(ACCOUNT, {"name": "mine"}, owner=None)
+    ids = [to_text(Prefix.CRYPTO_KEY, key.id), "x", "key_" + "0" * 32]
+    with pytest.raises(Invalid) as caught:
+        await create(watches, method="HEAD", signature={"enabled": True, "cryptoKeyIds": ids})
+    assert [each.pointer for each in caught.value.problems] == [
+        "/signature/cryptoKeyIds/1", "/method", "/signature/cryptoKeyIds/2"
+    ]  # fmt: skip
+
+
+async def test_what_was_found_before_is_named_with_all_else_that_is_wrong(watches: Watches) -> None:
+    found = [Problem(message="resourceType must be something else", pointer="/resourceType")]
+    for given, pointers in (({"name": 7}, ["/resourceType", "/name"]), ({}, ["/resourceType"])):
+        with pytest.raises(Invalid) as caught:
+            await watches.create(ACCOUNT, {"address": "http://a.test/", **given}, None, {}, found=found)
+        assert [each.pointer for each in caught.value.problems] == pointers
+
+
+class LaneStore(FakeDefinitions):
+    """Remembers the slots of each lane."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slots: list[int | None] = []
+
+    async def add_watch(self, watch: WatchRow, *, slots: int | None, paused: bool, key: KeyRow | None) -> WatchRow:
+        self.slots.append(slots)
+        return await super().add_watch(watch, slots=slots, paused=paused, key=key)
+
+
+async def test_the_lane_of_a_watch_has_the_slots_that_it_asked_for() -> None:
+    store = LaneStore()
+    watches = Watches(store, SEALER, clock=VirtualClock(), chance=FixedChance(), bounds=WatchBounds(concurrency=5))
+    await create(watches)
+    await create(watches, concurrency=5)
+    assert store.slots == [None, 5]
+    with pytest.raises(Invalid):
+        await create(watches, concurrency=6)
+
+
+async def test_the_loop_goes_on_while_a_watch_is_checked(watches: Watches) -> None:
+    schema = {f"{number}": f"${{$.resource.a[?@.b == {number}]}}" for number in range(100)}
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    await create(watches, schema=schema)
+    task.cancel()
+    assert turns > 10
+
+
+async def test_a_plan_says_how_a_watch_is_served(watches: Watches, store: FakeDefinitions) -> None:
+    row, _ = await create(
+        watches, address="http://a.test/${$.event}", retry={"schedule": ["1m"]}, timeout="2s", storeBodies="none"
+    )
+    plan, plain = await plan_of(store, row), await plan_of(store, (await create(watches))[0])
+    assert plan is not None
+    assert plain is not None
+    assert (plan.schedule, plan.timeout, plan.bodies, plan.place is None) == ((60,), 2, "none", False)
+    assert (plain.schedule, plain.timeout, plain.bodies, plain.place is None) == (None, None, "all", True)
+
+
+async def test_a_template_is_not_compiled_again_when_a_key_changes(
+    watches: Watches, crypto_keys: CryptoKeys, store: FakeDefinitions
+) -> None:
+    row, _ = await create(watches, schema={"a": "${$.resource.id}"})
+    definitions = Definitions(store, {SHOP.name: SHOP})
+    plans = Plans(definitions, SEALER, clock=VirtualClock(), user_agent="Hookward/test")
+    await definitions.refresh()
+    before = plans.get(row.id)
+    await crypto_keys.create(ACCOUNT, {"name": "another"}, owner=None)
+    await definitions.refresh()
+    after = plans.get(row.id)
+    assert before is not None
+    assert after is not None
+    assert (before is after, before.template is after.template) == (False, True)
+    store.put(row)
+    await definitions.refresh()
+    changed = plans.get(row.id)
+    assert changed is not None
+    assert changed.template is not before.template
+
+
+async def test_the_recipes_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipes_module, "MAX_RECIPES", 2)
+    recipes, definition = Recipes(), WatchDefinition(address="http://a.test/")
+    ids = [WatchId(bytes([number]) * 16) for number in range(3)]
+    first = [recipes.get(id_, 1, definition) for id_ in ids]
+    again = [recipes.get(id_, 1, definition) for id_ in reversed(ids)]
+    assert [one is other for one, other in zip(first, reversed(again), strict=True)] == [False, True, True]

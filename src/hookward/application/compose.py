@@ -10,7 +10,6 @@ from hookward.application.parcel import LoadedEvent
 from hookward.application.plans import MASK, Plan
 from hookward.domain.change import ChangeEvent
 from hookward.domain.delivery import Attempt, Payload
-from hookward.domain.document import body_without_template, document
 from hookward.domain.ids import DeliveryId, Prefix, to_text
 from hookward.domain.outcome import Answer, Outcome
 from hookward.domain.outgoing import OutgoingRequest
@@ -25,17 +24,17 @@ _encode = msgspec.json.Encoder().encode
 def render(plan: Plan, event: LoadedEvent, *, second: int, zone: str | None) -> Payload:
     """Method, address and body at a moment (seconds since 1970); raises TemplateFailed.
 
-    ``zone`` is the account's time zone, for an event that names none.
+    ``zone`` is the account's time zone, for an event and a watch that name none.
     """
-    change = event.change
     body: bytes | None = None
-    zone = change.zone or zone or "UTC"
-    if plan.has_body and plan.template is None:
-        body = body_without_template(change, shape=plan.shape, second=second, zone=zone)
-    elif plan.has_body and plan.template is not None:
-        resource = event.resource()
-        body = plan.template.render(document(change, resource, shape=plan.shape, second=second, zone=zone))
-    return Payload(method=plan.method, address=plan.address, body=body)
+    address, place, template = plan.address, plan.place, plan.template
+    if plan.has_body and template is None:
+        body = plan.perspective.body(event.change, second, zone)
+    if place is not None or template is not None:
+        document = plan.perspective.document(event, second, zone)
+        body = body if template is None else template.render(document)
+        address = address if place is None else place.fill(document)
+    return Payload(method=plan.method, address=address, body=body)
 
 
 def compose(

@@ -12,8 +12,9 @@ import msgspec
 from hookward.domain.change import ChangeEvent
 from hookward.domain.ids import AccountId, CryptoKeyId, WatchId
 from hookward.domain.matching import MatchIndex, Subscription
-from hookward.domain.resource_type import ResourceType
-from hookward.domain.watch import WatchDefinition, WatchStatus
+from hookward.domain.perspective import Perspective
+from hookward.domain.resource_type import BodyShape, ResourceType
+from hookward.domain.watch import LevelDetails, WatchDefinition, WatchStatus
 
 
 class WatchRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -110,11 +111,22 @@ class DefinitionSource(Protocol):
     async def changes_since(self, version: int) -> Changes: ...
 
 
-_scope_and_events = msgspec.json.Decoder(WatchDefinition)
+class Sieve(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The filter of a watch (its text), and the view of an event that it judges."""
+
+    filter: str
+    perspective: Perspective
+
+
+_definition = msgspec.json.Decoder(WatchDefinition)
 
 
 class Definitions:
-    """The watches and keys of all accounts, and the index that matches them."""
+    """The watches and keys of all accounts, and the index that matches them.
+
+    ``sieves`` are the filters of the watches that have one; ``slots`` says how many requests may be in flight, for the
+    watches that say so.
+    """
 
     def __init__(self, source: DefinitionSource, types: Mapping[str, ResourceType]) -> None:
         self._source = source
@@ -126,6 +138,8 @@ class Definitions:
         self._refreshing = asyncio.Lock()
         self._listeners: list[Callable[[], None]] = []
         self.version = 0
+        self.sieves: dict[WatchId, Sieve] = {}
+        self.slots: dict[WatchId, int] = {}
 
     def on_change(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` after every refresh that changed something."""
@@ -169,7 +183,19 @@ class Definitions:
     def resource_type(self, name: str) -> ResourceType | None:
         return self._types.get(name)
 
+    def perspective(self, watch: WatchRow, definition: WatchDefinition) -> Perspective:
+        """How the documents of a watch are made."""
+        resource_type = self.resource_type(watch.resource_type)
+        return Perspective(
+            shape=resource_type.body if resource_type else BodyShape.WRAPPED,
+            extra=definition.level_details is LevelDetails.EXTRA_FULL,
+            previous=definition.add_previous_data,
+            zone=definition.time_zone,
+        )
+
     def _put(self, watch: WatchRow) -> None:
+        self.sieves.pop(watch.id, None)
+        self.slots.pop(watch.id, None)
         if watch.deleted:
             self._watches.pop(watch.id, None)
             self._index.remove(watch.id)
@@ -178,7 +204,11 @@ class Definitions:
         if watch.status == WatchStatus.DISABLED:
             self._index.remove(watch.id)
             return
-        definition = _scope_and_events.decode(watch.definition)
+        definition = _definition.decode(watch.definition)
+        if definition.filter is not None:
+            self.sieves[watch.id] = Sieve(filter=definition.filter, perspective=self.perspective(watch, definition))
+        if definition.concurrency is not None:
+            self.slots[watch.id] = definition.concurrency
         self._index.put(
             Subscription(
                 watch=watch.id,

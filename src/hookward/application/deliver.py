@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import msgspec
+
 from hookward.application.compose import SPAN_BYTES, attempt_of, compose, render
 from hookward.application.parcel import Parcel
 from hookward.application.plans import Plan, Plans
 from hookward.application.ports import Chance, Clock
 from hookward.application.recorder import Recorder
-from hookward.domain.delivery import Consequence, DeliveryStatus, Entry, Payload, Wait
+from hookward.domain.delivery import NOT_KEPT, Consequence, DeliveryStatus, Entry, Payload, Wait
 from hookward.domain.errors import HookwardError, TemplateFailed
 from hookward.domain.outcome import ErrorKind, Failure, Outcome
 from hookward.domain.outgoing import OutgoingRequest
 from hookward.domain.retry import Decision, Policy, decide
-from hookward.domain.watch import WatchStatus
+from hookward.domain.watch import StoreBodies, WatchStatus
 
 _US = 1_000_000
 UNMAKEABLE_SECONDS = 60.0
@@ -41,15 +43,20 @@ class Until(Protocol):
 
 
 class Courier:
-    """Makes the attempts of one worker. ``timeout`` is seconds, ``schedule`` the waits between attempts."""
+    """Makes the attempts of one worker.
+
+    ``timeout`` is seconds, ``schedule`` the waits between attempts: the defaults. ``max_timeout`` is what a lease
+    leaves room for, whatever a watch was once allowed to ask.
+    """
 
     def __init__(
         self, plans: Plans, sender: Sender, *, timeout: float, schedule: tuple[float, ...],
-        clock: Clock, chance: Chance, log: AttemptLog,
+        clock: Clock, chance: Chance, log: AttemptLog, max_timeout: float = 30.0,
     ) -> None:  # fmt: skip
         self._plans = plans
         self._sender = sender
         self._timeout = timeout
+        self._max_timeout = max_timeout
         self._policy = Policy(schedule=schedule)
         self._clock = clock
         self._chance = chance
@@ -60,20 +67,24 @@ class Courier:
 
         Answers whether its watch is to be left alone from now on: held, or disabled.
         """
-        if not lease.covers(self._timeout):
-            await lease.until_covers(self._timeout)
-        try:
-            plan = self._plans.get(parcel.watch)
-        except HookwardError as error:  # its secrets do not open, say: no attempt is spent on it
-            recorder.settle(parcel, _later(parcel, error))
-            return False
-        if plan is None or plan.lane != parcel.lane:  # or it was disabled, and is enabled again
-            reason = self._plans.why_none(parcel.watch) if plan is None else "the watch was disabled"
-            recorder.settle(parcel, parcel.entry(DeliveryStatus.CANCELLED, attempts=parcel.number - 1, reason=reason))
-            return False
-        if plan.status is WatchStatus.PAUSED:
-            recorder.settle(parcel, parcel.parked(held=False))
-            return False
+        while True:
+            try:
+                plan = self._plans.get(parcel.watch)
+            except HookwardError as error:  # its secrets do not open, say: no attempt is spent on it
+                recorder.settle(parcel, _later(parcel, error))
+                return False
+            if plan is None or plan.lane != parcel.lane:  # or it was disabled, and is enabled again
+                reason = self._plans.why_none(parcel.watch) if plan is None else "the watch was disabled"
+                entry = parcel.entry(DeliveryStatus.CANCELLED, attempts=parcel.number - 1, reason=reason)
+                recorder.settle(parcel, entry)
+                return False
+            if plan.status is WatchStatus.PAUSED:
+                recorder.settle(parcel, parcel.parked(held=False))
+                return False
+            timeout = self._timeout if plan.timeout is None else min(plan.timeout, self._max_timeout)
+            if lease.covers(timeout):
+                break
+            await lease.until_covers(timeout)  # the watch may be another one by then
         sent_us = self._clock.now_us()
         try:
             payload = parcel.payload or self._render(parcel, plan, sent_us // _US)
@@ -87,7 +98,7 @@ class Courier:
             plan, parcel.event.change, payload,
             id_=parcel.id, number=parcel.number, second=sent_us // _US, span=self._chance.bytes(SPAN_BYTES),
         )  # fmt: skip
-        outcome = await self._sender.send(request, timeout=self._timeout)
+        outcome = await self._sender.send(request, timeout=timeout)
         entry = self._entry(parcel, plan, payload, shown, sent_us, outcome)
         recorder.settle(parcel, entry)
         self._log.attempted(entry, outcome)
@@ -100,15 +111,19 @@ class Courier:
     def _entry(
         self, parcel: Parcel, plan: Plan, payload: Payload, shown: dict[str, str], sent_us: int, outcome: Outcome
     ) -> Entry:
+        policy = self._policy if plan.schedule is None else Policy(schedule=plan.schedule)
         now = self._clock.now_us() / _US
-        decision = decide(self._policy, parcel.number, outcome, now, self._chance.fraction())
+        decision = decide(policy, parcel.number, outcome, now, self._chance.fraction())
         again = decision.wait is not None
         first = parcel.payload is None
+        attempt = attempt_of(parcel.number, payload, shown, sent_us, outcome, with_body=first)
+        if not _keeps_bodies(plan.bodies, decision.status):
+            attempt = msgspec.structs.replace(attempt, request_body=NOT_KEPT, response_body=None)
         return parcel.entry(
             decision.status,
             reason=decision.reason.replace("\0", "") if decision.reason else None,
             attempts=parcel.number,
-            attempt=attempt_of(parcel.number, payload, shown, sent_us, outcome, with_body=first),
+            attempt=attempt,
             wait=_wait(decision, parcel.number),
             payload=payload if first and again else None,
             consequence=_consequence(decision, plan, payload) if decision.hold or decision.disable else None,
@@ -130,6 +145,10 @@ def _later(parcel: Parcel, error: HookwardError) -> Entry:
     wait = Wait(seconds=UNMAKEABLE_SECONDS, number=parcel.number)
     reason = f"its request cannot be made: {error}".replace("\0", "")
     return parcel.entry(status, attempts=parcel.number - 1, reason=reason, wait=wait)
+
+
+def _keeps_bodies(bodies: StoreBodies, status: DeliveryStatus) -> bool:
+    return bodies is StoreBodies.ALL or (bodies is StoreBodies.FAILED and status is not DeliveryStatus.DELIVERED)
 
 
 def _wait(decision: Decision, number: int) -> Wait | None:

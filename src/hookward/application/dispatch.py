@@ -15,6 +15,7 @@ from hookward.application.parcel import Claimed, LoadedEvent, Parcel, Stage
 from hookward.application.ports import Clock, Log
 from hookward.application.publish import Waker
 from hookward.application.recorder import Ledger, Recorder
+from hookward.application.sift import sift
 from hookward.domain.change import ChangeEvent
 from hookward.domain.delivery import DeliveryStatus, Entry, Wait
 from hookward.domain.errors import LeaseLost, StoreUnavailable
@@ -175,6 +176,8 @@ class Dispatcher:
             self._fanning.add(task)
             task.add_done_callback(self._fanned)
             return
+        if self._definitions.sieves:
+            matches = [(event, list(await self._sift(event, watches, recorded))) for event, watches in matches]
         claimed = Claimed(claim.seq, self._clock.monotonic())
         parcels = list(self._parcels(matches, recorded))
         if not parcels:
@@ -185,6 +188,20 @@ class Dispatcher:
         claimed.parcels.update(parcels)
         self._open[claimed] = None
         self._lanes.offer(parcels)
+
+    async def _sift(
+        self, event: LoadedEvent, watches: Sequence[WatchId], recorded: set[DeliveryId]
+    ) -> Sequence[WatchId]:
+        """The watches that want ``event``; what cannot be told ends failed. Unwanted, it leaves no delivery."""
+        sieves = self._definitions.sieves
+        if not any(watch in sieves for watch in watches):
+            return watches
+        home = self._definitions.account_zone(event.change.account)
+        sifted = await sift(sieves, event, watches, second=self._clock.now_us() // 1_000_000, home=home)
+        for parcel in self._parcels([(event, list(sifted.undecided))], recorded):
+            reason = sifted.undecided[parcel.watch]
+            self._recorder.enter(parcel.entry(DeliveryStatus.FAILED, attempts=0, reason=reason))
+        return sifted.wanted
 
     def _parcels(
         self, matches: Iterable[tuple[LoadedEvent, Sequence[WatchId]]], recorded: set[DeliveryId]
@@ -200,7 +217,25 @@ class Dispatcher:
     async def _fan_out_in_turn(self, claim: Claim, event: LoadedEvent, recorded: set[DeliveryId]) -> None:
         """One fan-out at a time: claims, records and leases need the store meanwhile (G6)."""
         async with self._turn:
-            await self._fan_out(claim, event, self._definitions.match(event.change), recorded)
+            watches = self._definitions.match(event.change)
+            if any(watch in self._definitions.sieves for watch in watches):
+                whole = await self._loaded_again(claim)
+                if whole is None:
+                    self._recorder.close(claim.seq)
+                    return
+                event = whole
+            await self._fan_out(claim, event, watches, recorded)
+
+    async def _loaded_again(self, claim: Claim) -> LoadedEvent | None:
+        """The event of a fan-out whose turn has come, with its body for the filters; ``None`` when it was erased."""
+        while True:
+            try:
+                found = await self._outbox.events(claim.events)
+            except StoreUnavailable as error:
+                self._log.warning("dispatch.store_unavailable", error=str(error))
+                await asyncio.sleep(_BACKOFF_SECONDS)
+                continue
+            return next((LoadedEvent(event) for event in found.values()), None)
 
     async def _fan_out(
         self, claim: Claim, event: LoadedEvent, watches: Sequence[WatchId], recorded: set[DeliveryId]
@@ -209,7 +244,8 @@ class Dispatcher:
         left = [watch for watch in watches if claim.fanned is None or watch > claim.fanned]
         for start in range(0, len(left), FAN_OUT_CHUNK):
             chunk = left[start : start + FAN_OUT_CHUNK]
-            entries = [_waiting(parcel, claim.crashes) for parcel in self._parcels([(event, chunk)], recorded)]
+            wanted = await self._sift(event, chunk, recorded)
+            entries = [_waiting(parcel, claim.crashes) for parcel in self._parcels([(event, wanted)], recorded)]
             while True:
                 try:
                     await self._ledger.record(self._lease.token, entries, done=[], slots={})

@@ -59,17 +59,19 @@ class Lane:
     """One watch's lane in this worker. Times are in seconds; ``pace`` is how long a send takes lately.
 
     ``full`` says that no more slots were to be had: asking again can wait until the next upkeep. ``counted`` is the
-    standing under which its sends are counted. ``alone_until`` is until when we know for ourselves that its watch is
-    to be left alone; after that the store knows.
+    standing under which its sends are counted. ``slots`` is how many sends the watch may have in flight, over all
+    workers. ``alone_until`` is until when we know for ourselves that its watch is to be left alone; after that the
+    store knows.
     """
 
     __slots__ = (
         "alone_until", "asked", "counted", "full", "granted", "id", "last_busy", "pace", "peak", "proven", "queue",
-        "running", "sending", "stopped",
+        "running", "sending", "slots", "stopped",
     )  # fmt: skip
 
-    def __init__(self, id_: int, *, now: float) -> None:
+    def __init__(self, id_: int, *, slots: int, now: float) -> None:
         self.id = id_
+        self.slots = slots
         self.queue: deque[Parcel] = deque()
         self.sending: set[Parcel] = set()
         self.granted = 0
@@ -99,13 +101,13 @@ class Lane:
         self.pace += 0.2 * (seconds - self.pace)
         self.proven = self.proven or seconds < SLOW_SECONDS
 
-    def takes_more(self, slots: int) -> bool:
+    def takes_more(self) -> bool:
         """Whether it can send another parcel soon enough to be worth keeping here; a slow one only on a free slot."""
         if self.stopped:
             return False
         if self.slow:
             return self.demand < self.granted
-        return len(self.queue) < max(slots, int(slots * HORIZON_SECONDS / max(self.pace, 0.001)))
+        return len(self.queue) < max(self.slots, int(self.slots * HORIZON_SECONDS / max(self.pace, 0.001)))
 
     @property
     def demand(self) -> int:
@@ -113,9 +115,14 @@ class Lane:
         return len(self.queue) + len(self.sending)
 
     @property
+    def usable(self) -> int:
+        """How many of the slots held may be used: fewer than before when the watch has just been given less."""
+        return min(self.granted, self.slots)
+
+    @property
     def spare(self) -> int:
         """Slots held that nothing here will use at once."""
-        return max(0, self.granted - max(self.running, self.demand))
+        return max(0, self.granted - max(self.running, min(self.demand, self.slots)))
 
 
 class Admission:

@@ -8,7 +8,7 @@ parked: it waits in the store, where every worker can take it, and its lane take
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from itertools import islice
 
 from hookward.application.lane import Admission, Lane, Slots
@@ -17,6 +17,7 @@ from hookward.application.parcel import Parcel, Stage
 from hookward.application.ports import Clock, Log
 from hookward.application.recorder import Recorder
 from hookward.domain.errors import StoreUnavailable
+from hookward.domain.ids import WatchId
 
 UPKEEP_SECONDS = 0.25
 FORGET_SECONDS = 600.0
@@ -29,20 +30,23 @@ _UNBLOCK = 8
 class Lanes:
     """All lanes of one worker under one lease.
 
-    ``slots`` is how many sends one watch may have in flight, ``in_flight`` how many this worker may have in all.
+    ``slots`` is how many sends one watch may have in flight, ``own_slots`` the same for the watches that say so
+    themselves, ``in_flight`` how many this worker may have in all.
     ``doubt`` is called when it cannot be known which slots were granted. ``send`` answers whether the watch is to be
     left alone from now on.
     """
 
     def __init__(
         self, store: Slots, lease: Lease, recorder: Recorder, send: Callable[[Parcel], Awaitable[bool]],
-        *, slots: int, in_flight: int, clock: Clock, log: Log, doubt: Callable[[], None],
+        *, slots: int, own_slots: Mapping[WatchId, int], in_flight: int, clock: Clock, log: Log,
+        doubt: Callable[[], None],
     ) -> None:  # fmt: skip
         self._store = store
         self._lease = lease
         self._recorder = recorder
         self._send = send
         self._slots = slots
+        self._own_slots = own_slots
         self._admission = Admission(in_flight)
         self._clock = clock
         self._log = log
@@ -74,8 +78,8 @@ class Lanes:
         """Take new deliveries: send them as slots allow, or park them behind what waits."""
         touched: dict[Lane, None] = {}
         for parcel in parcels:
-            lane = self._lane(parcel.lane)
-            if not lane.takes_more(self._slots):
+            lane = self._lane_of(parcel)
+            if not lane.takes_more():
                 self._stop(lane)
                 self._recorder.park(parcel)
                 continue
@@ -90,7 +94,7 @@ class Lanes:
         slow: dict[Lane, None] = {}
         now = self._clock.monotonic()
         for parcel in parcels:
-            lane = self._lane(parcel.lane)
+            lane = self._lane_of(parcel)
             lane.granted += 1
             lane.queue.append(parcel)
             self._queued += 1
@@ -111,7 +115,7 @@ class Lanes:
 
     def park_queued(self, parcel: Parcel) -> None:
         """Take a parcel out of its queue, where it is until it starts, and make it wait in the store."""
-        lane = self._lane(parcel.lane)
+        lane = self._lanes[parcel.lane]
         lane.queue.remove(parcel)
         self._queued -= 1
         self._stop(lane)
@@ -133,7 +137,7 @@ class Lanes:
             await self._want.wait()
             self._want.clear()
             wanting, self._wanting = self._wanting, {}
-            wanted = {lane.id: min(lane.demand, self._slots) - lane.granted for lane in wanting}
+            wanted = {lane.id: min(lane.demand, lane.slots) - lane.granted for lane in wanting}
             wanted = {id_: count for id_, count in wanted.items() if count > 0}
             try:
                 granted = await self._store.acquire(self._lease.token, wanted) if wanted else {}
@@ -191,10 +195,12 @@ class Lanes:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    def _lane(self, id_: int) -> Lane:
-        lane = self._lanes.get(id_)
+    def _lane_of(self, parcel: Parcel) -> Lane:
+        lane = self._lanes.get(parcel.lane)
+        slots = self._own_slots.get(parcel.watch, self._slots)
         if lane is None:
-            lane = self._lanes[id_] = Lane(id_, now=self._clock.monotonic())
+            lane = self._lanes[parcel.lane] = Lane(parcel.lane, slots=slots, now=self._clock.monotonic())
+        lane.slots = slots
         return lane
 
     def _stop(self, lane: Lane) -> None:
@@ -217,7 +223,7 @@ class Lanes:
             self._go(lane)  # it may have more in flight than before
 
     def _go(self, lane: Lane) -> None:
-        while not self._over and lane.running < min(lane.granted, lane.demand):
+        while not self._over and lane.running < min(lane.usable, lane.demand):
             if not self._admission.admits(lane):
                 self._blocked[lane] = None
                 return
@@ -225,7 +231,7 @@ class Lanes:
             task = asyncio.create_task(self._run(lane), name="lane.run")
             self._tasks.add(task)
             task.add_done_callback(self._ended)
-        if not lane.asked and not lane.full and lane.granted < min(lane.demand, self._slots):
+        if not lane.asked and not lane.full and lane.granted < min(lane.demand, lane.slots):
             lane.asked = True
             self._wanting[lane] = None
             self._want.set()
@@ -233,7 +239,7 @@ class Lanes:
     async def _run(self, lane: Lane) -> None:
         """Send one parcel after the other on one slot."""
         try:
-            while lane.queue and lane.running <= lane.granted:
+            while lane.queue and lane.running <= lane.usable:
                 parcel = lane.queue.popleft()
                 self._queued -= 1
                 parcel.stage = Stage.SENDING
@@ -300,7 +306,7 @@ class Lanes:
                 del self._lanes[lane.id]
                 self._slow.discard(lane)
                 continue
-            unused = min(lane.spare, lane.granted - lane.peak)
+            unused = min(lane.spare, lane.granted - min(lane.peak, lane.slots))
             lane.peak = len(lane.sending)
             if unused > 0 and not lane.asked:
                 lane.granted -= unused

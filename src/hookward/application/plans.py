@@ -10,10 +10,10 @@ import msgspec
 
 from hookward.application.definitions import Definitions, KeyRow, WatchRow
 from hookward.application.ports import Clock, Sealer
+from hookward.application.recipes import Recipe, Recipes
 from hookward.domain.errors import HookwardError
 from hookward.domain.ids import AccountId, CryptoKeyId, Prefix, WatchId, from_text
-from hookward.domain.resource_type import BodyShape
-from hookward.domain.template import Template, compile_template
+from hookward.domain.perspective import Perspective
 from hookward.domain.watch import WatchDefinition, WatchMethod, WatchSecrets, WatchStatus
 
 MASK = "********"
@@ -31,18 +31,18 @@ class Plan:
     """How to make the requests of one watch.
 
     ``headers`` are those that never change, ``shown`` the same with every secret masked; ``keys`` are the secrets that
-    sign, until the first of them ends at ``until_us`` (microseconds since 1970), if one does. ``template`` is ``None``
-    where the body is the document itself.
+    sign, until the first of them ends at ``until_us`` (microseconds since 1970), if one does. For ``template``,
+    ``place``, ``schedule`` and ``timeout`` see :class:`~hookward.application.recipes.Recipe`.
     """
 
     __slots__ = (
-        "address", "has_body", "headers", "keys", "lane", "method", "shape", "shown", "status", "template", "until_us",
-        "version",
+        "address", "bodies", "has_body", "headers", "keys", "lane", "method", "perspective", "place", "schedule",
+        "shown", "status", "template", "timeout", "until_us", "version",
     )  # fmt: skip
 
     def __init__(
         self, row: WatchRow, definition: WatchDefinition, *, headers: tuple[tuple[str, str], ...],
-        shown: dict[str, str], keys: SigningKeys, template: Template | None, shape: BodyShape,
+        shown: dict[str, str], keys: SigningKeys, perspective: Perspective, recipe: Recipe,
     ) -> None:  # fmt: skip
         self.lane = row.lane
         self.status = WatchStatus(row.status)
@@ -53,8 +53,12 @@ class Plan:
         self.headers = headers
         self.shown = shown
         self.keys, self.until_us = keys
-        self.template = template
-        self.shape = shape
+        self.perspective = perspective
+        self.bodies = definition.store_bodies
+        self.template = recipe.template
+        self.place = recipe.place
+        self.schedule = recipe.schedule
+        self.timeout = recipe.timeout
 
 
 class Plans:
@@ -66,6 +70,7 @@ class Plans:
         self._clock = clock
         self._user_agent = user_agent
         self._plans: OrderedDict[WatchId, tuple[int, Plan]] = OrderedDict()
+        self._recipes = Recipes()
         definitions.on_change(self._forget_keys)
         self._keys: dict[CryptoKeyId, tuple[tuple[bytes, int | None], ...]] = {}
 
@@ -104,7 +109,6 @@ class Plans:
         secrets = WatchSecrets()
         if row.secrets is not None:
             secrets = _secrets.decode(self._sealer.unseal(row.secrets, seal_subject(row)))
-        resource_type = self._definitions.resource_type(row.resource_type)
         fixed = [("User-Agent", self._user_agent)]
         if definition.method not in WatchMethod.WITHOUT_BODY:
             fixed.append(("Content-Type", "application/json"))
@@ -117,15 +121,14 @@ class Plans:
         if definition.username is not None:
             headers.append(("Authorization", basic_credentials(definition.username, secrets.password or "")))
             shown.append(("Authorization", f"Basic {MASK}"))
-        template = None if definition.schema is msgspec.UNSET else compile_template(definition.schema)
         return Plan(
             row,
             definition,
             headers=tuple(headers),
             shown=dict(shown),
             keys=self._signing_keys(definition),
-            template=template,
-            shape=resource_type.body if resource_type else BodyShape.WRAPPED,
+            perspective=self._definitions.perspective(row, definition),
+            recipe=self._recipes.get(row.id, row.version, definition),
         )
 
     def _signing_keys(self, definition: WatchDefinition) -> SigningKeys:

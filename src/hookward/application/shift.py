@@ -70,8 +70,8 @@ class Shift:
             store.ledger, lease.token, log=log, slots=self._slots_to_return, after=self._recorded, doubt=self._doubt.set
         )
         self.lanes = Lanes(
-            store.slots, lease, self.recorder, self._send, slots=bounds.slots, in_flight=bounds.in_flight,
-            clock=clock, log=log, doubt=self._doubt.set,
+            store.slots, lease, self.recorder, self._send, slots=bounds.slots, own_slots=definitions.slots,
+            in_flight=bounds.in_flight, clock=clock, log=log, doubt=self._doubt.set,
         )  # fmt: skip
         self.dispatcher = Dispatcher(
             store.outbox, store.ledger, definitions, self.lanes, self.recorder, lease,

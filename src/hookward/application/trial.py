@@ -78,7 +78,7 @@ class Trials:
             id_ = DeliveryId(uuid7(sent_us // 1000, self._chance.bytes(10)))
             span = self._chance.bytes(SPAN_BYTES)
             request, shown = compose(plan, change, payload, id_=id_, number=1, second=second, span=span, test=True)
-            outcome = await self._sender.send(request, timeout=self._timeout)
+            outcome = await self._sender.send(request, timeout=plan.timeout or self._timeout)
         return attempt_of(1, payload, shown, sent_us, outcome, with_body=True)
 
     async def _plan(self, row: WatchRow, known: KnownType) -> Plan:

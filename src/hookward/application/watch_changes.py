@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -79,17 +79,21 @@ class WatchChanges:
             secrets = WatchSecrets()
             if row.secrets is not None:
                 secrets = _secrets.decode(self._sealer.unseal(row.secrets, seal_subject(row)))
-            # A template may take a while to compile.
-            request = await asyncio.to_thread(
-                read_changed_watch, make(row), definition_of(row), secrets, types[row.resource_type].type,
-                second=self._clock.now_us() // 1_000_000,
+            given = make(row)
+            read = partial(
+                read_changed_watch, given, definition_of(row), secrets, types[row.resource_type].type,
+                second=self._clock.now_us() // 1_000_000, bounds=self._watches.bounds,
             )  # fmt: skip
-            await self._watches.check_keys(target.account, request, target.owner)
+            request = await self._watches.checked(target.account, given, read, owner=target.owner)
             changed, key, secret = self._changed(row, request)
             if _gist(changed) == _gist(row) and request.secrets == secrets:
                 return row, None
             stored = await self._store.change_watch(
-                changed, slots=None, paused=request.status is WatchStatus.PAUSED, reason=DISABLED, key=key
+                changed,
+                slots=request.definition.concurrency,
+                paused=request.status is WatchStatus.PAUSED,
+                reason=DISABLED,
+                key=key,
             )
             if stored is not None:
                 return stored, secret

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -16,8 +18,11 @@ from hookward.domain.ids import AccountId, CryptoKeyId, Prefix, WatchId, from_te
 from hookward.domain.key_rules import MAX_KEY_NAME
 from hookward.domain.resource_type import ResourceType
 from hookward.domain.watch import KeyDefinition, WatchDefinition, WatchSecrets, WatchStatus
-from hookward.domain.watch_rules import WatchRequest, read_watch
+from hookward.domain.watch_bounds import WatchBounds
+from hookward.domain.watch_rules import DEFAULT_BOUNDS, PROBLEMS, WatchRequest, key_ids_in, read_watch
 
+CHECKS = 2
+"""Watches that are checked at a time: a template may take a third of a second to compile, away from the loop."""
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -44,26 +49,34 @@ class DefinitionStore(Protocol):
 
 
 class Watches:
-    """The use cases of integrators. With an ``owner`` they stamp what is made and reach what is that owner's alone."""
+    """The use cases of integrators. With an ``owner`` they stamp what is made and reach what is that owner's alone.
 
-    def __init__(self, store: DefinitionStore, sealer: Sealer, *, clock: Clock, chance: Chance) -> None:
+    ``bounds`` is what a watch may ask for.
+    """
+
+    def __init__(
+        self, store: DefinitionStore, sealer: Sealer, *, clock: Clock, chance: Chance,
+        bounds: WatchBounds = DEFAULT_BOUNDS,
+    ) -> None:  # fmt: skip
         self._store = store
         self._sealer = sealer
         self._clock = clock
         self._chance = chance
+        self.bounds = bounds
+        self._checks = asyncio.Semaphore(CHECKS)
 
     async def create(
-        self,
-        account: AccountId,
-        given: Any,
-        resource_type: ResourceType,
-        scope: Mapping[str, str],
-        *,
-        owner: str | None = None,
-    ) -> tuple[WatchRow, str | None]:
-        """Check and store a watch; answers it, with the secret of a key that was made for it."""
-        request = read_watch(given, resource_type, scope, second=self._clock.now_us() // 1_000_000)
-        await self.check_keys(account, request, owner)
+        self, account: AccountId, given: Any, resource_type: ResourceType | None, scope: Mapping[str, str], *,
+        owner: str | None = None, found: Sequence[Problem] = (),
+    ) -> tuple[WatchRow, str | None]:  # fmt: skip
+        """Check and store a watch; answers it, with the secret of a key that was made for it.
+
+        Raises Invalid with every problem: those ``found`` before (a type that is none is one) and all that are here.
+        """
+        second = self._clock.now_us() // 1_000_000
+        read = partial(read_watch, given, resource_type, scope, second=second, bounds=self.bounds)
+        request = await self.checked(account, given, read, owner=owner, found=found)
+        assert resource_type is not None, "a type that is none is among the problems found"
         key, secret = None, None
         definition = request.definition
         if request.make_key:
@@ -82,7 +95,7 @@ class Watches:
             sealed = self._sealer.seal(_encode(request.secrets), seal_subject(row))
             row = msgspec.structs.replace(row, secrets=sealed)
         paused = request.status is WatchStatus.PAUSED
-        return await self._store.add_watch(row, slots=None, paused=paused, key=key), secret
+        return await self._store.add_watch(row, slots=definition.concurrency, paused=paused, key=key), secret
 
     async def get(self, account: AccountId, id_: WatchId | None, *, owner: str | None = None) -> WatchRow:
         """A watch of this account; raises NotFound."""
@@ -94,18 +107,38 @@ class Watches:
     async def list(self, query: WatchQuery) -> list[WatchRow]:
         return await self._store.watches(query)
 
-    async def check_keys(self, account: AccountId, request: WatchRequest, owner: str | None) -> None:
-        """Raises Invalid when a key that signs does not exist, or is not of ``owner``."""
-        texts = request.definition.key_ids
-        ids = [CryptoKeyId(from_text(Prefix.CRYPTO_KEY, text) or b"") for text in texts]
-        known = {row.id for row in await self._store.keys(account, ids, owner=owner)} if ids else set()
-        problems = tuple(
+    async def checked(
+        self, account: AccountId, given: Any, read: Callable[[], WatchRequest], *, owner: str | None,
+        found: Sequence[Problem] = (),
+    ) -> WatchRequest:  # fmt: skip
+        """What ``read`` makes of ``given``, away from the loop; raises Invalid with every problem.
+
+        Those are what was ``found`` before, what ``read`` finds, and crypto keys that do not exist or are not of
+        ``owner``.
+        """
+        problems = list(found)
+        request = None
+        async with self._checks:
+            try:
+                request = await asyncio.to_thread(read)
+            except Invalid as error:
+                problems += error.problems
+        problems += await self._key_problems(account, given, owner)
+        if problems or request is None:
+            raise Invalid(PROBLEMS, tuple(problems))
+        return request
+
+    async def _key_problems(self, account: AccountId, given: Any, owner: str | None) -> Sequence[Problem]:
+        ids = {
+            index: CryptoKeyId(from_text(Prefix.CRYPTO_KEY, text) or b"") for index, text in key_ids_in(given).items()
+        }
+        rows = await self._store.keys(account, list(ids.values()), owner=owner) if ids else []
+        known = {row.id for row in rows}
+        return [
             Problem(message="there is no such crypto key", pointer=pointer_to("signature", "cryptoKeyIds", index))
-            for index, id_ in enumerate(ids)
+            for index, id_ in ids.items()
             if id_ not in known
-        )
-        if problems:
-            raise Invalid("the watch has problems", problems)
+        ]
 
     def new_key(self, account: AccountId, definition: WatchDefinition, *, owner: str | None) -> tuple[KeyRow, str]:
         """A key for one watch, not stored yet, with its secret as an integrator keeps it."""

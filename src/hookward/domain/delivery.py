@@ -32,11 +32,16 @@ class DeliveryStatus(IntEnum):
 _WORDS = {status: status.name.lower() for status in DeliveryStatus}
 
 
+NOT_KEPT = b""
+"""Instead of a request body: a body that was sent is JSON, and never empty."""
+
+
 class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One HTTP request of a delivery, as the log keeps it: secrets masked, texts already encoded.
 
     ``sent_us`` is microseconds since 1970, ``duration_us`` microseconds. ``request`` is JSON of method, address and
-    headers, ``response`` of headers. ``request_body`` is ``None`` where it is the body of the attempt before.
+    headers, ``response`` of headers. ``request_body`` is ``None`` where it is the body of the attempt before and
+    ``NOT_KEPT`` where the log keeps none; a ``response`` without ``response_body`` is one whose body is not kept.
     """
 
     number: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Any
 
 import msgspec
@@ -29,8 +29,27 @@ class WatchMethod:
     WITHOUT_BODY = frozenset({"DELETE", "GET"})
 
 
+class LevelDetails(StrEnum):
+    """Which of an event's resources a document holds: ``extraFull`` where the publisher sent one."""
+
+    FULL = "full"
+    EXTRA_FULL = "extraFull"
+
+
+class StoreBodies(StrEnum):
+    """Which bodies of requests and answers the log keeps: of all attempts, of those that did not succeed, of none."""
+
+    ALL = "all"
+    FAILED = "failed"
+    NONE = "none"
+
+
 class WatchDefinition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """All of a watch that may be read back. ``schema`` is the template as it was given, ``UNSET`` without one."""
+    """All of a watch that may be read back, as it was given.
+
+    ``schema`` is the template, ``UNSET`` without one. ``retry`` holds the waits between attempts and ``timeout`` a
+    duration, as texts; these two and ``concurrency`` are ``None`` where the configured default applies.
+    """
 
     address: str
     scope: dict[str, str] = {}
@@ -42,6 +61,14 @@ class WatchDefinition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     header_names: tuple[str, ...] = ()
     signed: bool = False
     key_ids: tuple[str, ...] = ()
+    filter: str | None = None
+    level_details: LevelDetails = LevelDetails.FULL
+    add_previous_data: bool = False
+    time_zone: str | None = None
+    retry: tuple[str, ...] | None = None
+    timeout: str | None = None
+    concurrency: int | None = None
+    store_bodies: StoreBodies = StoreBodies.ALL
 
     @property
     def kinds(self) -> int:

@@ -14,7 +14,8 @@ from hookward.domain.merge_patch import merge_patch
 from hookward.domain.problems import problem
 from hookward.domain.resource_type import ResourceType
 from hookward.domain.watch import WatchDefinition, WatchSecrets
-from hookward.domain.watch_rules import WatchRequest, read_watch
+from hookward.domain.watch_bounds import WatchBounds
+from hookward.domain.watch_rules import DEFAULT_BOUNDS, WatchRequest, read_watch
 
 
 def patched(shown: Mapping[str, Any], patch: Any) -> dict[str, Any]:
@@ -35,15 +36,17 @@ def patched(shown: Mapping[str, Any], patch: Any) -> dict[str, Any]:
 
 
 def read_changed_watch(
-    given: Any, definition: WatchDefinition, secrets: WatchSecrets, resource_type: ResourceType, *, second: int
-) -> WatchRequest:
+    given: Any, definition: WatchDefinition, secrets: WatchSecrets, resource_type: ResourceType, *, second: int,
+    bounds: WatchBounds = DEFAULT_BOUNDS,
+) -> WatchRequest:  # fmt: skip
     """Check a watch that replaces the one of ``definition`` and ``secrets``; raises Invalid with every problem.
 
     A block that is repeated without its secrets keeps them; one that is left out is removed with them.
     """
     problems = _fixed(given, definition, resource_type) if isinstance(given, dict) else []
     try:
-        request = read_watch(_with_secrets(given, definition, secrets), resource_type, definition.scope, second=second)
+        whole = _with_secrets(given, definition, secrets)
+        request = read_watch(whole, resource_type, definition.scope, second=second, bounds=bounds)
     except Invalid as error:
         raise Invalid(error.detail, (*problems, *error.problems)) from None
     if problems:

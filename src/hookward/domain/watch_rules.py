@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
 from hookward.domain.change import ChangeKind
-from hookward.domain.document import document
-from hookward.domain.errors import HookwardError, Invalid, Problem
+from hookward.domain.errors import Invalid
 from hookward.domain.ids import Prefix, from_text
-from hookward.domain.problems import is_text, problem, strangers
+from hookward.domain.problems import problem, strangers
 from hookward.domain.resource_type import ResourceType
-from hookward.domain.sample import sample_event
-from hookward.domain.template import compile_template
-from hookward.domain.watch import WatchDefinition, WatchMethod, WatchSecrets, WatchStatus
-from hookward.domain.watch_address import address_complaints
+from hookward.domain.watch import StoreBodies, WatchDefinition, WatchMethod, WatchSecrets, WatchStatus
+from hookward.domain.watch_bounds import WatchBounds
+from hookward.domain.watch_document_rules import DocumentRules, read_details, read_previous, read_zone
 from hookward.domain.watch_headers import header_complaints
+from hookward.domain.watch_pace_rules import read_concurrency, read_retry, read_timeout
+from hookward.domain.watch_reader import Reader
 
-MAX_ADDRESS = 4096
+DEFAULT_BOUNDS = WatchBounds()
 MAX_NAME = 255
 MAX_HEADERS = 50
 MAX_KEYS = 8
@@ -28,18 +28,10 @@ MAX_KEYS = 8
 READ_ONLY = frozenset({"id", "resourceType", "scope", "statusReason", "owner", "created", "updated"})
 # Promised, and not yet there: only the default is taken.
 NOT_YET: Mapping[str, tuple[Any, ...]] = {
-    "levelDetails": ("full",),
-    "addPreviousData": (False, "false"),
-    "filter": (),
     "changed": ([],),
     "ordered": (False,),
-    "storeBodies": ("all",),
-    "timeZone": (),
     "oauth2Auth": (),
-    "retry": (),
-    "timeout": (),
     "rateLimit": (),
-    "concurrency": (),
 }
 
 
@@ -52,48 +44,18 @@ class WatchRequest(msgspec.Struct, frozen=True, kw_only=True):
     make_key: bool
 
 
-class _Reader:
-    """Takes properties out of what was given and gathers what is wrong with them."""
-
-    def __init__(self, given: Mapping[str, Any]) -> None:
-        self.given = given
-        self.problems: list[Problem] = []
-
-    def problem(self, message: str, *path: str | int) -> None:
-        self.problems.append(problem(message, *path))
-
-    def text(self, *path: str, limit: int, required: bool = False) -> str | None:
-        value: Any = self.given
-        for name in path:
-            value = value.get(name)
-        if value is None:
-            if required:
-                self.problem(f"{path[-1]} is missing; give a text", *path)
-            return None
-        if not is_text(value, limit, least=0):
-            self.problem(f"{path[-1]} must be a text of at most {limit} characters", *path)
-            return None
-        return value
-
-    def block(self, name: str, known: tuple[str, ...]) -> Mapping[str, Any] | None:
-        value = self.given.get(name)
-        if value is None:
-            return None
-        if not isinstance(value, dict):
-            self.problem(f"{name} must be an object with {', '.join(known)}", name)
-            return None
-        self.problems += strangers(value, known, name, name)
-        return value
-
-
-def read_watch(given: Any, resource_type: ResourceType, scope: Mapping[str, str], *, second: int) -> WatchRequest:
+def read_watch(
+    given: Any, resource_type: ResourceType | None, scope: Mapping[str, str], *, second: int,
+    bounds: WatchBounds = DEFAULT_BOUNDS,
+) -> WatchRequest:  # fmt: skip
     """Check a watch that is to be created; raises Invalid with every problem.
 
-    ``second`` is the moment (seconds since 1970) at which its template is tried on the type's sample.
+    ``second`` is the moment (seconds since 1970) at which its template is tried on the type's sample. Without a type,
+    because what was given as one is wrong, all that can be judged is.
     """
     if not isinstance(given, dict):
         raise Invalid(_NO_OBJECT, (problem(_NO_OBJECT),))
-    reader = _Reader(given)
+    reader = Reader(given)
     reader.problems += strangers((name for name in given if name not in READ_ONLY), _KNOWN, "a watch")
     for name, defaults in NOT_YET.items():
         if not any(_same(given.get(name), each) for each in (None, *defaults)):
@@ -101,22 +63,31 @@ def read_watch(given: Any, resource_type: ResourceType, scope: Mapping[str, str]
     authenticated, username, password = _basic_auth(reader)
     headers = _headers(reader, authenticated=authenticated)
     signed, key_ids = _signature(reader)
-    schema = _schema(reader, resource_type, scope, second)
+    previous = read_previous(reader)
+    rules = DocumentRules(reader, resource_type, scope, second=second, previous=previous)
     definition = WatchDefinition(
-        address=_address(reader),
+        address=rules.address(),
         scope=dict(scope),
         name=reader.text("name", limit=MAX_NAME),
         events=_events(reader),
-        method=_choice(reader, "method", WatchMethod.ALL),
-        schema=schema,
+        method=reader.choice("method", WatchMethod.ALL),
+        schema=rules.schema(),
         username=username,
         header_names=tuple(headers),
         signed=signed,
         key_ids=key_ids,
+        filter=rules.filter(),
+        level_details=read_details(reader),
+        add_previous_data=previous,
+        time_zone=read_zone(reader),
+        retry=read_retry(reader, bounds),
+        timeout=read_timeout(reader, bounds),
+        concurrency=read_concurrency(reader, bounds),
+        store_bodies=StoreBodies(reader.choice("storeBodies", tuple(StoreBodies))),
     )
-    status = WatchStatus[_choice(reader, "status", tuple(each.word for each in WatchStatus)).upper()]
+    status = WatchStatus[reader.choice("status", tuple(each.word for each in WatchStatus)).upper()]
     if reader.problems:
-        raise Invalid("the watch has problems", tuple(reader.problems))
+        raise Invalid(PROBLEMS, tuple(reader.problems))
     return WatchRequest(
         definition=definition,
         secrets=WatchSecrets(password=password, headers=headers),
@@ -125,23 +96,13 @@ def read_watch(given: Any, resource_type: ResourceType, scope: Mapping[str, str]
     )
 
 
-def _address(reader: _Reader) -> str:
-    address = reader.text("address", limit=MAX_ADDRESS, required=True)
-    if address is None:
-        return ""
-    for complaint in address_complaints(address):
-        reader.problem(complaint, "address")
-    return address
-
-
-def _choice(reader: _Reader, name: str, allowed: tuple[str, ...]) -> str:
-    value = reader.given.get(name)
-    if value is None:
-        return allowed[0]
-    if value not in allowed:
-        reader.problem(f"{name} must be one of {', '.join(allowed)}", name)
-        return allowed[0]
-    return str(value)
+def key_ids_in(given: Any) -> dict[int, str]:
+    """The ids of crypto keys that a watch names where they may stand, by position; whatever else is wrong with it."""
+    block = given.get("signature") if isinstance(given, dict) else None
+    ids = block.get("cryptoKeyIds") if isinstance(block, dict) else None
+    if not isinstance(ids, list) or len(ids) > MAX_KEYS:
+        return {}
+    return {index: each for index, each in enumerate(ids) if _is_key_id(each)}
 
 
 def _same(value: Any, other: Any) -> bool:
@@ -149,7 +110,7 @@ def _same(value: Any, other: Any) -> bool:
     return type(value) is type(other) and bool(value == other)
 
 
-def _events(reader: _Reader) -> tuple[str, ...]:
+def _events(reader: Reader) -> tuple[str, ...]:
     value = reader.given.get("events")
     if value is None:
         return ()
@@ -167,7 +128,7 @@ def _events(reader: _Reader) -> tuple[str, ...]:
     return tuple(each for each in value if each in words)
 
 
-def _basic_auth(reader: _Reader) -> tuple[bool, str | None, str | None]:
+def _basic_auth(reader: Reader) -> tuple[bool, str | None, str | None]:
     if reader.block("basicAuth", ("username", "password")) is None:
         return False, None, None
     username = reader.text("basicAuth", "username", limit=1024, required=True)
@@ -180,7 +141,7 @@ def _basic_auth(reader: _Reader) -> tuple[bool, str | None, str | None]:
     return True, username, password
 
 
-def _headers(reader: _Reader, *, authenticated: bool) -> dict[str, str]:
+def _headers(reader: Reader, *, authenticated: bool) -> dict[str, str]:
     given = reader.given.get("httpRequestHeader")
     if given is None:
         return {}
@@ -192,7 +153,7 @@ def _headers(reader: _Reader, *, authenticated: bool) -> dict[str, str]:
     return {name: value for name, value in given.items() if isinstance(value, str)}
 
 
-def _signature(reader: _Reader) -> tuple[bool, tuple[str, ...]]:
+def _signature(reader: Reader) -> tuple[bool, tuple[str, ...]]:
     block = reader.block("signature", ("enabled", "cryptoKeyIds", "secret"))
     if block is None:
         return False, ()
@@ -206,31 +167,21 @@ def _signature(reader: _Reader) -> tuple[bool, tuple[str, ...]]:
         reader.problem(f"cryptoKeyIds must be a list of at most {MAX_KEYS} key ids", "signature", "cryptoKeyIds")
         return bool(enabled), ()
     for index, each in enumerate(ids):
-        if not isinstance(each, str) or from_text(Prefix.CRYPTO_KEY, each) is None:
+        if not _is_key_id(each):
             reader.problem("must be the id of a crypto key, key_…", "signature", "cryptoKeyIds", index)
         elif each in ids[:index]:
             reader.problem("this key is named twice", "signature", "cryptoKeyIds", index)
     return bool(enabled), tuple(each for each in ids if isinstance(each, str))
 
 
-def _schema(reader: _Reader, resource_type: ResourceType, scope: Mapping[str, str], second: int) -> Any:
-    source = reader.given.get("schema")
-    if source is None:
-        return msgspec.UNSET
-    event = sample_event(resource_type, scope)
-    try:
-        template = compile_template(source)
-        template.render(document(event, resource_type.sample, shape=resource_type.body, second=second, zone="UTC"))
-    except Invalid as error:
-        for each in error.problems:
-            reader.problems.append(Problem(message=each.message, pointer="/schema" + (each.pointer or "")))
-    except HookwardError as error:
-        reader.problem(f"with the sample of {resource_type.name}: {error}", "schema")
-    return source
+def _is_key_id(value: Any) -> TypeGuard[str]:
+    return isinstance(value, str) and from_text(Prefix.CRYPTO_KEY, value) is not None
 
 
 _WRITABLE: tuple[str, ...] = (
     "address", "name", "events", "method", "status", "basicAuth", "httpRequestHeader", "schema", "signature",
+    "filter", "levelDetails", "addPreviousData", "timeZone", "retry", "timeout", "concurrency", "storeBodies",
 )  # fmt: skip
 _KNOWN = (*_WRITABLE, *NOT_YET)
+PROBLEMS = "the watch has problems"
 _NO_OBJECT = "a watch must be a JSON object with at least an address"

@@ -66,13 +66,8 @@ async def test_everything_wrong_with_a_watch_is_named_at_once(service: Service) 
 
 
 @pytest.mark.parametrize(
-    "given",
-    [
-        {"levelDetails": "extraFull"}, {"addPreviousData": True}, {"filter": "$.id"}, {"changed": ["id"]},
-        {"ordered": True}, {"storeBodies": "none"}, {"timeZone": "Europe/Paris"}, {"retry": {"schedule": []}},
-        {"timeout": "10s"}, {"rateLimit": "5/s"}, {"concurrency": 2}, {"oauth2Auth": {"clientId": "x"}},
-    ],
-)  # fmt: skip
+    "given", [{"changed": ["id"]}, {"ordered": True}, {"rateLimit": "5/s"}, {"oauth2Auth": {"clientId": "x"}}]
+)
 async def test_what_is_not_there_yet_says_so(service: Service, given: dict[str, Any]) -> None:
     watch = {"resourceType": "appointment", "address": "https://example.com", **given}
     problem = await service.ask("POST", "/v1/watches", expect=422, json=watch)
@@ -83,9 +78,10 @@ async def test_what_is_not_there_yet_says_so(service: Service, given: dict[str, 
 
 @pytest.mark.parametrize("given", [[], "x", {}, {"resourceType": "nothing"}, {"resourceType": 7}])
 async def test_an_unknown_type_is_refused_with_those_that_exist(service: Service, given: Any) -> None:
-    async with service.client.post("/v1/watches", json=given) as answer:
-        problem = await answer.json(content_type=None)
-    assert (answer.status, "appointment" in problem["detail"]) == (422, True)
+    problem = await service.ask("POST", "/v1/watches", expect=422, json=given)
+    messages = {each["pointer"]: each["message"] for each in problem["errors"]}
+    assert "appointment" in messages["/resourceType"]
+    assert len(messages) == 2  # and there is no address, or it is no object
 
 
 async def test_a_scope_of_another_type_is_refused(service: Service) -> None:

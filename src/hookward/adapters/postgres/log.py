@@ -8,7 +8,7 @@ from typing import Any
 from hookward.adapters.postgres.pool import Database
 from hookward.application.log import LoggedAttempt, LoggedDelivery, LogQuery
 from hookward.domain.change import ChangeKind
-from hookward.domain.delivery import DeliveryStatus
+from hookward.domain.delivery import NOT_KEPT, DeliveryStatus
 from hookward.domain.ids import AccountId, DeliveryId, millisecond_of
 
 _COLUMNS = (
@@ -87,12 +87,12 @@ def _delivery(row: Any) -> LoggedDelivery:
 
 
 def _attempts(rows: Sequence[Any]) -> list[LoggedAttempt]:
-    """Attempts with each body filled in from the one before where it is the same."""
+    """Attempts with each body filled in from the one before where it is the same, unless it was not to be kept."""
     attempts: list[LoggedAttempt] = []
     body: bytes | None = None
     for row in rows:
         number, sent, duration, code, error, message, request, own, response, response_body, truncated, remote = row
-        body = body if own is None else own
+        body = body if own is None or own == NOT_KEPT else own
         attempts.append(
             LoggedAttempt(
                 number=number,
@@ -102,7 +102,7 @@ def _attempts(rows: Sequence[Any]) -> list[LoggedAttempt]:
                 error=error,
                 message=message,
                 request=request,
-                request_body=body,
+                request_body=None if own == NOT_KEPT else body,
                 response=response,
                 response_body=response_body,
                 truncated=truncated,

@@ -114,7 +114,7 @@ def attempt_answer(row: LoggedAttempt) -> AttemptAnswer:
         response = ResponseAnswer(
             status_code=row.code,
             headers=msgspec.json.decode(row.response),
-            body=as_text(row.response_body) or "",
+            body=as_text(row.response_body),
             truncated=row.truncated,
         )
     return AttemptAnswer(

@@ -11,7 +11,7 @@ from aiohttp import web
 from hookward.application.definitions import WatchRow
 from hookward.application.watches import definition_of
 from hookward.domain.change import ChangeKind
-from hookward.domain.errors import Invalid, Problem
+from hookward.domain.errors import Problem
 from hookward.domain.event_rules import read_scope
 from hookward.domain.ids import Prefix, to_text
 from hookward.domain.resource_type import ResourceType
@@ -27,18 +27,16 @@ async def create_watch(request: web.Request, caller: Caller, service: Service) -
     """A watch on any resource type."""
     given = await read_json(request)
     problems: list[Problem] = []
-    known = None
-    if isinstance(given, dict):
-        name = given.get("resourceType")
-        known = service.types.get(name) if isinstance(name, str) else None
-    if not isinstance(given, dict) or known is None:
+    scope: dict[str, str] = {}
+    name = given.get("resourceType") if isinstance(given, dict) else None
+    known = service.types.get(name) if isinstance(name, str) else None
+    if known is None:
         message = f"resourceType must be one of {', '.join(sorted(service.types))}"
-        raise Invalid(message, (Problem(message=message, pointer="/resourceType"),))
-    given_scope = given.get("scope")
-    scope = read_scope({} if given_scope is None else given_scope, known.type, problems, complete=False)
-    if problems:
-        raise Invalid("the watch has problems", tuple(problems))
-    return await _create(given, known.type, scope, caller, service)
+        problems.append(Problem(message=message, pointer="/resourceType"))
+    else:
+        given_scope = given.get("scope")
+        scope = read_scope({} if given_scope is None else given_scope, known.type, problems, complete=False)
+    return await _create(given, known.type if known else None, scope, caller, service, problems)
 
 
 async def create_watch_on_route(
@@ -48,15 +46,16 @@ async def create_watch_on_route(
     scope = {name: value for name, value in request.match_info.items() if name in resource_type.scope}
     problems: list[Problem] = []
     read_scope(scope, resource_type, problems, complete=False)
-    if problems:
-        raise Invalid("the path has problems", tuple(problems))
-    return await _create(await read_json(request), resource_type, scope, caller, service)
+    return await _create(await read_json(request), resource_type, scope, caller, service, problems)
 
 
 async def _create(
-    given: Any, resource_type: ResourceType, scope: Mapping[str, str], caller: Caller, service: Service
-) -> web.Response:
-    row, secret = await service.watches.create(caller.account, given, resource_type, scope, owner=caller.owner)
+    given: Any, resource_type: ResourceType | None, scope: Mapping[str, str], caller: Caller, service: Service,
+    problems: list[Problem],
+) -> web.Response:  # fmt: skip
+    row, secret = await service.watches.create(
+        caller.account, given, resource_type, scope, owner=caller.owner, found=problems
+    )
     shown = watch_answer(row)
     if secret is not None:
         shown.signature["secret"] = secret
@@ -83,9 +82,14 @@ def watch_answer(row: WatchRow) -> WatchAnswer:
         http_request_header=dict.fromkeys(definition.header_names),
         schema=None if definition.schema is msgspec.UNSET else definition.schema,
         signature={"enabled": definition.signed, "cryptoKeyIds": list(definition.key_ids)},
-        level_details="full",
-        add_previous_data=False,
-        store_bodies="all",
+        level_details=definition.level_details,
+        add_previous_data=definition.add_previous_data,
+        filter=definition.filter,
+        time_zone=definition.time_zone,
+        retry=None if definition.retry is None else {"schedule": list(definition.retry)},
+        timeout=definition.timeout,
+        concurrency=definition.concurrency,
+        store_bodies=definition.store_bodies,
         ordered=False,
         owner=row.owner,
         created=moment(row.created),

@@ -81,6 +81,11 @@ class WatchAnswer(Wire, frozen=True):
     signature: dict[str, Any]
     level_details: str
     add_previous_data: bool
+    filter: str | None
+    time_zone: str | None
+    retry: dict[str, list[str]] | None
+    timeout: str | None
+    concurrency: int | None
     store_bodies: str
     ordered: bool
     owner: str | None
@@ -142,7 +147,7 @@ class ResponseAnswer(Wire, frozen=True):
 
     status_code: int
     headers: dict[str, str]
-    body: str
+    body: str | None
     truncated: bool
 
 

@@ -149,7 +149,7 @@ CREATE TABLE attempt (
   error text,
   message text,
   request bytea NOT NULL,                -- JSON: method, address, headers (masked)
-  request_body bytea,                    -- null: the same as the attempt before
+  request_body bytea,                    -- null: the same as the attempt before; empty: not kept
   response bytea,                        -- JSON: headers
   response_body bytea,
   truncated boolean NOT NULL,

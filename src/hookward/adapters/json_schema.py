@@ -1,34 +1,157 @@
-"""JSON Schema (2020-12) validation; remote references are off, formats are not asserted."""
+"""JSON Schema (2020-12) validation; remote references are off, formats are not asserted.
+
+Accounts bring schemas of their own and publishers bring resources, so whatever either of them sends, a call here takes
+a bounded time and memory: a schema's survey says what one value may cost, and a resource that could cost more than the
+bound is refused unjudged. Finding out *that* a resource is wrong takes nanoseconds a value; saying *why* takes
+microseconds and copies what it quotes, so a large resource is told one problem or only that it is wrong.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
-import jsonschema_rs
+from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
 
-from hookward.domain.errors import Problem, pointer_to
+from hookward.domain.errors import Invalid, Problem, pointer_to
+from hookward.domain.schema_survey import DIALECT, Survey, survey
 
 MAX_PROBLEMS = 100
+MAX_STEPS = 10_000_000
+"""What judging the values of one resource may cost: a tenth of a second, give or take."""
+
+MAX_TEXT_STEPS = 40_000_000
+"""What matching its texts may cost, by patterns made to hurt; others take a hundredth of it."""
+
+MAX_EXPLAINING = 200_000
+"""What explaining may cost, in microseconds."""
+
+_LARGEST_VALUES = 1 << 19  # a value takes two bytes of an event
+_LARGEST_TEXT = 1 << 20
+_MAX_MESSAGE = 300
+# Compiled sizes of patterns in bytes. The worst are tried state by state for each character: a step for 256 bytes.
+_PATTERN_SIZES = (1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 512 << 10)
+_BYTES_A_STEP = 256
+_PATTERNS = RegexOptions(size_limit=_PATTERN_SIZES[-1], dfa_size_limit=1 << 20)
 
 
 class ResourceSchema:
-    """The compiled schema of a resource type."""
+    """The compiled schema of a resource type. ``surveyed`` is what :func:`survey` said of it."""
 
-    def __init__(self, schema: Mapping[str, Any]) -> None:
-        self._validator = jsonschema_rs.Draft202012Validator(dict(schema), validate_formats=False)
+    def __init__(self, schema: Mapping[str, Any], surveyed: Survey | None = None) -> None:
+        if surveyed is None:
+            surveyed, problems = survey(schema, pattern_size)
+            if surveyed is None:
+                raise ValueError(problems[0].message)
+        self._schema = schema
+        self._survey = surveyed
+        self._validator = _compiled(schema)
+        self._counts = self._too_much(_LARGEST_VALUES, _LARGEST_TEXT)
 
     def problems(self, resource: Any, *at: str | int) -> list[Problem]:
         """What is wrong with ``resource``; pointers begin with the path ``at``."""
+        if self._counts:
+            values, characters, _ = _measured(resource)
+            if self._too_much(values, characters):
+                return [Problem(message=_TOO_LARGE, pointer=pointer_to(*at))]
         if self._validator.is_valid(resource):
             return []
-        found: list[Problem] = []
-        for error in self._validator.iter_errors(resource):
-            found.append(Problem(message=_shortened(error.message), pointer=pointer_to(*at, *error.instance_path)))
-            if len(found) >= MAX_PROBLEMS:
-                break
-        return found
+        return self._explained(resource, at)
+
+    def _too_much(self, values: int, characters: int) -> bool:
+        texts = characters * self._survey.per_character
+        return values * self._survey.steps > MAX_STEPS or texts > MAX_TEXT_STEPS
+
+    def _explained(self, resource: Any, at: tuple[str | int, ...]) -> list[Problem]:
+        values, _, quoted = _measured(resource)
+        if self._survey.complaints * (3 * values + quoted // 100) <= MAX_EXPLAINING:
+            return [_problem(error, at) for error in islice(self._validator.iter_errors(resource), MAX_PROBLEMS)]
+        if not self._survey.branches:
+            try:
+                _compiled(self._schema, mask="it").validate(resource)
+            except ValidationError as error:
+                return [_problem(error, at, more=_FIRST)]
+        return [Problem(message=_WRONG, pointer=pointer_to(*at))]
+
+
+class JsonSchemas:
+    """The :class:`~hookward.domain.type_rules.Schemas` port."""
+
+    def pattern_size(self, pattern: str) -> int | None:
+        """What a pattern may cost a character; ``None`` for one that a linear-time engine cannot run, or a huge one."""
+        return pattern_size(pattern)
+
+    def problems(self, schema: Mapping[str, Any], *at: str) -> list[Problem]:
+        """What makes ``schema`` no JSON Schema."""
+        return _META.problems(schema, *at)
+
+    def compiled(self, schema: Mapping[str, Any], surveyed: Survey | None = None) -> ResourceSchema:
+        """A schema ready to judge; raises Invalid with what forbids it."""
+        try:
+            return ResourceSchema(schema, surveyed)
+        except (ValidationError, ValueError) as error:
+            message = f"cannot be used: {_shortened(str(error).partition(chr(10))[0])}"
+            raise Invalid(message, (Problem(message=message),)) from None
+
+
+def pattern_size(pattern: str) -> int | None:
+    """What a pattern may cost a character; ``None`` for one that a linear-time engine cannot run, or a huge one."""
+    for limit in _PATTERN_SIZES:
+        try:
+            Draft202012Validator(
+                {"pattern": pattern}, pattern_options=RegexOptions(size_limit=limit, dfa_size_limit=1 << 20)
+            )
+        except ValidationError:
+            continue
+        return limit // _BYTES_A_STEP
+    return None
+
+
+def _compiled(schema: Mapping[str, Any], mask: str | None = None) -> Draft202012Validator:
+    """A validator; the schema's own address is dropped, so that ``#`` is nothing but the schema."""
+    nameless = {name: value for name, value in schema.items() if name != "$id"}
+    return Draft202012Validator(nameless, validate_formats=False, pattern_options=_PATTERNS, offline=True, mask=mask)
+
+
+def _measured(resource: Any) -> tuple[int, int, int]:
+    """How many values a resource holds, how many characters, and how many it takes to quote each of its values."""
+    values, characters, quoted = 0, 0, 0
+    level: list[Any] = [resource]
+    depth = 0
+    while level:
+        depth += 1
+        below: list[Any] = []
+        for each in level:
+            if isinstance(each, str):
+                characters += len(each)
+                quoted += len(each) * depth
+            elif isinstance(each, dict):
+                names = sum(map(len, each))
+                values += len(each)
+                characters += names
+                quoted += names * depth
+                below += each.values()
+            elif isinstance(each, list):
+                below += each
+        values += len(level)
+        quoted += len(level) * depth * 8
+        level = below
+    return values, characters, quoted
+
+
+def _problem(error: ValidationError, at: tuple[str | int, ...], *, more: str = "") -> Problem:
+    return Problem(message=_shortened(error.message) + more, pointer=pointer_to(*at, *error.instance_path))
 
 
 def _shortened(message: str) -> str:
-    return message if len(message) <= 300 else message[:200] + " … " + message[-90:]
+    return message if len(message) <= _MAX_MESSAGE else message[:200] + " … " + message[-90:]
+
+
+_TOO_LARGE = "holds more values than the schema of its type lets us judge in time; send less at once, or simplify it"
+_WRONG = "is not valid by the schema of its type; it is too large to say where: publish a smaller part to find out"
+_FIRST = "; it is too large to look for more"
+# A survey knows no $dynamicRef; few of its alternatives are tried for any one value.
+_META = ResourceSchema(
+    {"$ref": DIALECT}, Survey(steps=40, per_character=0, complaints=40, branches=True, names=frozenset())
+)

@@ -9,26 +9,35 @@ import msgspec
 
 from hookward.adapters.clock import SystemClock
 from hookward.application.crypto_keys import KeyQuery
-from hookward.application.definitions import Changes, KeyRow, WatchQuery, WatchRow
-from hookward.application.publish import Accepted, NewEvent
+from hookward.application.definitions import Changes, KeyRow, TypeShape, WatchQuery, WatchRow
+from hookward.application.publish import Accepted, NewEvent, Outdated
 from hookward.application.watches import definition_of
 from hookward.domain.ids import AccountId, CryptoKeyId, EventId, Prefix, WatchId, to_text
 from hookward.domain.watch import WatchStatus
 
 
 class FakeInbox:
-    """An :class:`~hookward.application.publish.Inbox` in memory. ``refused`` are bodies that it cannot store."""
+    """An :class:`~hookward.application.publish.Inbox` in memory. ``refused`` are bodies that it cannot store.
+
+    ``types`` are the current versions of accounts' own types.
+    """
 
     def __init__(self) -> None:
         self.stored: dict[EventId, NewEvent] = {}
         self.refused: set[bytes] = set()
+        self.types: dict[tuple[int, str], int] = {}
         self._keys: dict[tuple[int, bytes], Accepted] = {}
 
-    async def accept(self, events: Sequence[NewEvent]) -> dict[EventId, Accepted]:
+    async def accept(self, events: Sequence[NewEvent]) -> dict[EventId, Accepted | Outdated]:
         if any(event.change.body in self.refused for event in events):
             raise ValueError("a row that cannot be stored")
-        known: dict[EventId, Accepted] = {}
+        known: dict[EventId, Accepted | Outdated] = {}
         for event in events:
+            change = event.change
+            if event.own_type and self.types.get((change.account, change.resource_type)) != change.type_version:
+                first = self._keys.get((event.account, event.key or b""))
+                known[event.id] = first or Outdated()
+                continue
             if event.key is not None:
                 fresh = Accepted(id=event.id, digest=event.digest or b"")
                 first = self._keys.setdefault((event.account, event.key), fresh)
@@ -49,6 +58,7 @@ class FakeDefinitions:
     def __init__(self) -> None:
         self.version = 1
         self.now: Callable[[], datetime] = lambda: datetime.fromtimestamp(SystemClock().now_us() / 1e6, UTC)
+        self.shapes: list[TypeShape] = []
         self._watches: dict[bytes, WatchRow] = {}
         self._keys: dict[bytes, KeyRow] = {}
         self._zones: dict[AccountId, tuple[int, str | None]] = {}
@@ -60,6 +70,7 @@ class FakeDefinitions:
             watches=[watch for watch in self._watches.values() if watch.version > version],
             keys=[key for key in self._keys.values() if key.version > version],
             zones={account: zone for account, (since, zone) in self._zones.items() if since > version},
+            types=self.shapes,
         )
 
     async def add_watch(

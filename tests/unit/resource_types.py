@@ -14,6 +14,8 @@ from hookward.domain.resource_type import BodyShape, ResourceType
 
 def made_up(
     *,
+    name: str = "shop.order",
+    title: str = "",
     scope: tuple[str, ...] = ("shopId",),
     identity: tuple[str, ...] = ("id",),
     body: BodyShape = BodyShape.WRAPPED,
@@ -21,7 +23,8 @@ def made_up(
     any_value: Mapping[str, str] | None = None,
 ) -> ResourceType:
     return ResourceType(
-        name="shop.order",
+        name=name,
+        title=title,
         scope=scope,
         identity=identity,
         body=body,
@@ -44,12 +47,13 @@ def change_event(
     version: int = 0,
     account: int = 1,
     resource_type: str = "shop.order",
+    type_version: int = 1,
 ) -> ChangeEvent:
     return ChangeEvent(
         id=EventId(bytes(16)),
         account=AccountId(account),
         resource_type=resource_type,
-        type_version=1,
+        type_version=type_version,
         kind=kind,
         scope=dict(scope or {}),
         resource_id="1",

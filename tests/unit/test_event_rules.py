@@ -9,7 +9,7 @@ from zoneinfo import available_timezones
 import pytest
 
 from hookward.domain.change import ChangeKind
-from hookward.domain.event_rules import MAX_ID, ReadEvent, _exists
+from hookward.domain.event_rules import MAX_ID, ReadEvent, _exists, type_names
 from tests.unit.events import RIGHT, TYPES, problems, read, the_problem
 
 
@@ -172,3 +172,8 @@ def test_a_long_time_zone_is_not_kept_in_memory() -> None:
     before = _exists.cache_info().currsize
     the_problem(timeZone="Z" * 1_000_000)
     assert before == _exists.cache_info().currsize
+
+
+def test_of_very_many_types_some_are_named() -> None:
+    names = [f"t{number:03}" for number in range(60)]
+    assert type_names(names) == ", ".join(names[:50]) + " and 10 more (GET /v1/resource-types)"

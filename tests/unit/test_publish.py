@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 from hookward.application import publish
-from hookward.application.publish import Accepted, NewEvent, Publisher
+from hookward.application.publish import Accepted, NewEvent, Outdated, Publisher
 from hookward.domain.change import ChangeEvent, ChangeKind
-from hookward.domain.errors import HookwardError, Invalid, StoreUnavailable
+from hookward.domain.errors import HookwardError, Invalid, StoreUnavailable, TypeChanged
 from hookward.domain.ids import AccountId, EventId, uuid7
 from tests.fakes import FakeInbox
 from tests.house import LOOP_FACTORIES, Wakes
@@ -30,7 +31,7 @@ class GatedInbox(FakeInbox):
         self.lose_answer = False
         self.groups: list[int] = []
 
-    async def accept(self, events: Sequence[NewEvent]) -> dict[EventId, Accepted]:
+    async def accept(self, events: Sequence[NewEvent]) -> dict[EventId, Accepted | Outdated]:
         self.groups.append(len(events))
         await self.gate.wait()
         if self.away:
@@ -192,3 +193,12 @@ async def test_bytes_waiting_for_a_slow_store_are_bounded(
 
 async def test_publishing_nothing_answers_nothing(publisher: Publisher) -> None:
     assert await publisher.publish_all([]) == []
+
+
+async def test_an_event_judged_by_an_old_version_of_its_type_is_not_taken(
+    publisher: Publisher, inbox: GatedInbox
+) -> None:
+    inbox.types[1, "t"] = 2
+    old = msgspec.structs.replace(event(1, key="k"), own_type=True)
+    [outcome, neighbour] = await publisher.publish_all([old, event(2)])
+    assert (type(outcome), neighbour, list(inbox.stored)) == (TypeChanged, event(2).id, [event(2).id])

@@ -167,7 +167,7 @@ async def test_costly_filters_let_others_have_their_turn(house: House) -> None:
 
     task = asyncio.create_task(other())
     sieves = shift.dispatcher._definitions.sieves
-    assert (await sift(sieves, event, [row.id for row in rows], second=1, home=None)).wanted == []
+    assert (await sift(sieves, event, [row.id for row in rows], second=1, home=None, shape=SHOP.body)).wanted == []
     task.cancel()
     assert turns >= len(rows)
 

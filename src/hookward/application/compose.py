@@ -13,6 +13,7 @@ from hookward.domain.delivery import Attempt, Payload
 from hookward.domain.ids import DeliveryId, Prefix, to_text
 from hookward.domain.outcome import Answer, Outcome
 from hookward.domain.outgoing import OutgoingRequest
+from hookward.domain.resource_type import BodyShape
 from hookward.domain.signing import signatures
 
 MAX_LOGGED_HEADERS = 16 << 10
@@ -21,17 +22,18 @@ _SECRET_ANSWERS = frozenset({"set-cookie", "authorization", "proxy-authorization
 _encode = msgspec.json.Encoder().encode
 
 
-def render(plan: Plan, event: LoadedEvent, *, second: int, zone: str | None) -> Payload:
+def render(plan: Plan, event: LoadedEvent, *, second: int, zone: str | None, shape: BodyShape) -> Payload:
     """Method, address and body at a moment (seconds since 1970); raises TemplateFailed.
 
-    ``zone`` is the account's time zone, for an event and a watch that name none.
+    ``zone`` is the account's time zone, for an event and a watch that name none; ``shape`` that of the event's type.
     """
     body: bytes | None = None
+    perspective = plan.perspective.laid_out(shape)
     address, place, template = plan.address, plan.place, plan.template
     if plan.has_body and template is None:
-        body = plan.perspective.body(event.change, second, zone)
+        body = perspective.body(event.change, second, zone)
     if place is not None or template is not None:
-        document = plan.perspective.document(event, second, zone)
+        document = perspective.document(event, second, zone)
         body = body if template is None else template.render(document)
         address = address if place is None else place.fill(document)
     return Payload(method=plan.method, address=address, body=body)

@@ -95,6 +95,15 @@ class WatchQuery(msgspec.Struct, frozen=True, kw_only=True):
         return self.text.casefold() in f"{definition.name or ''}\n{definition.address}".casefold()
 
 
+class TypeShape(msgspec.Struct, frozen=True, gc=False):
+    """How the documents of one version of an account's resource type are laid out; that never changes."""
+
+    account: AccountId
+    name: str
+    type_version: int
+    shape: BodyShape
+
+
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
     """What changed after a version, and the version known with it; all from one snapshot."""
 
@@ -103,6 +112,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     keys: Sequence[KeyRow]
     zones: Mapping[AccountId, str | None] = {}
     """Time zones of accounts that changed."""
+    types: Sequence[TypeShape] = ()
 
 
 class DefinitionSource(Protocol):
@@ -135,6 +145,7 @@ class Definitions:
         self._watches: dict[WatchId, WatchRow] = {}
         self._keys: dict[CryptoKeyId, KeyRow] = {}
         self._zones: dict[AccountId, str | None] = {}
+        self._merged: set[tuple[AccountId, str, int]] = set()
         self._refreshing = asyncio.Lock()
         self._listeners: list[Callable[[], None]] = []
         self.version = 0
@@ -158,6 +169,9 @@ class Definitions:
             for key in changes.keys:
                 self._keys[key.id] = key
             self._zones.update(changes.zones)
+            self._merged |= {
+                (each.account, each.name, each.type_version) for each in changes.types if each.shape is BodyShape.MERGED
+            }
             self.version = changes.version
         if changes.watches or changes.keys:
             for listener in self._listeners:
@@ -180,14 +194,19 @@ class Definitions:
         """The time zone of an account's dates, where neither event nor watch names one."""
         return self._zones.get(account)
 
-    def resource_type(self, name: str) -> ResourceType | None:
-        return self._types.get(name)
+    def shape(self, event: ChangeEvent) -> BodyShape:
+        """How the document of ``event`` is laid out: as the version of its type says by which it was accepted."""
+        built_in = self._types.get(event.resource_type)
+        if built_in is not None:
+            return built_in.body
+        merged = (event.account, event.resource_type, event.type_version) in self._merged
+        return BodyShape.MERGED if merged else BodyShape.WRAPPED
 
     def perspective(self, watch: WatchRow, definition: WatchDefinition) -> Perspective:
-        """How the documents of a watch are made."""
-        resource_type = self.resource_type(watch.resource_type)
+        """How the documents of a watch are made, laid out as its type's are now (see :meth:`shape`)."""
+        built_in = self._types.get(watch.resource_type)
         return Perspective(
-            shape=resource_type.body if resource_type else BodyShape.WRAPPED,
+            shape=built_in.body if built_in else BodyShape.WRAPPED,
             extra=definition.level_details is LevelDetails.EXTRA_FULL,
             previous=definition.add_previous_data,
             zone=definition.time_zone,

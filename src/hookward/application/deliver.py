@@ -105,8 +105,9 @@ class Courier:
         return entry.consequence is not None
 
     def _render(self, parcel: Parcel, plan: Plan, second: int) -> Payload:
-        zone = self._plans.account_zone(parcel.event.change.account)
-        return render(plan, parcel.event, second=second, zone=zone)
+        change = parcel.event.change
+        zone, shape = self._plans.account_zone(change.account), self._plans.shape(change)
+        return render(plan, parcel.event, second=second, zone=zone, shape=shape)
 
     def _entry(
         self, parcel: Parcel, plan: Plan, payload: Payload, shown: dict[str, str], sent_us: int, outcome: Outcome

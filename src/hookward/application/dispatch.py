@@ -197,7 +197,8 @@ class Dispatcher:
         if not any(watch in sieves for watch in watches):
             return watches
         home = self._definitions.account_zone(event.change.account)
-        sifted = await sift(sieves, event, watches, second=self._clock.now_us() // 1_000_000, home=home)
+        second, shape = self._clock.now_us() // 1_000_000, self._definitions.shape(event.change)
+        sifted = await sift(sieves, event, watches, second=second, home=home, shape=shape)
         for parcel in self._parcels([(event, list(sifted.undecided))], recorded):
             reason = sifted.undecided[parcel.watch]
             self._recorder.enter(parcel.entry(DeliveryStatus.FAILED, attempts=0, reason=reason))

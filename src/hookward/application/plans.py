@@ -11,9 +11,11 @@ import msgspec
 from hookward.application.definitions import Definitions, KeyRow, WatchRow
 from hookward.application.ports import Clock, Sealer
 from hookward.application.recipes import Recipe, Recipes
+from hookward.domain.change import ChangeEvent
 from hookward.domain.errors import HookwardError
 from hookward.domain.ids import AccountId, CryptoKeyId, Prefix, WatchId, from_text
 from hookward.domain.perspective import Perspective
+from hookward.domain.resource_type import BodyShape
 from hookward.domain.watch import WatchDefinition, WatchMethod, WatchSecrets, WatchStatus
 
 MASK = "********"
@@ -99,6 +101,10 @@ class Plans:
         """Why :meth:`get` answers none."""
         row = self._definitions.watch(watch)
         return (row.status_reason if row else None) or "the watch is disabled or was deleted"
+
+    def shape(self, event: ChangeEvent) -> BodyShape:
+        """How the document of an event is laid out."""
+        return self._definitions.shape(event)
 
     def _forget_keys(self) -> None:
         self._plans.clear()

@@ -16,7 +16,7 @@ import msgspec
 
 from hookward.application.ports import Clock, Log
 from hookward.domain.change import ChangeEvent
-from hookward.domain.errors import HookwardError, Invalid, Problem, StoreUnavailable
+from hookward.domain.errors import HookwardError, Invalid, Problem, StoreUnavailable, TypeChanged
 from hookward.domain.ids import EventId
 
 MAX_GROUP_EVENTS = 256
@@ -26,12 +26,16 @@ _OVERHEAD_BYTES = 1 << 10  # what a small event takes to hold, whatever its body
 
 
 class NewEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A validated event, on its way in. ``key`` is the idempotency key, ``digest`` of what it stands for."""
+    """A validated event, on its way in. ``key`` is the idempotency key, ``digest`` of what it stands for.
+
+    ``own_type`` says that its resource type is the account's own, which may have changed since.
+    """
 
     change: ChangeEvent
     occurred: datetime | None = None
     key: bytes | None = None
     digest: bytes | None = None
+    own_type: bool = False
 
     @property
     def id(self) -> EventId:
@@ -55,11 +59,18 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     digest: bytes
 
 
+class Outdated(msgspec.Struct, frozen=True, gc=False):
+    """The event was not taken: the version of its type by which it was judged is not the current one."""
+
+
 class Inbox(Protocol):
     """Where accepted events become durable."""
 
-    async def accept(self, events: Sequence[NewEvent]) -> dict[EventId, Accepted]:
-        """Commit all; answers those whose key was known. No two of ``events`` share an account and key."""
+    async def accept(self, events: Sequence[NewEvent]) -> dict[EventId, Accepted | Outdated]:
+        """Commit all but the outdated; answers these and those whose key was known.
+
+        No two of ``events`` share an account and key.
+        """
         ...
 
 
@@ -96,7 +107,8 @@ class Publisher:
     async def publish(self, event: NewEvent) -> EventId:
         """Make an event durable; answers its id, or that of the event which its key stands for.
 
-        Raises Invalid when the key stands for another body, StoreUnavailable when PostgreSQL is away.
+        Raises Invalid when the key stands for another body, TypeChanged when the event was judged by an old version of
+        its type, StoreUnavailable when PostgreSQL is away.
         """
         return await self._enqueue(event)
 
@@ -166,7 +178,7 @@ class Publisher:
             for waiting in group:
                 _answer(waiting, known.get(waiting.event.id))
 
-    async def _accept(self, group: list[_Waiting], deadline: float) -> dict[EventId, Accepted]:
+    async def _accept(self, group: list[_Waiting], deadline: float) -> dict[EventId, Accepted | Outdated]:
         """Send a group, again with the same ids while PostgreSQL is away: the answer to a commit may be lost."""
         events = [waiting.event for waiting in group]
         while True:
@@ -193,8 +205,11 @@ def _fail(waiting: _Waiting, error: HookwardError) -> None:
             each.answer.set_exception(error)
 
 
-def _answer(waiting: _Waiting, known: Accepted | None) -> None:
+def _answer(waiting: _Waiting, known: Accepted | Outdated | None) -> None:
     event = waiting.event
+    if isinstance(known, Outdated):
+        _fail(waiting, TypeChanged(event.change.resource_type))
+        return
     took = known or Accepted(id=event.id, digest=event.digest or b"")
     for each in (waiting, *waiting.followers):
         mine = each.event

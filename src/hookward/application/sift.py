@@ -14,6 +14,7 @@ from hookward.domain.filtering import MAX_FILTER_STEPS, compile_filter
 from hookward.domain.ids import WatchId
 from hookward.domain.jsonpath_nodes import Steps
 from hookward.domain.perspective import Perspective
+from hookward.domain.resource_type import BodyShape
 
 YIELD_STEPS = 5000
 """After so much work others get their turn: a worker has one thread."""
@@ -28,11 +29,12 @@ class Sifted:
 
 
 async def sift(
-    sieves: Mapping[WatchId, Sieve], event: LoadedEvent, watches: Sequence[WatchId], *, second: int, home: str | None
-) -> Sifted:
+    sieves: Mapping[WatchId, Sieve], event: LoadedEvent, watches: Sequence[WatchId],
+    *, second: int, home: str | None, shape: BodyShape,
+) -> Sifted:  # fmt: skip
     """Ask the filter of each watch that has one about the document that it would get at ``second``.
 
-    ``home`` is the time zone of the account, if it has one.
+    ``home`` is the time zone of the account, if it has one; ``shape`` that of the event's type.
     """
     sifted = Sifted()
     documents: dict[Perspective, Any] = {}
@@ -42,9 +44,10 @@ async def sift(
         if sieve is None:
             sifted.wanted.append(watch)
             continue
-        document = documents.get(sieve.perspective)
+        perspective = sieve.perspective.laid_out(shape)
+        document = documents.get(perspective)
         if document is None:
-            document = documents[sieve.perspective] = sieve.perspective.document(event, second, home)
+            document = documents[perspective] = perspective.document(event, second, home)
         steps = Steps(MAX_FILTER_STEPS)
         try:
             if compile_filter(sieve.filter).wants(document, steps):

@@ -70,7 +70,9 @@ class Trials:
         second = sent_us // 1_000_000
         shown: dict[str, str] = {}
         try:
-            payload = await asyncio.to_thread(render, plan, LoadedEvent(change), second=second, zone=zone)
+            payload = await asyncio.to_thread(
+                render, plan, LoadedEvent(change), second=second, zone=zone, shape=known.type.body
+            )
         except TemplateFailed as error:
             payload = Payload(method=plan.method, address=plan.address, body=None)
             outcome = Outcome(duration_us=0, failure=Failure(kind=ErrorKind.TEMPLATE, message=str(error)))

@@ -16,6 +16,7 @@ An exception means that a request cannot be honoured or that *we* are broken; a 
     * Stale: changed since the caller read it (412)
     * Backlogged: over the account's bound, try later (429)
 
+  * TypeChanged: an event was judged by a version of its resource type that is not the current one; judge it again
   * LeaseLost: this worker's lease has ended; what it still holds belongs to others
   * TooCostly: a JSONPath needs more work than one evaluation may take
   * TemplateFailed: a template gives no body for this document
@@ -100,6 +101,10 @@ class TemplateFailed(HookwardError):
 
 class StoreUnavailable(HookwardError):
     """PostgreSQL is out of reach or did not answer in time."""
+
+
+class TypeChanged(HookwardError):
+    """The resource type has changed since the event was judged by it: nothing was taken."""
 
 
 class LeaseLost(HookwardError):

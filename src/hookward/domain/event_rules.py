@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Protocol
@@ -20,6 +20,7 @@ from hookward.domain.resource_type import ResourceType
 MAX_ID = 255
 MAX_SCOPE_VALUE = 255
 MAX_RESOURCE_ID = 1024
+MAX_NAMES_SHOWN = 50
 
 _KNOWN = (
     "resourceType", "scope", "event", "resource", "previousData", "extraFull", "resourceId", "occurredAt", "timeZone",
@@ -86,8 +87,15 @@ def _type(given: dict[str, Any], types: Mapping[str, KnownType], problems: list[
     name = given.get("resourceType")
     known = types.get(name) if isinstance(name, str) else None
     if known is None:
-        problems.append(problem(f"resourceType must be one of {', '.join(sorted(types))}", "resourceType"))
+        problems.append(problem(f"resourceType must be one of {type_names(types)}", "resourceType"))
     return known
+
+
+def type_names(types: Iterable[str]) -> str:
+    """The names of types for a sentence that offers them, as many as it can hold."""
+    names = sorted(types)
+    more = len(names) - MAX_NAMES_SHOWN
+    return ", ".join(names[:MAX_NAMES_SHOWN]) + (f" and {more} more (GET /v1/resource-types)" if more > 0 else "")
 
 
 def _kind(given: dict[str, Any], problems: list[Problem]) -> ChangeKind | None:

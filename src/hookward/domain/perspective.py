@@ -36,6 +36,10 @@ class Perspective(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     previous: bool = False
     zone: str | None = None
 
+    def laid_out(self, shape: BodyShape) -> Perspective:
+        """The same for an event whose type, at the version that it was accepted by, is laid out so."""
+        return self if self.shape is shape else msgspec.structs.replace(self, shape=shape)
+
     def document(self, event: Decoded, second: int, home: str | None) -> dict[str, Any]:
         """The document as values, at a moment of rendering."""
         return document(

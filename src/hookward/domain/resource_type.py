@@ -20,6 +20,18 @@ class BodyShape(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TypePaths:
+    """Where the resources of a type live in their own API: URL templates of the collection and of one of them."""
+
+    collection: str
+    item: str
+
+    @property
+    def watch_route(self) -> str:
+        return self.collection + "/watch"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceType:
     """One kind of resource, built in or added by an account.
 
@@ -34,7 +46,8 @@ class ResourceType:
     ``paths``, such as ``POST /shops/{shopId}/orders`` (created) and ``PUT``, ``PATCH`` and ``DELETE
     /shops/{shopId}/orders/{orderId}`` (updated, updated, deleted) whose ``fills`` is ``{"orderId": "id"}``; a
     ``DELETE`` needs no body (``body=False``). Check them with :func:`~hookward.domain.operation.faults` and find them
-    with an :class:`~hookward.domain.operation_index.OperationIndex` of that account's types.
+    with an :class:`~hookward.domain.operation_index.OperationIndex` of that account's types. ``keep_state`` asks for
+    the last known state of its resources; ``paths`` are those that an account gave.
     """
 
     name: str
@@ -48,3 +61,5 @@ class ResourceType:
     any_value: Mapping[str, str] = field(default_factory=dict)
     watch_routes: tuple[str, ...] = ()
     operations: tuple[Operation, ...] = ()
+    keep_state: bool = True
+    paths: TypePaths | None = None

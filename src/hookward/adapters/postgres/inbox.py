@@ -6,29 +6,38 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from hookward.adapters.postgres.pool import Acquired, Database
-from hookward.application.publish import Accepted, NewEvent
+from hookward.application.publish import Accepted, NewEvent, Outdated
 from hookward.domain.exact_json import encode_exact
 from hookward.domain.ids import AccountId, EventId
 
 KEEP_KEYS = "24 hours"
 
-# Rows whose key is known already are answered and change nothing. `lot` numbers the outbox rows of a group; keys are
+# Rows whose key is known already are answered and change nothing; so are those whose type is the account's own and has
+# changed (or gone) since they were judged by it: what was answered before this statement began is seen by it (G5).
+# `lot` numbers the outbox rows of a group; keys are
 # inserted in sorted order, so that two groups that share some cannot deadlock.
 _ACCEPT = f"""
 WITH n AS (
   SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::int[], $5::smallint[], $6::bytea[], $7::bytea[],
-    $8::bytea[], $9::bytea[], $10::bytea[], $11::text[], $12::timestamptz[], $13::bytea[], $14::bytea[], $15::int[])
+    $8::bytea[], $9::bytea[], $10::bytea[], $11::text[], $12::timestamptz[], $13::bytea[], $14::bytea[], $15::int[],
+    $16::boolean[])
   WITH ORDINALITY AS n(id, account_id, resource_type, type_version, kind, scope, resource_id,
-    body, previous, extra, zone, occurred, key, digest, lot, ord)),
+    body, previous, extra, zone, occurred, key, digest, lot, own_type, ord)),
+old AS MATERIALIZED (
+  SELECT n.id FROM n WHERE n.own_type AND NOT EXISTS (SELECT 1 FROM resource_type t WHERE t.account_id = n.account_id
+    AND t.name = n.resource_type AND t.type_version = n.type_version AND t.current)
+    AND NOT EXISTS (SELECT 1 FROM event WHERE event.id = n.id)),  -- taken already: the answer was lost
 v AS (SELECT version FROM definition_version),
 k AS (
   INSERT INTO idempotency AS i (account_id, key, event_id, digest, until)
-  SELECT account_id, key, id, digest, now() + interval '{KEEP_KEYS}' FROM n WHERE key IS NOT NULL ORDER BY 1, 2
+  SELECT account_id, key, id, digest, now() + interval '{KEEP_KEYS}' FROM n WHERE key IS NOT NULL
+    AND id NOT IN (SELECT id FROM old) ORDER BY 1, 2
   ON CONFLICT (account_id, key) DO UPDATE
     SET event_id = excluded.event_id, digest = excluded.digest, until = excluded.until WHERE i.until <= now()
   RETURNING i.account_id, i.key),
 fresh AS MATERIALIZED (
-  SELECT n.* FROM n WHERE n.key IS NULL OR (n.account_id, n.key) IN (SELECT account_id, key FROM k)),
+  SELECT n.* FROM n WHERE n.id NOT IN (SELECT id FROM old)
+    AND (n.key IS NULL OR (n.account_id, n.key) IN (SELECT account_id, key FROM k))),
 e AS (
   INSERT INTO event (id, account_id, resource_type, type_version, kind, version, scope, resource_id,
     body, previous, extra, zone, occurred)
@@ -41,7 +50,8 @@ o AS (
     sum(length(f.body) + coalesce(length(f.previous), 0) + coalesce(length(f.extra), 0))
   FROM fresh f JOIN e USING (id), v GROUP BY f.account_id, f.lot, v.version ORDER BY min(f.ord)
   RETURNING seq)
-SELECT n.id FROM n WHERE n.key IS NOT NULL AND NOT EXISTS (SELECT 1 FROM fresh WHERE fresh.id = n.id)"""
+SELECT n.id, EXISTS (SELECT 1 FROM old WHERE old.id = n.id) FROM n WHERE (n.key IS NOT NULL OR n.own_type)
+  AND NOT EXISTS (SELECT 1 FROM fresh WHERE fresh.id = n.id)"""
 
 _KNOWN = """
 SELECT w.id, i.event_id, i.digest FROM unnest($1::uuid[], $2::int[], $3::bytea[]) AS w(id, account_id, key)
@@ -57,14 +67,16 @@ class PostgresInbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def accept(self, events: Sequence[NewEvent]) -> dict[EventId, Accepted]:
-        """Commit a group; answers, by id, those whose key was known with the event that took it first."""
-        known: dict[EventId, Accepted] = {}
+    async def accept(self, events: Sequence[NewEvent]) -> dict[EventId, Accepted | Outdated]:
+        """Commit a group; answers, by id, the outdated, and those whose key was known with what took it first."""
+        known: dict[EventId, Accepted | Outdated] = {}
         left = {event.id: event for event in events}
         async with self._database.connection() as connection:
             while left:
-                repeats = [left[row[0]] for row in await connection.fetch(_ACCEPT, *_columns(list(left.values())))]
+                rows = await connection.fetch(_ACCEPT, *_columns(list(left.values())))
+                repeats = [left[row[0]] for row in rows]
                 if repeats:
+                    known |= {EventId(row[0]): Outdated() for row in rows if row[1]}
                     known |= await _known(connection, repeats)
                 # A key that expired and was forgotten in between is free again.
                 left = {event.id: event for event in repeats if event.id not in known}
@@ -105,6 +117,7 @@ def _columns(events: Sequence[NewEvent]) -> tuple[list[object], ...]:
         [event.key for event in events],
         [event.digest for event in events],
         list(_lots(events)),
+        [event.own_type for event in events],
     )
 
 

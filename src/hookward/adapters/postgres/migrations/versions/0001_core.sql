@@ -71,6 +71,22 @@ CREATE TABLE api_key (
 );
 CREATE INDEX api_key_account ON api_key (account_id, id) WHERE revoked IS NULL;
 CREATE INDEX api_key_revoked ON api_key (version) WHERE revoked IS NOT NULL;
+-- A row a version: an event names the one by which it was judged. No version goes, not even with the type.
+CREATE TABLE resource_type (
+  account_id int NOT NULL REFERENCES account,
+  name text COLLATE "C" NOT NULL,
+  type_version int NOT NULL,
+  body smallint NOT NULL,                -- 1 merged, 2 wrapped
+  collection text,                       -- its path, if it has one
+  definition bytea NOT NULL,             -- JSON: scope, identity, schema, sample…
+  current boolean NOT NULL DEFAULT true, -- not replaced and not deleted
+  version bigint NOT NULL,
+  created timestamptz NOT NULL,          -- when the first version came
+  updated timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (account_id, name, type_version)
+);
+CREATE UNIQUE INDEX resource_type_current ON resource_type (account_id, name) WHERE current;
+CREATE INDEX resource_type_version ON resource_type (version);
 
 CREATE TABLE event (
   id uuid NOT NULL,

@@ -1,0 +1,167 @@
+"""The resource types that an api process knows, ready to judge events (G5).
+
+Built-in types are known always. Those of accounts are looked up when they are first named and kept; a name that is not
+known is looked up in the store every time before it is refused, many at once: while one look-up is under way all
+who come share the next, so a flood of unknown names costs the store one statement at a time and us no memory.
+
+What is kept may be old: another process may have stored a new version. An event that is right by an old version is not
+accepted by the store (:class:`~hookward.application.publish.Outdated`), and then :meth:`TypeBook.forget` has the type
+looked up again; one that is wrong by what is kept is refused only once :meth:`TypeBook.find` has said the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from hookward.application.resource_types import TypeRow, TypeStore, type_of
+from hookward.domain.event_rules import KnownType
+from hookward.domain.ids import AccountId
+from hookward.domain.type_rules import Schemas, is_type_name
+
+MAX_KNOWN_BYTES = 32 << 20
+MAX_KNOWN = 4096
+MAX_NAMES = 256
+_BATCH = 64  # all of them fit into what is kept
+
+Key = tuple[AccountId, str]
+
+
+class TypeView(Mapping[str, KnownType]):
+    """The types of one account, as far as they are known."""
+
+    def __init__(self, book: TypeBook, account: AccountId) -> None:
+        self._book = book
+        self._account = account
+
+    def __getitem__(self, name: str) -> KnownType:
+        known = self._book.known(self._account, name)
+        if known is None:
+            raise KeyError(name)
+        return known
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._book.names(self._account))
+
+    def __len__(self) -> int:
+        return len(self._book.names(self._account))
+
+
+class TypeBook:
+    """Types by account and name; ``built_in`` are everybody's."""
+
+    def __init__(self, built_in: Mapping[str, KnownType], store: TypeStore, schemas: Schemas) -> None:
+        self._built_in = built_in
+        self._store = store
+        self._schemas = schemas
+        self._known: OrderedDict[Key, tuple[KnownType, int]] = OrderedDict()
+        self._bytes = 0
+        self._names: OrderedDict[AccountId, list[str]] = OrderedDict()
+        self._waiting: list[tuple[Key, asyncio.Future[None]]] = []
+        self._asking: asyncio.Task[None] | None = None
+
+    def view(self, account: AccountId) -> TypeView:
+        """The types of an account; call :meth:`learn` first with the names that matter."""
+        return TypeView(self, account)
+
+    def is_own(self, name: str) -> bool:
+        """Whether a type would be an account's own."""
+        return name not in self._built_in
+
+    def known(self, account: AccountId, name: str) -> KnownType | None:
+        """A type as it is known here and now."""
+        built_in = self._built_in.get(name)
+        if built_in is not None:
+            return built_in
+        found = self._known.get((account, name))
+        if found is None:
+            return None
+        self._known.move_to_end((account, name))
+        return found[0]
+
+    def names(self, account: AccountId) -> list[str]:
+        """The names of an account's types as they were last heard of, for an answer that lists them."""
+        return [*self._built_in, *self._names.get(account, ())]
+
+    async def learn(self, account: AccountId, name: str) -> bool:
+        """Look a type up unless it is known; answers whether it did. Read it before anything else is awaited."""
+        if self.known(account, name) is not None:
+            return False
+        await self._look_up(account, name)
+        return True
+
+    async def find(self, account: AccountId, name: Any) -> KnownType | None:
+        """A type as it is in the store now."""
+        if not isinstance(name, str):
+            return None
+        if self.is_own(name):
+            await self._look_up(account, name)
+        return self.known(account, name)
+
+    def forget(self, account: AccountId, name: str, version: int | None = None) -> None:
+        """What is known of a type, or that version of it, is old."""
+        found = self._known.get((account, name))
+        if found is not None and version in (None, found[0].type.version):
+            del self._known[account, name]
+            self._bytes -= found[1]
+
+    async def close(self) -> None:
+        """Wait for the look-up that is under way."""
+        if self._asking is not None:
+            await asyncio.wait([self._asking])
+
+    async def _look_up(self, account: AccountId, name: str) -> None:
+        if not is_type_name(name):
+            return
+        answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(((account, name), answered))
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._ask(), name="types.ask")
+        await answered
+
+    async def _ask(self) -> None:
+        while self._waiting:
+            asked, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
+            failed: Exception | None = None
+            try:
+                await self._ask_for({key for key, _ in asked})
+            except Exception as error:  # noqa: BLE001  those who wait are told
+                failed = error
+            for _, answered in asked:
+                if answered.done():
+                    continue
+                if failed is None:
+                    answered.set_result(None)
+                else:
+                    answered.set_exception(failed)
+        self._asking = None
+
+    async def _ask_for(self, keys: set[Key]) -> None:
+        rows = await self._store.find_types(sorted(keys))
+        for row in rows:
+            known = self._known.get((row.account, row.name))
+            if known is None or known[0].type.version != row.type_version:
+                self._keep(row, await asyncio.to_thread(self._compile, row))
+        missing = keys.difference((row.account, row.name) for row in rows)
+        for account, name in missing:
+            self.forget(account, name)
+        for account in sorted({account for account, _ in missing}):
+            self._names[account] = [each.name for each in await self._store.type_outlines(account)]
+            self._names.move_to_end(account)
+            if len(self._names) > MAX_NAMES:
+                self._names.popitem(last=False)
+
+    def _compile(self, row: TypeRow) -> KnownType:
+        found = type_of(row)
+        return KnownType(found, self._schemas.compiled(found.schema))
+
+    def _keep(self, row: TypeRow, known: KnownType) -> None:
+        self.forget(row.account, row.name)
+        size = len(row.definition)
+        self._known[row.account, row.name] = (known, size)
+        self._bytes += size
+        while self._bytes > MAX_KNOWN_BYTES or len(self._known) > MAX_KNOWN:
+            _, (_, dropped) = self._known.popitem(last=False)
+            self._bytes -= dropped

@@ -15,7 +15,7 @@ from hookward.adapters.catalog import load_catalog
 from hookward.adapters.clock import OffsetClock, SystemChance, SystemClock
 from hookward.adapters.embedded.data_dir import read_runtime
 from hookward.adapters.http_sender import HttpSender
-from hookward.adapters.json_schema import ResourceSchema
+from hookward.adapters.json_schema import JsonSchemas, ResourceSchema
 from hookward.adapters.postgres.accounts import PostgresAccounts
 from hookward.adapters.postgres.api_keys import PostgresApiKeys
 from hookward.adapters.postgres.crypto_keys import PostgresCryptoKeys
@@ -27,6 +27,7 @@ from hookward.adapters.postgres.ledger import PostgresLedger
 from hookward.adapters.postgres.log import PostgresLog
 from hookward.adapters.postgres.outbox import PostgresOutbox
 from hookward.adapters.postgres.pool import Database, open_database
+from hookward.adapters.postgres.types import PostgresTypes
 from hookward.adapters.postgres.upkeep import PostgresUpkeep
 from hookward.adapters.queue import QueueWaker, WakeUps, open_queue
 from hookward.adapters.sealing import AesGcmSealer
@@ -41,8 +42,10 @@ from hookward.application.log import DeliveryLog
 from hookward.application.plans import Plans
 from hookward.application.ports import Chance, Clock, Log
 from hookward.application.publish import Publisher
+from hookward.application.resource_types import ResourceTypes
 from hookward.application.shift import Bounds, Store
 from hookward.application.trial import Trials
+from hookward.application.type_book import TypeBook
 from hookward.application.watch_changes import WatchChanges
 from hookward.application.watches import Watches
 from hookward.application.worker import Worker
@@ -124,6 +127,8 @@ class ApiParts:
     crypto_keys: CryptoKeys
     log: DeliveryLog
     types: dict[str, KnownType]
+    type_book: TypeBook
+    resource_types: ResourceTypes
     clock: Clock
     chance: Chance
     logger: Log
@@ -165,6 +170,9 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
         sender = await stack.enter_async_context(HttpSender(EgressPolicy(allow=settings.egress.allow)))
         definitions = PostgresDefinitions(database)
         watches = Watches(definitions, sealer, clock=clock, chance=chance, bounds=watch_bounds(settings))
+        type_store = PostgresTypes(database)
+        type_book = TypeBook(types, type_store, JsonSchemas())
+        stack.push_async_callback(type_book.close)
         yield ApiParts(
             publisher=publisher,
             watches=watches,
@@ -183,6 +191,8 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
             ),
             log=PostgresLog(database),
             types=types,
+            type_book=type_book,
+            resource_types=ResourceTypes(type_store, JsonSchemas(), built_in_types()),
             clock=clock,
             chance=chance,
             logger=log,

@@ -1,4 +1,4 @@
-"""G5: a watch whose creation was answered applies to every event published after, whichever processes handle them."""
+"""G5: what was answered, a watch or a type, applies to every event published after, whichever processes handle them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tests.receiver import Receiver
 from tests.service import Service, event, free_port, wait_until
 
 ROUNDS = 1000
+TYPE_ROUNDS = 200
 
 
 @asynccontextmanager
@@ -134,3 +135,52 @@ async def test_a_key_opens_every_api_at_once_and_none_a_second_after_it_is_revok
                 assert answer.status == 204
         await asyncio.sleep(1)  # the promise, not a guess
         assert [await opens(api, each["key"]) for api in apis for each in keys] == [False, False, True, True] * 2
+
+
+def shop_type(name: str, most: int = 100) -> dict[str, object]:
+    """A resource type whose resources hold a number up to ``most``."""
+    schema = {"properties": {"n": {"type": "integer", "maximum": most}}}
+    return {"name": name, "identity": ["id"], "schema": schema, "sample": {"id": "1"}}
+
+
+def shop_event(name: str, n: int, kind: str = "created") -> dict[str, object]:
+    return {"resourceType": name, "event": kind, "resource": {"id": "1", "n": n}}
+
+
+@pytest.mark.timeout(180)
+async def test_a_type_made_or_changed_through_one_api_judges_what_is_published_right_after_through_another(
+    tmp_path: Path,
+) -> None:
+    async with Service(tmp_path / "data") as service, Receiver() as receiver, second_api(service) as other:
+
+        async def publish(given: dict[str, object], expect: int) -> None:
+            async with other.post("/v1/events", json=given) as answer:
+                assert answer.status == expect, await answer.text()
+
+        for number in range(TYPE_ROUNDS):
+            name = f"shop.t{number}"
+            await service.ask("POST", "/v1/resource-types", expect=201, json=shop_type(name))
+            watch = {"resourceType": name, "address": f"{receiver.url}/{number}"}
+            await service.ask("POST", "/v1/watches", expect=201, json=watch)
+            await publish(shop_event(name, 1), 202)
+            await service.ask("PUT", f"/v1/resource-types/{name}", expect=200, json=shop_type(name, number))
+            await publish(shop_event(name, number), 202)
+            await publish(shop_event(name, number + 1), 422)
+            async with other.post("/v1/events/batch", json={"events": [shop_event(name, number + 1)] * 2}) as answer:
+                assert all("error" in each for each in (await answer.json())["results"])
+        await wait_until(lambda: len(receiver.requests) >= 2 * TYPE_ROUNDS)
+        assert receiver.repeated() == set()
+
+
+async def test_a_type_that_keeps_changing_judges_by_the_newest_version(tmp_path: Path) -> None:
+    async with Service(tmp_path / "data") as service, second_api(service) as other:
+        await service.ask("POST", "/v1/resource-types", expect=201, json=shop_type("shop.order"))
+        for number in range(TYPE_ROUNDS):
+            await service.ask("PUT", "/v1/resource-types/shop.order", expect=200, json=shop_type("shop.order", number))
+            async with other.post("/v1/events", json=shop_event("shop.order", number + 1)) as answer:
+                assert answer.status == 422
+            async with other.post("/v1/events", json=shop_event("shop.order", number)) as answer:
+                assert answer.status == 202
+        await service.ask("DELETE", "/v1/resource-types/shop.order", expect=204)
+        async with other.post("/v1/events", json=shop_event("shop.order", 0)) as answer:
+            assert answer.status == 422

@@ -25,7 +25,12 @@ from tests.virtual_time import FixedChance, VirtualClock
 
 ACCOUNT = AccountId(1)
 SEALER = AesGcmSealer(b"k" * 32)
-TYPES = {SHOP.name: KnownType(SHOP, None)}
+
+
+async def find_type(_account: AccountId, name: str) -> KnownType | None:
+    return KnownType(SHOP, None) if name == SHOP.name else None
+
+
 ADDRESS = "http://a.test/"
 
 
@@ -69,10 +74,10 @@ class Desk:
         return row
 
     async def replace(self, row: WatchRow, **given: Any) -> tuple[WatchRow, str | None]:
-        return await self.changes.replace(target(row), {"address": ADDRESS, **given}, TYPES)
+        return await self.changes.replace(target(row), {"address": ADDRESS, **given}, find_type)
 
     async def patch(self, row: WatchRow, patch: Any, **which: Any) -> WatchRow:
-        changed, _ = await self.changes.patch(target(row, **which), patch, TYPES, shown)
+        changed, _ = await self.changes.patch(target(row, **which), patch, find_type, shown)
         return changed
 
 
@@ -198,7 +203,7 @@ async def test_what_is_another_s_is_not_found(desk: Desk, which: dict[str, Any])
     with pytest.raises(NotFound):
         await desk.changes.find(meant)
     with pytest.raises(NotFound):
-        await desk.changes.replace(meant, {"address": ADDRESS}, TYPES)
+        await desk.changes.replace(meant, {"address": ADDRESS}, find_type)
     with pytest.raises(NotFound):
         await desk.changes.delete(meant)
 

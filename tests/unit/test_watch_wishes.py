@@ -17,7 +17,7 @@ from hookward.domain.errors import StoreUnavailable
 from hookward.domain.outgoing import OutgoingRequest
 from hookward.domain.watch import LevelDetails, StoreBodies
 from tests.fake_store import Logged
-from tests.house import LOOP_FACTORIES, House, hang, ok, status
+from tests.house import LOOP_FACTORIES, SHOP, House, hang, ok, status
 
 __all__ = ["LOOP_FACTORIES"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ from hookward.application.definitions import KeyRow, WatchRow
 from hookward.application.plans import seal_subject
 from hookward.application.ports import Clock, Sealer
 from hookward.application.watches import DefinitionStore, Watches, definition_of
-from hookward.domain.errors import Stale
+from hookward.domain.errors import NotFound, Stale
 from hookward.domain.event_rules import KnownType
 from hookward.domain.ids import AccountId, Prefix, WatchId, to_text
 from hookward.domain.watch import WatchDefinition, WatchSecrets, WatchStatus
@@ -23,6 +23,10 @@ DISABLED = "the watch was disabled"
 DELETED = "the watch was deleted"
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _secrets = msgspec.json.Decoder(WatchSecrets)
+
+
+FindType = Callable[[AccountId, str], Awaitable[KnownType | None]]
+"""How to find a resource type of an account by its name."""
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,12 +58,12 @@ class WatchChanges:
             raise Stale("the watch is not what If-Match or If-None-Match asks for; read it again")
         return row
 
-    async def replace(self, target: Target, given: Any, types: Mapping[str, KnownType]) -> tuple[WatchRow, str | None]:
+    async def replace(self, target: Target, given: Any, types: FindType) -> tuple[WatchRow, str | None]:
         """Put ``given`` in the watch's place; answers it, with the secret of a key that was made for it."""
         return await self._change(target, lambda _row: given, types)
 
     async def patch(
-        self, target: Target, patch: Any, types: Mapping[str, KnownType], shown: Callable[[WatchRow], dict[str, Any]]
+        self, target: Target, patch: Any, types: FindType, shown: Callable[[WatchRow], dict[str, Any]]
     ) -> tuple[WatchRow, str | None]:
         """Merge ``patch`` (RFC 7396) into the watch as it reads back (``shown``)."""
         return await self._change(target, lambda row: patched(shown(row), patch), types)
@@ -72,7 +76,7 @@ class WatchChanges:
                 return
 
     async def _change(
-        self, target: Target, make: Callable[[WatchRow], Any], types: Mapping[str, KnownType]
+        self, target: Target, make: Callable[[WatchRow], Any], types: FindType
     ) -> tuple[WatchRow, str | None]:
         while True:
             row = await self.find(target)
@@ -80,8 +84,11 @@ class WatchChanges:
             if row.secrets is not None:
                 secrets = _secrets.decode(self._sealer.unseal(row.secrets, seal_subject(row)))
             given = make(row)
+            known = await types(target.account, row.resource_type)
+            if known is None:
+                raise NotFound("the resource type of the watch is gone")
             read = partial(
-                read_changed_watch, given, definition_of(row), secrets, types[row.resource_type].type,
+                read_changed_watch, given, definition_of(row), secrets, known.type,
                 second=self._clock.now_us() // 1_000_000, bounds=self._watches.bounds,
             )  # fmt: skip
             request = await self._watches.checked(target.account, given, read, owner=target.owner)

@@ -11,7 +11,8 @@ from aiohttp import web
 
 from hookward.application.definitions import WatchQuery, WatchRow
 from hookward.application.watch_changes import Target
-from hookward.domain.errors import Problem
+from hookward.domain.errors import NotFound, Problem
+from hookward.domain.event_rules import type_names
 from hookward.domain.exact_json import decode_exact, encode_exact
 from hookward.domain.ids import Prefix, WatchId, from_text, to_text
 from hookward.domain.problems import is_text
@@ -38,7 +39,7 @@ async def get_watch(request: web.Request, caller: Caller, service: Service) -> w
 
 async def list_watches(request: web.Request, caller: Caller, service: Service) -> web.Response:
     """Watches, oldest first."""
-    query = _query(request, caller, service)
+    query = await _query(request, caller, service)
     rows = await service.watches.list(msgspec.structs.replace(query, limit=query.limit + 1))
     page = rows[: query.limit]
     cursor = to_text(Prefix.WATCH, page[-1].id) if len(rows) > query.limit else None
@@ -48,7 +49,7 @@ async def list_watches(request: web.Request, caller: Caller, service: Service) -
 async def replace_watch(request: web.Request, caller: Caller, service: Service) -> web.Response:
     """Put a watch in the place of one."""
     target = _target(request, caller, condition_of(request))
-    return _changed(*await service.changes.replace(target, await read_json(request), service.types))
+    return _changed(*await service.changes.replace(target, await read_json(request), service.type_book.find))
 
 
 async def patch_watch(request: web.Request, caller: Caller, service: Service) -> web.Response:
@@ -57,7 +58,7 @@ async def patch_watch(request: web.Request, caller: Caller, service: Service) ->
     kind = request.headers.get("Content-Type", "")
     if kind and not _MERGE_PATCH.fullmatch(kind):
         raise UnsupportedType(f"the content type is {kind}; send application/merge-patch+json or application/json")
-    return _changed(*await service.changes.patch(target, await read_json(request), service.types, _shown))
+    return _changed(*await service.changes.patch(target, await read_json(request), service.type_book.find, _shown))
 
 
 async def delete_watch(request: web.Request, caller: Caller, service: Service) -> web.Response:
@@ -70,12 +71,18 @@ async def test_watch(request: web.Request, caller: Caller, service: Service) -> 
     """Send the type's sample now; whatever the endpoint says, the answer is the whole attempt."""
     row = await service.changes.find(_target(request, caller, condition_of(request)))
     given = await read_json(request) if await request.read() else {}
-    return answer(attempt_answer(await service.trials.send(row, service.types[row.resource_type], given)))
+    known = await service.type_book.find(caller.account, row.resource_type)
+    if known is None:
+        raise NotFound("the resource type of the watch is gone")
+    return answer(attempt_answer(await service.trials.send(row, known, given)))
 
 
 async def preview_watch(request: web.Request, caller: Caller, service: Service) -> web.Response:
     """Render a template without saving it."""
-    body = await service.trials.preview(caller.account, await read_json(request), service.types)
+    given = await read_json(request)
+    own = await service.type_book.find(caller.account, given.get("resourceType") if isinstance(given, dict) else None)
+    types = service.types if own is None else {**service.types, own.type.name: own}
+    body = await service.trials.preview(caller.account, given, types)
     return answer(PreviewAnswer(body=msgspec.Raw(body)))
 
 
@@ -99,7 +106,7 @@ def _shown(row: WatchRow) -> dict[str, Any]:
     return shown
 
 
-def _query(request: web.Request, caller: Caller, service: Service) -> WatchQuery:
+async def _query(request: web.Request, caller: Caller, service: Service) -> WatchQuery:
     given = request.query
     problems: list[Problem] = []
     known = ("resourceType", "status", "name", "q", "owner", "limit", "cursor")
@@ -115,9 +122,10 @@ def _query(request: web.Request, caller: Caller, service: Service) -> WatchQuery
     after = from_text(Prefix.WATCH, given.get("cursor", ""))
     if "cursor" in given and after is None:
         problems.append(_bad("cursor", "must be a nextCursor of this list"))
-    types, status = sorted(service.types), given.get("status")
-    if given.get("resourceType", types[0]) not in types:
-        problems.append(_bad("resourceType", f"must be one of {', '.join(types)}"))
+    status = given.get("status")
+    if "resourceType" in given and await service.type_book.find(caller.account, given["resourceType"]) is None:
+        names = type_names(service.type_book.names(caller.account))
+        problems.append(_bad("resourceType", f"must be one of {names}"))
     if status not in (None, *_STATUSES):
         problems.append(_bad("status", f"must be one of {', '.join(_STATUSES)}"))
     problems += [

@@ -14,7 +14,16 @@ from aiohttp import web
 from hookward.application.publish import NewEvent
 from hookward.domain.batch import split_events
 from hookward.domain.change import ChangeEvent
-from hookward.domain.errors import HookwardError, Invalid, Malformed, Problem, StoreUnavailable, TooLarge
+from hookward.domain.errors import (
+    HookwardError,
+    Invalid,
+    Malformed,
+    Problem,
+    Refused,
+    StoreUnavailable,
+    TooLarge,
+    TypeChanged,
+)
 from hookward.domain.event_rules import ReadEvent, read_event
 from hookward.domain.exact_json import decode_exact, encode_exact
 from hookward.domain.ids import AccountId, EventId, Prefix, to_text, uuid7
@@ -24,6 +33,8 @@ from hookward.entrypoints.api.service import Caller, Service
 from hookward.entrypoints.api.wire import AcceptedEvent, BatchResults, RefusedEvent
 
 MAX_BATCH_EVENTS = 1000
+_MAX_CHANGES = 5
+_RESTLESS = "the resource type keeps changing"
 
 
 _sorted = msgspec.json.Encoder(decimal_format="number", order="sorted").encode
@@ -38,8 +49,39 @@ async def publish_event(request: web.Request, caller: Caller, service: Service) 
             message = "id and Idempotency-Key differ; send one of them"
             raise Invalid(message, (Problem(message=message, pointer="/id"),))
         value["id"] = header
-    id_ = await service.publisher.publish(new_event(value, caller.account, service))
+    id_ = await publish_value(value, caller.account, service)
     return answer(AcceptedEvent(id=to_text(Prefix.EVENT, id_)), 202)
+
+
+async def publish_value(value: Any, account: AccountId, service: Service) -> EventId:
+    """Check and publish a decoded event, again when its type changes meanwhile: the newest version judges it (G5)."""
+    for _ in range(_MAX_CHANGES):
+        event = await judged_event(value, account, service, set())
+        try:
+            return await service.publisher.publish(event)
+        except TypeChanged:
+            service.type_book.forget(account, event.change.resource_type, event.change.type_version)
+    raise StoreUnavailable(_RESTLESS)
+
+
+async def judged_event(value: Any, account: AccountId, service: Service, asked: set[str]) -> NewEvent:
+    """Check a decoded event; a type of the account's own is looked up before it, or want of it, refuses one.
+
+    ``asked`` are the types that were looked up since the request came.
+    """
+    name = value.get("resourceType") if isinstance(value, dict) else None
+    if not isinstance(name, str) or not service.type_book.is_own(name):
+        return new_event(value, account, service)
+    if name not in asked and await service.type_book.learn(account, name):
+        asked.add(name)
+    try:
+        return new_event(value, account, service)
+    except Invalid:
+        if name in asked:
+            raise
+    asked.add(name)
+    await service.type_book.find(account, name)
+    return new_event(value, account, service)
 
 
 async def publish_batch(request: web.Request, caller: Caller, service: Service) -> web.Response:
@@ -47,7 +89,7 @@ async def publish_batch(request: web.Request, caller: Caller, service: Service) 
     if "Idempotency-Key" in request.headers:
         raise Invalid("Idempotency-Key stands for one event; give each event of a batch an id of its own")
     raws = await read_items(request, "events", MAX_BATCH_EVENTS)
-    return await answer_items([_read_one(bytes(raw), caller.account, service) for raw in raws], request, service)
+    return _answered(await _publish_each(raws, caller.account, service), request)
 
 
 async def read_items(request: web.Request, member: str, limit: int) -> Sequence[bytes | msgspec.Raw]:
@@ -78,20 +120,41 @@ async def answer_items(
     taken: Sequence[NewEvent | HookwardError], request: web.Request, service: Service
 ) -> web.Response:
     """Publish what was taken, each on its own; one result an item, in order."""
-    events = [each for each in taken if isinstance(each, NewEvent)]
-    stored = await service.publisher.publish_all(events)
-    if stored and all(isinstance(each, StoreUnavailable) for each in stored):
+    stored = iter(await service.publisher.publish_all([each for each in taken if isinstance(each, NewEvent)]))
+    return _answered([next(stored) if isinstance(each, NewEvent) else each for each in taken], request)
+
+
+def _answered(outcomes: Sequence[EventId | HookwardError], request: web.Request) -> web.Response:
+    tried = [each for each in outcomes if not isinstance(each, Refused)]
+    if tried and all(isinstance(each, StoreUnavailable) for each in tried):
         raise StoreUnavailable("PostgreSQL")
-    ids = iter(stored)
-    outcomes = [next(ids) if isinstance(each, NewEvent) else each for each in taken]
     return answer(BatchResults(results=[_result(each, request[REQUEST_ID]) for each in outcomes]), 202)
 
 
-def _read_one(raw: bytes, account: AccountId, service: Service) -> NewEvent | HookwardError:
+async def _publish_each(
+    raws: Sequence[bytes | msgspec.Raw], account: AccountId, service: Service
+) -> list[EventId | HookwardError]:
+    """Check and publish each on its own; once more those whose types changed meanwhile."""
+    outcomes: list[EventId | HookwardError] = [TypeChanged()] * len(raws)
+    for _ in range(_MAX_CHANGES):
+        asked: set[str] = set()
+        left = [index for index, each in enumerate(outcomes) if isinstance(each, TypeChanged)]
+        taken = {index: await _read_one(bytes(raws[index]), account, service, asked) for index in left}
+        events = {index: each for index, each in taken.items() if isinstance(each, NewEvent)}
+        stored = dict(zip(events, await service.publisher.publish_all(list(events.values())), strict=True))
+        for index, each in taken.items():
+            outcome = outcomes[index] = stored[index] if isinstance(each, NewEvent) else each
+            if isinstance(outcome, TypeChanged):
+                change = events[index].change
+                service.type_book.forget(account, change.resource_type, change.type_version)
+    return [StoreUnavailable(_RESTLESS) if isinstance(each, TypeChanged) else each for each in outcomes]
+
+
+async def _read_one(raw: bytes, account: AccountId, service: Service, asked: set[str]) -> NewEvent | HookwardError:
     try:
         if len(raw) > MAX_EVENT_BYTES:
             raise TooLarge(f"the event is over {MAX_EVENT_BYTES} bytes")
-        return new_event(decode_exact(raw), account, service)
+        return await judged_event(decode_exact(raw), account, service, asked)
     except HookwardError as error:
         return error
 
@@ -103,8 +166,11 @@ def _result(outcome: EventId | HookwardError, request_id: str) -> AcceptedEvent 
 
 
 def new_event(value: Any, account: AccountId, service: Service) -> NewEvent:
-    """Check a decoded event and give it an id; raises Invalid with every problem."""
-    return event_of(value, read_event(value, service.types), account, service)
+    """Check a decoded event and give it an id; raises Invalid with every problem.
+
+    A type of the account's own has to be learned before.
+    """
+    return event_of(value, read_event(value, service.type_book.view(account)), account, service)
 
 
 def event_of(value: Any, read: ReadEvent, account: AccountId, service: Service) -> NewEvent:
@@ -122,7 +188,8 @@ def event_of(value: Any, read: ReadEvent, account: AccountId, service: Service) 
         extra=None if read.extra is None else encode_exact(read.extra),
         zone=read.zone,
     )
+    own = service.type_book.is_own(read.type.name)
     if read.key is None:
-        return NewEvent(change=change, occurred=read.occurred)
+        return NewEvent(change=change, occurred=read.occurred, own_type=own)
     digest = sha256(_sorted(value)).digest()
-    return NewEvent(change=change, occurred=read.occurred, key=read.key.encode(), digest=digest)
+    return NewEvent(change=change, occurred=read.occurred, key=read.key.encode(), digest=digest, own_type=own)

@@ -20,11 +20,13 @@ from hookward.entrypoints.api import (
     keys,
     mirroring,
     publishing,
+    resource_types,
     reviewing,
     watching,
     wire,
     wire_keys,
     wire_requests,
+    wire_types,
     wire_watches,
 )  # fmt: skip
 from hookward.entrypoints.api.service import Caller, Scope, Service
@@ -58,6 +60,8 @@ class Route:
     gives: tuple[str, ...] = ()
     errors: Callable[..., web.Response] | None = None
 
+
+TYPES = "/v1/resource-types"
 
 ROUTES: tuple[Route, ...] = (
     Route(
@@ -167,6 +171,26 @@ ROUTES: tuple[Route, ...] = (
     Route(
         method="PATCH", path="/v1/accounts/{accountId}", scope=Scope.OPERATOR, handler=keeping.change_account,
         status=200, answers=access_wire.AccountAnswer, summary="Change an account", takes=access_wire.AccountChanges,
+    ),
+    Route(
+        method="POST", path=TYPES, scope=Scope.WATCHES, handler=resource_types.create_type, status=201,
+        answers=wire_types.TypeAnswer, takes=wire_types.TypeGiven, summary="Add a resource type",
+    ),
+    Route(
+        method="GET", path=TYPES, scope=Scope.WATCHES, handler=resource_types.list_types, status=200,
+        answers=wire_types.TypeList, query=wire_types.TypePage, summary="List resource types, built-in ones too",
+    ),
+    Route(
+        method="GET", path=TYPES + "/{name}", scope=Scope.WATCHES, handler=resource_types.get_type, status=200,
+        answers=wire_types.TypeAnswer, summary="Read a resource type",
+    ),
+    Route(
+        method="PUT", path=TYPES + "/{name}", scope=Scope.WATCHES, handler=resource_types.replace_type, status=200,
+        answers=wire_types.TypeAnswer, takes=wire_types.TypeGiven, summary="Make a new version of a resource type",
+    ),
+    Route(
+        method="DELETE", path=TYPES + "/{name}", scope=Scope.WATCHES, handler=resource_types.delete_type, status=204,
+        answers=None, summary="Delete a resource type that nobody watches",
     ),
 )  # fmt: skip
 

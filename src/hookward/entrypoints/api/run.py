@@ -30,6 +30,8 @@ async def run_api(settings: Settings, stop: asyncio.Event) -> None:
             crypto_keys=parts.crypto_keys,
             log=parts.log,
             types=parts.types,
+            type_book=parts.type_book,
+            resource_types=parts.resource_types,
             clock=parts.clock,
             chance=parts.chance,
             logger=parts.logger,

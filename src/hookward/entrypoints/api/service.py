@@ -16,7 +16,9 @@ from hookward.application.keyring import Keyring
 from hookward.application.log import DeliveryLog
 from hookward.application.ports import Chance, Clock, Log
 from hookward.application.publish import Publisher
+from hookward.application.resource_types import ResourceTypes
 from hookward.application.trial import Trials
+from hookward.application.type_book import TypeBook
 from hookward.application.watch_changes import WatchChanges
 from hookward.application.watches import Watches
 from hookward.domain.access import Caller, Scope, is_key_text, key_digest
@@ -80,6 +82,8 @@ class Service:
     crypto_keys: CryptoKeys
     log: DeliveryLog
     types: Mapping[str, KnownType]
+    type_book: TypeBook
+    resource_types: ResourceTypes
     clock: Clock
     chance: Chance
     logger: Log

@@ -12,7 +12,7 @@ from hookward.application.definitions import WatchRow
 from hookward.application.watches import definition_of
 from hookward.domain.change import ChangeKind
 from hookward.domain.errors import Problem
-from hookward.domain.event_rules import read_scope
+from hookward.domain.event_rules import read_scope, type_names
 from hookward.domain.ids import Prefix, to_text
 from hookward.domain.resource_type import ResourceType
 from hookward.domain.watch import WatchStatus
@@ -29,9 +29,9 @@ async def create_watch(request: web.Request, caller: Caller, service: Service) -
     problems: list[Problem] = []
     scope: dict[str, str] = {}
     name = given.get("resourceType") if isinstance(given, dict) else None
-    known = service.types.get(name) if isinstance(name, str) else None
+    known = await service.type_book.find(caller.account, name)
     if known is None:
-        message = f"resourceType must be one of {', '.join(sorted(service.types))}"
+        message = f"resourceType must be one of {type_names(service.type_book.names(caller.account))}"
         problems.append(Problem(message=message, pointer="/resourceType"))
     else:
         given_scope = given.get("scope")
@@ -40,10 +40,15 @@ async def create_watch(request: web.Request, caller: Caller, service: Service) -
 
 
 async def create_watch_on_route(
-    request: web.Request, caller: Caller, service: Service, resource_type: ResourceType
+    request: web.Request,
+    caller: Caller,
+    service: Service,
+    resource_type: ResourceType,
+    parameters: Mapping[str, str] | None = None,
 ) -> web.Response:
     """A watch on the type and scope that the path names."""
-    scope = {name: value for name, value in request.match_info.items() if name in resource_type.scope}
+    parameters = request.match_info if parameters is None else parameters
+    scope = {name: value for name, value in parameters.items() if name in resource_type.scope}
     problems: list[Problem] = []
     read_scope(scope, resource_type, problems, complete=False)
     return await _create(await read_json(request), resource_type, scope, caller, service, problems)

@@ -11,6 +11,7 @@ import msgspec
 from hookward.application.definitions import Changes, KeyRow, WatchRow
 from hookward.application.dispatch import POISON_CRASHES, Claim
 from hookward.application.lane import Pulled
+from hookward.application.replay import Replayed
 from hookward.domain.change import ChangeEvent
 from hookward.domain.delivery import Attempt, Consequence, DeliveryStatus, Entry, Payload
 from hookward.domain.errors import LeaseLost, StoreUnavailable
@@ -57,6 +58,8 @@ class WaitingRow:
     token: int | None = None
     crashes: int = 0
     alone: int = 0
+    base: int = 0
+    replay_of: DeliveryId | None = None
 
 
 @dataclass(slots=True)
@@ -354,6 +357,7 @@ class FakeStore:
         return Pulled(
             id=key, lane=row.lane, event_id=row.event, number=row.number, crashes=row.crashes, alone=row.alone,
             watch=watch, event=self.event_rows.get(row.event), payload=self.payloads.get(key),
+            base=row.base, replay_of=row.replay_of,
         )  # fmt: skip
 
     async def next_wake(self) -> float | None:
@@ -373,6 +377,43 @@ class FakeStore:
                     lane.wake_at, lane.behind = None, False
                 return len(keys)
         return 0
+
+    # Replays.
+
+    async def replay(
+        self, account: AccountId, id_: DeliveryId, *, owner: str | None, new_id: DeliveryId | None
+    ) -> Replayed:
+        self._reach("replay")
+        logged = self.log.get(id_)
+        if logged is None or logged.entry.account != account:
+            return Replayed.UNKNOWN
+        refusal = self._replay_refusal(logged, owner)
+        if refusal is not None:
+            return refusal
+        row = self.watches[logged.entry.watch]
+        base = 0 if new_id else len(logged.attempts)
+        if new_id:
+            entry = msgspec.structs.replace(logged.entry, id=new_id)
+            self.log[new_id] = Logged(entry, DeliveryStatus.PENDING, None)
+        else:
+            logged.status, logged.reason = DeliveryStatus.PENDING, None
+        waiting = WaitingRow(row.lane, logged.entry.event, self.now(), base + 1, base=base)
+        waiting.replay_of = id_ if new_id else None
+        self.waiting[new_id or id_] = waiting
+        self._wake(row.lane, 0.0)
+        return Replayed.YES
+
+    def _replay_refusal(self, logged: Logged, owner: str | None) -> Replayed | None:
+        row = self.watches[logged.entry.watch]
+        if owner not in (None, row.owner):
+            return Replayed.UNKNOWN
+        if logged.status.open:
+            return Replayed.OPEN
+        if row.deleted:
+            return Replayed.WATCH_DELETED
+        if row.status == WatchStatus.DISABLED:
+            return Replayed.WATCH_DISABLED
+        return None if logged.entry.event in self.event_rows else Replayed.EVENT_GONE
 
     # Common.
 

@@ -20,6 +20,8 @@ from hookward.adapters.postgres.accounts import PostgresAccounts
 from hookward.adapters.postgres.api_keys import PostgresApiKeys
 from hookward.adapters.postgres.crypto_keys import PostgresCryptoKeys
 from hookward.adapters.postgres.definitions import PostgresDefinitions
+from hookward.adapters.postgres.erasures import PostgresErasures
+from hookward.adapters.postgres.events import PostgresEvents
 from hookward.adapters.postgres.inbox import PostgresInbox
 from hookward.adapters.postgres.lanes import PostgresLanes
 from hookward.adapters.postgres.leases import PostgresLeases
@@ -27,6 +29,8 @@ from hookward.adapters.postgres.ledger import PostgresLedger
 from hookward.adapters.postgres.log import PostgresLog
 from hookward.adapters.postgres.outbox import PostgresOutbox
 from hookward.adapters.postgres.pool import Database, open_database
+from hookward.adapters.postgres.replays import PostgresReplays
+from hookward.adapters.postgres.retention import PostgresRetention
 from hookward.adapters.postgres.types import PostgresTypes
 from hookward.adapters.postgres.upkeep import PostgresUpkeep
 from hookward.adapters.queue import QueueWaker, WakeUps, open_queue
@@ -37,12 +41,15 @@ from hookward.application.api_keys import ApiKeys
 from hookward.application.crypto_keys import CryptoKeys
 from hookward.application.definitions import Definitions
 from hookward.application.deliver import Courier
+from hookward.application.erase import Eraser, Erasures
 from hookward.application.keyring import Keyring
-from hookward.application.log import DeliveryLog
+from hookward.application.log import DeliveryLog, EventLog
 from hookward.application.plans import Plans
 from hookward.application.ports import Chance, Clock, Log
 from hookward.application.publish import Publisher
+from hookward.application.replay import Replays
 from hookward.application.resource_types import ResourceTypes
+from hookward.application.retain import Retainer
 from hookward.application.shift import Bounds, Store
 from hookward.application.trial import Trials
 from hookward.application.type_book import TypeBook
@@ -126,6 +133,9 @@ class ApiParts:
     trials: Trials
     crypto_keys: CryptoKeys
     log: DeliveryLog
+    events: EventLog
+    replays: Replays
+    erasures: Erasures
     types: dict[str, KnownType]
     type_book: TypeBook
     resource_types: ResourceTypes
@@ -190,6 +200,9 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
                 PostgresCryptoKeys(database), sealer, clock=clock, chance=chance, overlap=settings.security.key_overlap
             ),
             log=PostgresLog(database),
+            events=PostgresEvents(database),
+            replays=Replays(PostgresReplays(database), clock=clock, chance=chance),
+            erasures=Erasures(PostgresErasures(database), clock=clock, chance=chance),
             types=types,
             type_book=type_book,
             resource_types=ResourceTypes(type_store, JsonSchemas(), built_in_types()),
@@ -321,6 +334,9 @@ async def run_worker(settings: Settings, *, name: str, stop: asyncio.Event) -> N
         waker = QueueWaker(queue, clock=clock, log=log)
         tasks.start(waker.run)
         tasks.start(lambda: _keep_house(PostgresUpkeep(database), log))
+        tasks.start(Eraser(PostgresErasures(database), log=log).run)
+        retention = PostgresRetention(database)
+        tasks.start(Retainer(retention, seconds=settings.retention.days * 86400.0, log=log).run)
         store = _store(database, settings)
         bounds = Bounds(
             lease=settings.worker.lease,

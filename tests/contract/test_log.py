@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from hookward.application.log import LogQuery
+from hookward.application.log import LogPage, LogQuery
 from hookward.domain.delivery import NOT_KEPT, DeliveryStatus, Payload, Wait
 from hookward.domain.ids import AccountId, DeliveryId, EventId
 from tests.contract.world import ACCOUNT, World, moved, new_attempt, new_entry, new_event, new_id, new_watch
@@ -33,13 +33,20 @@ async def filled(world: World) -> dict[bytes, tuple[bytes, bytes, DeliveryStatus
     return known
 
 
+async def listed(world: World, account: AccountId = ACCOUNT, **query: Any) -> LogPage:
+    now_ms = await world.value("SELECT (extract(epoch FROM now()) * 1000)::bigint")
+    return await world.log.deliveries(LogQuery(account=account, **query), now_ms=now_ms)
+
+
 async def pages(world: World, limit: int, **filters: Any) -> list[list[bytes]]:
     found: list[list[bytes]] = []
-    before: DeliveryId | None = None
-    while page := await world.log.deliveries(LogQuery(account=ACCOUNT, limit=limit, before=before, **filters)):
-        found.append([each.id for each in page])
-        before = page[-1].id
-    return found
+    before: bytes | None = None
+    while True:
+        page = await listed(world, limit=limit, before=before, **filters)
+        found.append([each.id for each in page.rows])
+        before = page.older
+        if before is None:
+            return found
 
 
 async def test_lists_hold_every_delivery_once_newest_first_whatever_the_filter(world):
@@ -48,9 +55,9 @@ async def test_lists_hold_every_delivery_once_newest_first_whatever_the_filter(w
     filters: list[dict[str, Any]] = [{}, {"watch": watch}, {"event": event}, {"watch": watch, "status": RETRYING}]
     filters += [{"status": status} for status in DeliveryStatus]
 
-    listed = [[id_ for page in await pages(world, 5, **each) for id_ in page] for each in filters]
+    listed_ids = [[id_ for page in await pages(world, 5, **each) for id_ in page] for each in filters]
 
-    assert listed == [
+    assert listed_ids == [
         sorted(
             (id_ for id_, facts in known.items() if set(each.values()) <= set(facts)),
             reverse=True,
@@ -67,14 +74,14 @@ async def test_a_page_holds_as_many_as_asked_for(world):
 
 async def test_deliveries_that_come_between_pages_move_no_page(world):
     known = await filled(world)
-    first = await world.log.deliveries(LogQuery(account=ACCOUNT, limit=10))
+    first = await listed(world, limit=10)
     watch = await world.watch()
     entry = new_entry(new_event(id=EventId(new_id())), watch, DELIVERED)
     await world.ledger.record(await world.lease(), [entry], done=[], slots={})
 
-    second = await world.log.deliveries(LogQuery(account=ACCOUNT, limit=100, before=first[-1].id))
+    second = await listed(world, limit=100, before=first.older)
 
-    assert [each.id for each in [*first, *second]] == sorted(known, reverse=True)
+    assert [each.id for each in [*first.rows, *second.rows]] == sorted(known, reverse=True)
 
 
 async def test_another_account_sees_nothing(world):
@@ -83,7 +90,7 @@ async def test_another_account_sees_nothing(world):
     stranger = AccountId(3)
     filters: list[dict[str, Any]] = [{}, {"watch": watch}, {"event": event}, {"status": status}]
 
-    seen = [await world.log.deliveries(LogQuery(account=stranger, limit=9, **each)) for each in filters]
+    seen = [(await listed(world, stranger, limit=9, **each)).rows for each in filters]
 
     assert seen == [[], [], [], []]
     assert [await world.log.delivery(stranger, DeliveryId(id_)) for id_ in known] == [None] * len(known)
@@ -93,14 +100,14 @@ async def test_a_listed_delivery_says_where_it_stands(world):
     watch = await world.watch()
     entry = await world.wait(watch, due=3600, number=2, status=RETRYING, attempt=new_attempt(code=503, error="timeout"))
 
-    [listed] = await world.log.deliveries(LogQuery(account=ACCOUNT, limit=9))
+    [found] = (await listed(world, limit=9)).rows
 
     due = await world.value("SELECT due_at FROM waiting")
-    assert (listed.id, listed.event, listed.watch, listed.watch_definition) == (
+    assert (found.id, found.event, found.watch, found.watch_definition) == (
         entry.id, entry.event, watch.id, watch.definition,
     )  # fmt: skip
-    assert (listed.status, listed.attempts, listed.last_code, listed.last_error) == (RETRYING, 1, 503, "timeout")
-    assert (listed.next_attempt, listed.finished, listed.resource_id) == (due, None, "7")
+    assert (found.status, found.attempts, found.last_code, found.last_error) == (RETRYING, 1, 503, "timeout")
+    assert (found.next_attempt, found.finished, found.resource_id) == (due, None, "7")
 
 
 async def test_a_delivery_of_a_deleted_watch_is_still_told(world):

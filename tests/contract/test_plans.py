@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from hookward.adapters.clock import SystemClock
 from hookward.adapters.postgres.pool import open_database
 from hookward.application.log import LogQuery
 from hookward.domain.delivery import Consequence, DeliveryStatus, Entry, Payload, Wait
@@ -21,6 +22,7 @@ from tests.contract.world import ACCOUNT, World, moved, new_attempt, new_entry, 
 pytestmark = pytest.mark.timeout(240)
 
 TOKEN = 7
+NOW_MS = SystemClock().now_us() // 1000
 PENDING, RETRYING, DELIVERED, FAILED, CANCELLED = DeliveryStatus
 
 
@@ -147,8 +149,9 @@ async def accept(world: World) -> None:
 
 
 async def listed(world: World, **filters: Any) -> None:
-    last = await world.log.deliveries(LogQuery(account=ACCOUNT, limit=50, **filters))
-    await world.log.deliveries(LogQuery(account=ACCOUNT, limit=50, before=last[-1].id, **filters))
+    page = await world.log.deliveries(LogQuery(account=ACCOUNT, limit=50, **filters), now_ms=NOW_MS)
+    await world.log.deliveries(LogQuery(account=ACCOUNT, limit=50, before=page.older, **filters), now_ms=NOW_MS)
+    await world.log.deliveries(LogQuery(account=ACCOUNT, limit=50, after=page.older, **filters), now_ms=NOW_MS)
 
 
 async def first_of(world: World, column: str) -> Any:
@@ -214,7 +217,8 @@ async def test_no_large_table_is_read_from_end_to_end(full, operation):
 async def test_a_list_by_status_walks_only_deliveries_of_that_status(full):
     found = await plans_of(full, lambda world: listed(world, status=FAILED))
 
-    used = {(scan.mode, "status" in str(scan.index)) for scan in found if scan.table.startswith("delivery")}
+    listed_by = [scan for scan in found if scan.table.startswith("delivery") and "pkey" not in str(scan.index)]
+    used = {(scan.mode, "status" in str(scan.index)) for scan in listed_by}
     assert used == {("force_custom_plan", True), ("force_generic_plan", True)}
 
 
@@ -222,5 +226,7 @@ async def test_a_list_by_status_walks_only_deliveries_of_that_status(full):
 async def test_what_belongs_to_events_of_one_day_is_looked_for_in_that_day(full, operation, days):
     found = await plans_of(full, operation)
 
-    read = {scan.table for scan in found if scan.mode == "force_custom_plan"}
+    # Replays with ids of their own are looked for in every day; their index holds nothing else.
+    replays = "event_id_id"
+    read = {scan.table for scan in found if scan.mode == "force_custom_plan" and replays not in str(scan.index)}
     assert len(read - {"waiting", "watch"}) == days, read

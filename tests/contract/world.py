@@ -70,7 +70,7 @@ def new_entry(event: NewEvent, watch: WatchRow, status: DeliveryStatus, **values
     )  # fmt: skip
 
 
-def new_attempt(number: int = 1, code: int = 200, **values: Any) -> Attempt:
+def new_attempt(number: int = 1, code: int | None = 200, **values: Any) -> Attempt:
     return Attempt(
         number=number, sent_us=_clock.now_us(), duration_us=1234, request=b"{}", code=code, response=b"{}", **values
     )

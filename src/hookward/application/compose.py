@@ -41,11 +41,12 @@ def render(plan: Plan, event: LoadedEvent, *, second: int, zone: str | None, sha
 
 def compose(
     plan: Plan, change: ChangeEvent, payload: Payload, *, id_: DeliveryId, number: int, second: int, span: bytes,
-    test: bool = False,
+    replay_of: DeliveryId | None = None, test: bool = False,
 ) -> tuple[OutgoingRequest, dict[str, str]]:  # fmt: skip
     """The request of attempt ``number``, signed at ``second``, and its headers with secrets masked.
 
-    ``span`` is :data:`SPAN_BYTES` random bytes for ``traceparent``; a ``test`` says that it is one.
+    ``span`` is :data:`SPAN_BYTES` random bytes for ``traceparent``; a ``test`` says that it is one, and a replay with
+    an id of its own what it repeats (``replay_of``).
     """
     webhook_id = to_text(Prefix.DELIVERY, id_)
     changing = {
@@ -57,6 +58,8 @@ def compose(
     }
     if plan.keys:
         changing["webhook-signature"] = signatures(plan.keys, webhook_id, second, payload.body or b"")
+    if replay_of is not None:
+        changing["hookward-replay-of"] = to_text(Prefix.DELIVERY, replay_of)
     if test:
         changing["hookward-test"] = "true"
     request = OutgoingRequest(
@@ -74,6 +77,7 @@ def attempt_of(
 ) -> Attempt:
     """What the log keeps of one request; ``shown`` are its headers with secrets masked."""
     answer, failure = outcome.answer, outcome.failure
+    own = (payload.body or b"") if number > 1 else payload.body  # empty: none, unlike the attempt before
     request: dict[str, Any] = {"method": payload.method, "address": payload.address, "headers": shown}
     headers, cut = _logged_headers(answer)
     return Attempt(
@@ -81,7 +85,7 @@ def attempt_of(
         sent_us=sent_us,
         duration_us=outcome.duration_us,
         request=_encode(request),
-        request_body=payload.body if with_body else None,
+        request_body=own if with_body else None,
         code=answer.status if answer else None,
         response=_encode(headers) if answer else None,
         response_body=answer.body if answer else None,

@@ -97,6 +97,7 @@ class Courier:
         request, shown = compose(
             plan, parcel.event.change, payload,
             id_=parcel.id, number=parcel.number, second=sent_us // _US, span=self._chance.bytes(SPAN_BYTES),
+            replay_of=parcel.replay_of,
         )  # fmt: skip
         outcome = await self._sender.send(request, timeout=timeout)
         entry = self._entry(parcel, plan, payload, shown, sent_us, outcome)
@@ -114,7 +115,7 @@ class Courier:
     ) -> Entry:
         policy = self._policy if plan.schedule is None else Policy(schedule=plan.schedule)
         now = self._clock.now_us() / _US
-        decision = decide(policy, parcel.number, outcome, now, self._chance.fraction())
+        decision = decide(policy, parcel.number - parcel.base, outcome, now, self._chance.fraction())
         again = decision.wait is not None
         first = parcel.payload is None
         attempt = attempt_of(parcel.number, payload, shown, sent_us, outcome, with_body=first)
@@ -142,10 +143,9 @@ def _consequence(decision: Decision, plan: Plan, payload: Payload) -> Consequenc
 
 
 def _later(parcel: Parcel, error: HookwardError) -> Entry:
-    status = DeliveryStatus.PENDING if parcel.number == 1 else DeliveryStatus.RETRYING
     wait = Wait(seconds=UNMAKEABLE_SECONDS, number=parcel.number)
     reason = f"its request cannot be made: {error}".replace("\0", "")
-    return parcel.entry(status, attempts=parcel.number - 1, reason=reason, wait=wait)
+    return parcel.entry(parcel.standing, attempts=parcel.number - 1, reason=reason, wait=wait)
 
 
 def _keeps_bodies(bodies: StoreBodies, status: DeliveryStatus) -> bool:

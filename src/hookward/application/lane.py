@@ -23,7 +23,8 @@ _FIRST_PACE = 0.005
 class Pulled(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A waiting delivery that this worker took, with one slot of its lane. ``event`` is ``None`` when it was erased.
 
-    ``crashes`` counts the workers that died with it, ``alone`` those that died with nothing else to blame.
+    ``crashes`` counts the workers that died with it, ``alone`` those that died with nothing else to blame. ``base`` is
+    the attempts before a replay, ``replay_of`` the delivery that it sends again under an id of its own.
     """
 
     id: DeliveryId
@@ -35,6 +36,8 @@ class Pulled(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     watch: WatchId
     event: ChangeEvent | None
     payload: Payload | None
+    base: int = 0
+    replay_of: DeliveryId | None = None
 
 
 class Slots(Protocol):

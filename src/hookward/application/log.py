@@ -14,9 +14,11 @@ from hookward.domain.ids import AccountId, DeliveryId, EventId, WatchId
 
 
 class LogQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Which deliveries of an account to list, newest first, strictly before ``before``.
+    """Which deliveries of an account to list, newest first.
 
-    With ``owner`` only those of that owner's watches.
+    Strictly before ``before``; or, when ``after`` is given, those next after it. With ``owner`` only those of that
+    owner's watches. ``since_ms`` and ``until_ms`` (excluded) are milliseconds since 1970. ``code`` and ``error`` are
+    those of the last attempt. ``search`` is the beginning of an id or of a watch's host, or a text.
     """
 
     account: AccountId
@@ -24,8 +26,17 @@ class LogQuery(msgspec.Struct, frozen=True, kw_only=True):
     limit: int
     watch: WatchId | None = None
     event: EventId | None = None
+    resource_type: str | None = None
+    resource_id: str | None = None
+    kind: ChangeKind | None = None
     status: DeliveryStatus | None = None
-    before: DeliveryId | None = None
+    code: int | None = None
+    error: str | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
+    search: str | None = None
+    before: bytes | None = None
+    after: bytes | None = None
 
 
 class LoggedDelivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +55,22 @@ class LoggedDelivery(msgspec.Struct, frozen=True, kw_only=True):
     last_error: str | None
     finished: datetime | None
     next_attempt: datetime | None
+    replay_of: DeliveryId | None
     watch_definition: bytes | None
+
+
+class LogPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Deliveries, newest first, and where to go on.
+
+    ``older`` and ``newer`` are ids to go on strictly before and after; ``None`` where nothing is left. A page holds
+    fewer than asked for, or none, when a filter that has no index looked at as much as one request may: there is more
+    behind ``older`` (or ``newer``) then. ``searched_ms`` is the stretch of time in which a text was looked for.
+    """
+
+    rows: Sequence[LoggedDelivery]
+    older: bytes | None = None
+    newer: bytes | None = None
+    searched_ms: tuple[int, int] | None = None
 
 
 class LoggedAttempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,8 +93,70 @@ class LoggedAttempt(msgspec.Struct, frozen=True, kw_only=True):
 class DeliveryLog(Protocol):
     """Where the log is kept."""
 
-    async def deliveries(self, query: LogQuery) -> Sequence[LoggedDelivery]: ...
+    async def deliveries(self, query: LogQuery, *, now_ms: int) -> LogPage: ...
 
     async def delivery(
         self, account: AccountId, id_: DeliveryId, *, owner: str | None = None
     ) -> tuple[LoggedDelivery, Sequence[LoggedAttempt]] | None: ...
+
+
+class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which events of an account to list, newest first; as :class:`LogQuery`.
+
+    With ``owner`` only those that have a delivery to one of that owner's watches.
+    """
+
+    account: AccountId
+    owner: str | None = None
+    limit: int
+    resource_type: str | None = None
+    resource_id: str | None = None
+    kind: ChangeKind | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
+    search: str | None = None
+    before: bytes | None = None
+    after: bytes | None = None
+
+
+class LoggedEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event as accepted, and what came of it.
+
+    ``waits`` says that it is still to be matched. ``deliveries`` counts those that are in the log, by status. The
+    bodies are JSON, empty in a list, and when the event was erased.
+    """
+
+    id: EventId
+    resource_type: str
+    kind: ChangeKind
+    scope: bytes
+    resource_id: str
+    zone: str | None
+    occurred: datetime | None
+    erased: bool
+    waits: bool
+    deliveries: dict[DeliveryStatus, int]
+    body: bytes = b""
+    previous: bytes | None = None
+    extra: bytes | None = None
+
+
+class EventPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Events, newest first, and where to go on; as :class:`LogPage`."""
+
+    rows: Sequence[LoggedEvent]
+    older: bytes | None = None
+    newer: bytes | None = None
+    searched_ms: tuple[int, int] | None = None
+
+
+class EventLog(Protocol):
+    """Where what was accepted is kept."""
+
+    async def events(self, query: EventQuery, *, now_ms: int) -> EventPage: ...
+
+    async def event(self, account: AccountId, id_: EventId, *, owner: str | None = None) -> LoggedEvent | None: ...
+
+    async def known(self, account: AccountId, key: bytes) -> EventId | None:
+        """The event that took an idempotency key."""
+        ...

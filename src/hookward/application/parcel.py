@@ -67,14 +67,18 @@ class Parcel:
     """One delivery, from being matched or pulled until its outcome is recorded.
 
     ``number`` is the attempt that comes next. ``waited`` says that it has a row among the waiting. ``claimed`` is the
-    outbox row that it keeps open, if any. ``started`` is seconds on the monotonic clock.
+    outbox row that it keeps open, if any. ``started`` is seconds on the monotonic clock. ``base`` is the attempts
+    before this replay, ``replay_of`` the delivery that it sends again under an id of its own.
     """
 
-    __slots__ = ("claimed", "event", "id", "lane", "number", "payload", "stage", "started", "waited", "watch")
+    __slots__ = (
+        "base", "claimed", "event", "id", "lane", "number", "payload", "replay_of", "stage", "started", "waited",
+        "watch",
+    )  # fmt: skip
 
     def __init__(
         self, id_: DeliveryId, event: LoadedEvent, *, watch: WatchId, lane: int, number: int = 1,
-        payload: Payload | None = None, waited: bool = False,
+        payload: Payload | None = None, waited: bool = False, base: int = 0, replay_of: DeliveryId | None = None,
     ) -> None:  # fmt: skip
         self.id = id_
         self.event = event
@@ -83,9 +87,16 @@ class Parcel:
         self.number = number
         self.payload = payload
         self.waited = waited
+        self.base = base
+        self.replay_of = replay_of
         self.claimed: Claimed | None = None
         self.stage = Stage.QUEUED
         self.started = 0.0
+
+    @property
+    def standing(self) -> DeliveryStatus:
+        """Where it stands while its next attempt has not been made."""
+        return DeliveryStatus.PENDING if self.number == self.base + 1 else DeliveryStatus.RETRYING
 
     def entry(self, status: DeliveryStatus, **values: Any) -> Entry:
         """A line for the ledger about this delivery."""
@@ -98,5 +109,5 @@ class Parcel:
 
     def parked(self, *, held: bool, seconds: float = 0.0) -> Entry:
         """The line that makes it wait: under our lease while its attempt is in flight, or free and due then."""
-        status = DeliveryStatus.PENDING if self.number == 1 else DeliveryStatus.RETRYING
-        return self.entry(status, attempts=self.number - 1, wait=Wait(seconds=seconds, number=self.number, held=held))
+        wait = Wait(seconds=seconds, number=self.number, held=held)
+        return self.entry(self.standing, attempts=self.number - 1, wait=wait)

@@ -102,7 +102,7 @@ class Puller:
         event = pulled.event
         parcel = Parcel(
             pulled.id, LoadedEvent(event or _erased(pulled)), watch=pulled.watch, lane=pulled.lane,
-            number=pulled.number, payload=pulled.payload, waited=True,
+            number=pulled.number, payload=pulled.payload, waited=True, base=pulled.base, replay_of=pulled.replay_of,
         )  # fmt: skip
         poison = pulled.alone >= POISON_CRASHES
         if event is not None and not poison:
@@ -124,9 +124,8 @@ class Puller:
             self._line = 0
             return parcel
         self._line += 1
-        status = DeliveryStatus.PENDING if parcel.number == 1 else DeliveryStatus.RETRYING
         wait = Wait(seconds=_LINE_SECONDS * (1 + self._line / few), number=parcel.number)
-        self._recorder.settle(parcel, parcel.entry(status, attempts=parcel.number - 1, wait=wait))
+        self._recorder.settle(parcel, parcel.entry(parcel.standing, attempts=parcel.number - 1, wait=wait))
         self._lanes.return_slot(parcel.lane)
         return None
 

@@ -31,6 +31,7 @@ class Prefix(StrEnum):
     CRYPTO_KEY = "key"
     API_KEY = "apk"
     ACCOUNT = "acc"
+    ERASURE = "ers"
 
 
 def uuid7(unix_ms: int, random: bytes) -> bytes:

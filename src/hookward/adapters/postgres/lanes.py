@@ -53,7 +53,7 @@ pick AS MATERIALIZED (SELECT w.delivery_id, d.id AS lane_id FROM due d CROSS JOI
   SELECT delivery_id FROM waiting w WHERE w.token IS NULL AND w.lane_id = d.id AND w.due_at <= now()
   AND d.held_until <= now() ORDER BY w.due_at, w.delivery_id LIMIT d.free FOR UPDATE SKIP LOCKED) w),
 take AS (UPDATE waiting w SET token = me.token FROM me WHERE w.delivery_id = ANY(ARRAY(SELECT delivery_id FROM pick))
-  RETURNING w.delivery_id, w.lane_id, w.event_id, w.number, w.crashes, w.alone),
+  RETURNING w.delivery_id, w.lane_id, w.event_id, w.number, w.crashes, w.alone, w.base, w.replay_of),
 got AS MATERIALIZED (SELECT d.id, d.free, d.held_until,
   (SELECT count(*) FROM pick WHERE pick.lane_id = d.id)::int AS k FROM due d),
 nxt AS MATERIALIZED (SELECT got.*, (SELECT min(s.due_at) FROM (SELECT w.due_at FROM waiting w
@@ -70,14 +70,15 @@ u AS (UPDATE lane SET in_use = lane.in_use + nxt.k,
       WHEN nxt.k >= nxt.free THEN NULL  -- all slots taken: the next release wakes it
       ELSE now() END
   FROM nxt, me WHERE lane.id = nxt.id AND lane.id = ANY(ARRAY(SELECT id FROM due)))
-SELECT t.delivery_id, t.lane_id, t.event_id, t.number, t.crashes, t.alone, d.watch_id
+SELECT t.delivery_id, t.lane_id, t.event_id, t.number, t.crashes, t.alone, d.watch_id, t.base, t.replay_of
 FROM take t JOIN due d ON d.id = t.lane_id"""
 
 FETCH = """
 SELECT w.delivery_id, p.method, p.address, p.body, e.id, e.account_id, e.resource_type, e.type_version, e.kind,
   e.version, e.scope, e.resource_id, CASE WHEN p.delivery_id IS NULL THEN e.body ELSE ''::bytea END,
   CASE WHEN p.delivery_id IS NULL THEN e.previous END, CASE WHEN p.delivery_id IS NULL THEN e.extra END, e.zone
-FROM unnest($1::uuid[], $2::uuid[]) AS w(delivery_id, event_id) JOIN event e ON e.id = w.event_id
+FROM unnest($1::uuid[], $2::uuid[]) AS w(delivery_id, event_id)
+JOIN event e ON e.id = w.event_id AND e.body <> ''::bytea  -- empty: erased
 LEFT JOIN payload p ON p.delivery_id = w.delivery_id"""
 
 _NEXT = """
@@ -166,8 +167,8 @@ def _payload(row: Any) -> Payload | None:
 
 def _pulled(row: Any, found: tuple[Payload | None, ChangeEvent] | None) -> Pulled:
     payload, event = found or (None, None)
-    delivery, lane, event_id, number, crashes, alone, watch = row
+    delivery, lane, event_id, number, crashes, alone, watch, base, replay_of = row
     return Pulled(
         id=delivery, lane=lane, event_id=event_id, number=number, crashes=crashes, alone=alone,
-        watch=watch, event=event, payload=payload,
+        watch=watch, event=event, payload=payload, base=base, replay_of=replay_of,
     )  # fmt: skip

@@ -1,98 +1,241 @@
-"""The delivery log: lists by watch, event and status, and one delivery with its attempts."""
+"""The delivery log: pages by any filter, and one delivery with its attempts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+from hookward.adapters.postgres.log_search import SCAN, TEXT_SCAN, host_watches, is_id_prefix, span_of, text_window
+from hookward.adapters.postgres.pages import Found, Values, Walk, walk_page
 from hookward.adapters.postgres.pool import Database
-from hookward.application.log import LoggedAttempt, LoggedDelivery, LogQuery
+from hookward.application.log import LoggedAttempt, LoggedDelivery, LogPage, LogQuery
 from hookward.domain.change import ChangeKind
-from hookward.domain.delivery import NOT_KEPT, DeliveryStatus
-from hookward.domain.ids import AccountId, DeliveryId, millisecond_of
+from hookward.domain.delivery import DeliveryStatus
+from hookward.domain.ids import AccountId, DeliveryId, Prefix, millisecond_of
+
+MAX_ARMS = 1000
+MAX_NAMED = 20_000
+"""How many watches the beginning of a host or id may stand for."""
 
 _COLUMNS = (
     "d.id, d.event_id, d.watch_id, d.resource_type, d.kind, d.resource_id, d.status, d.reason, d.attempts, "
-    "d.last_code, d.last_error, d.finished, greatest(w.due_at, l.held_until), c.definition"
+    "d.last_code, d.last_error, d.finished, greatest(w.due_at, l.held_until), d.replay_of, c.definition"
 )
-# The page first, then what belongs to its rows.
-_PAGE = "SELECT * FROM delivery WHERE {where} ORDER BY id DESC LIMIT {limit}"
 _DRESS = f"""
-SELECT {_COLUMNS} FROM ({{page}}) d LEFT JOIN waiting w ON w.delivery_id = d.id LEFT JOIN lane l ON l.id = w.lane_id
-LEFT JOIN watch c ON c.id = d.watch_id
+SELECT {_COLUMNS} FROM delivery d LEFT JOIN waiting w ON w.delivery_id = d.id LEFT JOIN lane l ON l.id = w.lane_id
+LEFT JOIN watch c ON c.id = d.watch_id WHERE d.id = ANY($1::uuid[]) AND d.id BETWEEN $2 AND $3 AND d.account_id = $4
+AND ($5::text IS NULL OR c.owner = $5)
 ORDER BY d.id DESC"""
 
 _ATTEMPTS = """
 SELECT number, sent, duration_us, code, error, message, request, request_body, response, response_body, truncated,
   remote FROM attempt WHERE delivery_id = $1 ORDER BY number"""
 
-_LAST = DeliveryId(b"\xff" * 16)
+_WHOSE = "SELECT account_id, owner FROM watch WHERE id = $1"
+_OWNED = f"SELECT id FROM watch WHERE account_id = $1 AND owner = $2 ORDER BY id LIMIT {MAX_ARMS + 1}"
+# Bodies are looked at as far as their first 64 KiB: what is kept compressed is opened no further.
+_TEXT = """(position({q} in d.resource_id) > 0 OR EXISTS (SELECT 1 FROM attempt a WHERE a.delivery_id = d.id AND (
+  position({q} in substring(a.request_body from 1 for 65536)) > 0
+  OR position({q} in substring(a.response_body from 1 for 65536)) > 0) OFFSET 0))"""
+_NOT_DELIVERED = [status for status in DeliveryStatus if status is not DeliveryStatus.DELIVERED]
 
 
 class PostgresLog:
-    """The :class:`~hookward.application.log.DeliveryLog` port on PostgreSQL."""
+    """The :class:`~hookward.application.log.DeliveryLog` port on PostgreSQL.
 
-    def __init__(self, database: Database) -> None:
+    ``scan`` is how many rows a page may look at where a filter has no index, ``text_scan`` those whose bodies it reads.
+    """
+
+    def __init__(self, database: Database, *, scan: int = SCAN, text_scan: int = TEXT_SCAN) -> None:
         self._database = database
+        self._scan = scan
+        self._text_scan = text_scan
 
-    async def deliveries(self, query: LogQuery) -> Sequence[LoggedDelivery]:
+    async def deliveries(self, query: LogQuery, *, now_ms: int) -> LogPage:
         """One page, newest first."""
-        values: list[object] = [query.account, query.before or _LAST]
-        where = ["account_id = $1", "id < $2"]
-        if query.event is not None:
-            # A delivery carries its event's time: a short stretch of the primary key to look at.
-            where += [f"id BETWEEN ${len(values) + 2} AND ${len(values) + 3}", f"event_id = ${len(values) + 1}"]
-            values += [query.event, *millisecond_of(query.event)]
-        if query.owner is not None:
-            values.append(query.owner)
-            where.append(f"watch_id IN (SELECT id FROM watch WHERE account_id = $1 AND owner = ${len(values)})")
-        if query.watch is not None:
-            values.append(query.watch)
-            where.append(f"watch_id = ${len(values)}")
-        if query.status is not None:
-            # Said, not passed: a plan for any status cannot use the index of those that were not delivered.
-            where.append(f"status = {int(query.status)}")
-        values.append(query.limit)
-        page = _PAGE.format(where=" AND ".join(where), limit=f"${len(values)}")
-        async with self._database.connection() as connection:
-            rows = await connection.fetch(_DRESS.format(page=page), *values)
-        return [_delivery(row) for row in rows]
+        walk, searched = await self._walk(query, now_ms)
+        found = Found(ids=[], older=None, newer=None)
+        if walk is not None:
+            found = await walk_page(self._database, walk, limit=query.limit, before=query.before, after=query.after)
+        rows = await self._dressed(found.ids, query.account, query.owner)
+        return LogPage(rows=rows, older=found.older, newer=found.newer, searched_ms=searched)
 
     async def delivery(
         self, account: AccountId, id_: DeliveryId, *, owner: str | None = None
     ) -> tuple[LoggedDelivery, Sequence[LoggedAttempt]] | None:
-        """One delivery with its attempts, oldest first; with ``owner`` only where the watch is theirs."""
-        page = (
-            "SELECT * FROM delivery WHERE id = $1 AND account_id = $2 "
-            "AND ($3::text IS NULL OR watch_id IN (SELECT id FROM watch WHERE owner = $3))"
-        )
+        """One delivery with its attempts, oldest first."""
+        found = await self._dressed([id_], account, owner)
+        if not found:
+            return None
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(_DRESS.format(page=page), id_, account, owner)
-            if row is None:
-                return None
             attempts = await connection.fetch(_ATTEMPTS, id_)
-        return _delivery(row), _attempts(attempts)
+        return found[0], _attempts(attempts)
+
+    async def _dressed(self, ids: list[bytes], account: AccountId, owner: str | None) -> list[LoggedDelivery]:
+        if not ids:
+            return []
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(_DRESS, ids, min(ids), max(ids), account, owner)
+        return [_delivery(row) for row in rows]
+
+    async def _walk(self, query: LogQuery, now_ms: int) -> tuple[Walk | None, tuple[int, int] | None]:
+        """How to find a query's rows; ``None`` where there can be none."""
+        values = Values()
+        low, high = span_of(query.since_ms, query.until_ms)
+        walk = Walk(table="delivery", arms=[], values=values, low=low, high=high, scan=self._scan)
+        walk.checks = _checks(query, values)
+        searched = None
+        watches: list[bytes] | None = None if query.watch is None else [query.watch]
+        if query.search is not None:
+            searched, hosts = await self._search(walk, query, now_ms)
+            if hosts is not None:
+                watches = hosts if watches is None else [id_ for id_ in watches if id_ in hosts]
+        possible = await self._drive(walk, query, watches)
+        return (walk if possible else None), searched
+
+    async def _search(
+        self, walk: Walk, query: LogQuery, now_ms: int
+    ) -> tuple[tuple[int, int] | None, list[bytes] | None]:
+        """Narrow a walk to what ``q`` says; answers the window of time of a text, or the watches that it names."""
+        text = query.search or ""
+        if (found := is_id_prefix(text)) is not None:
+            prefix, low, high = found
+            if prefix is Prefix.DELIVERY:
+                walk.checks.append(f"d.id BETWEEN {walk.values.add(low)} AND {walk.values.add(high)}")
+                walk.low, walk.high = max(walk.low, _less(low)), min(walk.high, _more(high))
+            elif prefix is Prefix.EVENT:
+                walk.checks.append(f"d.event_id BETWEEN {walk.values.add(low)} AND {walk.values.add(high)}")
+                # A replay with an id of its own is younger than its event; all others carry its time.
+                walk.low = max(walk.low, _less(millisecond_of(low)[0]))
+            else:
+                async with self._database.connection() as connection:
+                    rows = await connection.fetch(
+                        f"SELECT id FROM watch WHERE id BETWEEN $1 AND $2 AND account_id = $3 LIMIT {MAX_NAMED}",
+                        low, high, query.account,
+                    )  # fmt: skip
+                return None, [row[0] for row in rows]
+            return None, None
+        hosts = await host_watches(self._database, query.account, text, limit=MAX_NAMED)
+        if hosts:
+            return None, hosts
+        window = text_window(query.since_ms, query.until_ms, now_ms)
+        walk.low, walk.high = span_of(*window)
+        walk.scan = self._text_scan
+        walk.checks.append(_TEXT.format(q=walk.values.add(text.encode())))
+        return window, None
+
+    async def _drive(self, walk: Walk, query: LogQuery, watches: list[bytes] | None) -> bool:
+        """Choose what a walk is driven by; False when nothing can be found."""
+        values = walk.values
+        account = f"d.account_id = {values.add(query.account)}"
+        if query.event is not None:
+            low, high = millisecond_of(query.event)
+            event = values.add(query.event)
+            # A delivery carries its event's time: a short stretch of the primary key to look at.
+            own = f"d.id BETWEEN {values.add(low)} AND {values.add(high)} AND d.replay_of IS NULL"
+            walk.arms = [own, f"d.event_id = {event} AND d.replay_of IS NOT NULL"]
+            walk.checks += [account, f"d.event_id = {event}"]
+            if watches is not None:
+                walk.checks.append(f"d.watch_id = ANY({values.add(watches)}::uuid[])")
+            _restrict_to_owner(walk, query)
+            return True
+        if watches is None and query.owner is not None:
+            async with self._database.connection() as connection:
+                watches = [row[0] for row in await connection.fetch(_OWNED, query.account, query.owner)]
+            if len(watches) > MAX_ARMS:
+                watches = None
+                _restrict_to_owner(walk, query)
+        elif watches is not None:
+            watches = await self._seen(watches, query)
+        if watches is not None and len(watches) > MAX_ARMS:
+            walk.checks.append(f"d.watch_id = ANY({values.add(watches)}::uuid[])")
+        elif watches is not None:
+            walk.arms, walk.over = ["d.watch_id = o.id"], watches
+            _check_status(walk, query)
+            return bool(watches)
+        walk.arms = [f"{account}{status}" for status in _status_arms(walk, query)]
+        return True
+
+    async def _seen(self, watches: list[bytes], query: LogQuery) -> list[bytes]:
+        """Those of ``watches`` that the asker may see; one that is gone is nobody's."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(
+                "SELECT id FROM watch WHERE id = ANY($1::uuid[]) AND account_id = $2 "
+                "AND ($3::text IS NULL OR owner = $3)",
+                watches, query.account, query.owner,
+            )  # fmt: skip
+        return [row[0] for row in rows]
+
+
+def _checks(query: LogQuery, values: Values) -> list[str]:
+    """The conditions that no index helps with, all but the status."""
+    pairs: list[tuple[str, object]] = [
+        ("resource_type", query.resource_type),
+        ("resource_id", None if query.resource_id is None else query.resource_id.encode()),
+        ("kind", None if query.kind is None else int(query.kind)),
+        ("last_code", query.code),
+        ("last_error", query.error),
+    ]
+    checks = [f"d.{column} = {values.add(value)}" for column, value in pairs if value is not None]
+    if query.event is not None and query.status is not None:
+        checks.append(f"d.status = {int(query.status)}")
+    return checks
+
+
+def _check_status(walk: Walk, query: LogQuery) -> None:
+    if query.status is not None:
+        walk.checks.append(f"d.status = {int(query.status)}")
+
+
+def _status_arms(walk: Walk, query: LogQuery) -> list[str]:
+    """Deliveries that were not delivered have an index: they are few, and hold every code and error but success.
+
+    Said, not passed: a plan for any status cannot use it.
+    """
+    if query.status is not None and query.status is not DeliveryStatus.DELIVERED:
+        return [f" AND d.status = {int(query.status)}"]
+    if query.status is None and (query.error is not None or (query.code is not None and not 200 <= query.code < 300)):
+        return [f" AND d.status = {int(status)}" for status in _NOT_DELIVERED]
+    _check_status(walk, query)
+    return [""]
+
+
+def _restrict_to_owner(walk: Walk, query: LogQuery) -> None:
+    if query.owner is not None:
+        account, owner = walk.values.add(query.account), walk.values.add(query.owner)
+        walk.checks.append(
+            f"EXISTS (SELECT 1 FROM watch c WHERE c.id = d.watch_id AND c.account_id = {account} AND c.owner = {owner})"
+        )
+
+
+def _less(id_: bytes) -> bytes:
+    return (int.from_bytes(id_, "big") - 1).to_bytes(16, "big") if any(id_) else id_
+
+
+def _more(id_: bytes) -> bytes:
+    return (int.from_bytes(id_, "big") + 1).to_bytes(16, "big") if id_ != b"\xff" * 16 else id_
 
 
 def _delivery(row: Any) -> LoggedDelivery:
     (
         id_, event, watch, resource_type, kind, resource_id, status, reason, attempts,
-        last_code, last_error, finished, due, definition,
+        last_code, last_error, finished, due, replay_of, definition,
     ) = row  # fmt: skip
     return LoggedDelivery(
         id=id_, event=event, watch=watch, resource_type=resource_type, kind=ChangeKind(kind),
         resource_id=resource_id.decode(), status=DeliveryStatus(status), reason=reason, attempts=attempts,
-        last_code=last_code, last_error=last_error, finished=finished, next_attempt=due, watch_definition=definition,
+        last_code=last_code, last_error=last_error, finished=finished, next_attempt=due, replay_of=replay_of,
+        watch_definition=definition,
     )  # fmt: skip
 
 
 def _attempts(rows: Sequence[Any]) -> list[LoggedAttempt]:
-    """Attempts with each body filled in from the one before where it is the same, unless it was not to be kept."""
+    """Attempts with each body filled in from the one before where it is the same; empty stands for none."""
     attempts: list[LoggedAttempt] = []
     body: bytes | None = None
     for row in rows:
         number, sent, duration, code, error, message, request, own, response, response_body, truncated, remote = row
-        body = body if own is None or own == NOT_KEPT else own
+        body = body if own is None else own
         attempts.append(
             LoggedAttempt(
                 number=number,
@@ -102,7 +245,7 @@ def _attempts(rows: Sequence[Any]) -> list[LoggedAttempt]:
                 error=error,
                 message=message,
                 request=request,
-                request_body=None if own == NOT_KEPT else body,
+                request_body=body or None,
                 response=response,
                 response_body=response_body,
                 truncated=truncated,

@@ -46,7 +46,7 @@ ALIVE = "SELECT 1 FROM lease WHERE token = $1 AND until > now()"
 
 EVENTS = """
 SELECT id, account_id, resource_type, type_version, kind, version, scope, resource_id, body, previous, extra, zone
-FROM event WHERE id = ANY($1::uuid[]) AND id BETWEEN $2 AND $3"""
+FROM event WHERE id = ANY($1::uuid[]) AND id BETWEEN $2 AND $3 AND body <> ''::bytea"""
 
 # A delivery carries the millisecond of its event: the primary key finds an event's deliveries, no index of their own.
 _RECORDED = """

@@ -6,8 +6,8 @@ from hookward.adapters.postgres.pool import Acquired, Connection
 
 DAYS_AHEAD = 7
 _DAY_MS = 86_400_000
-_TABLES = ("event", "delivery", "attempt")
-_LOCK = 0x706172746974  # "partit"
+PARTITIONED = ("event", "delivery", "attempt")
+PARTITIONS_LOCK = 0x706172746974  # "partit"
 
 
 def day_bounds(day: int) -> tuple[str, str]:
@@ -27,14 +27,14 @@ async def ensure_partitions(connection: Connection | Acquired, *, patience_ms: i
     ``patience_ms`` makes this fail: waiting for a lock would make everybody else wait behind us.
     """
     async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", PARTITIONS_LOCK)
         await connection.execute(f"SET LOCAL lock_timeout = {patience_ms}")
         today = await connection.fetchval("SELECT floor(extract(epoch FROM now()) / 86400)::bigint")
         there = {row[0] for row in await connection.fetch("SELECT inhrelid::regclass::text FROM pg_inherits")}
         wanted = [
             (table, f"{table}_{day}", *day_bounds(day))
             for day in range(today - 1, today + DAYS_AHEAD + 1)
-            for table in _TABLES
+            for table in PARTITIONED
         ]
         missing = [each for each in wanted if each[1] not in there]
         for table, name, start, end in missing:

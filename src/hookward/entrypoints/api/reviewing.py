@@ -9,54 +9,55 @@ import msgspec
 from aiohttp import web
 
 from hookward.application.log import LoggedAttempt, LoggedDelivery, LogQuery
-from hookward.domain.delivery import DeliveryStatus
 from hookward.domain.errors import NotFound
 from hookward.domain.ids import DeliveryId, EventId, Prefix, WatchId, from_text, to_text, unix_ms_of
 from hookward.domain.watch import WatchDefinition
 from hookward.entrypoints.api.answers import answer, as_text, moment
-from hookward.entrypoints.api.requests import bad_parameter, check_parameters, limit_of
+from hookward.entrypoints.api.filters import Filters, code_of, cursors, error_of, id_of, status_of
 from hookward.entrypoints.api.service import Caller, Service
 from hookward.entrypoints.api.wire import (
     AttemptAnswer,
     AttemptError,
     DeliveryAnswer,
     DeliveryItem,
-    DeliveryList,
     EventBrief,
     RequestAnswer,
     ResponseAnswer,
     WatchBrief,
 )
+from hookward.entrypoints.api.wire_log import DeliveryPage, Searched
 
-_PARAMETERS = ("watchId", "eventId", "status", "limit", "cursor")
-_WORDS = tuple(status.word for status in DeliveryStatus)
+DELIVERY_PARAMETERS = (
+    "watchId", "eventId", "resourceType", "resourceId", "event", "status", "statusCode", "errorType",
+    "since", "until", "q", "limit", "cursor",
+)  # fmt: skip
 _definition = msgspec.json.Decoder(WatchDefinition)
 
 
 async def list_deliveries(request: web.Request, caller: Caller, service: Service) -> web.Response:
     """Deliveries, newest first."""
-    check_parameters(request, _PARAMETERS)
-    limit = limit_of(request)
-    word = request.query.get("status")
-    if word is not None and word not in _WORDS:
-        raise bad_parameter("status", f"must be one of {', '.join(_WORDS)}")
-    watch = _id(request, "watchId", Prefix.WATCH)
-    event = _id(request, "eventId", Prefix.EVENT)
-    before = _id(request, "cursor", Prefix.DELIVERY)
-    rows = await service.log.deliveries(
-        LogQuery(
-            account=caller.account,
-            owner=caller.owner,
-            limit=limit + 1,
-            watch=None if watch is None else WatchId(watch),
-            event=None if event is None else EventId(event),
-            status=None if word is None else DeliveryStatus[word.upper()],
-            before=None if before is None else DeliveryId(before),
+    filters = Filters(request, DELIVERY_PARAMETERS)
+    watch = filters.read("watchId", id_of(Prefix.WATCH))
+    event = filters.read("eventId", id_of(Prefix.EVENT))
+    query = LogQuery(
+        account=caller.account,
+        owner=caller.owner,
+        watch=None if watch is None else WatchId(watch),
+        event=None if event is None else EventId(event),
+        status=filters.read("status", status_of),
+        code=filters.read("statusCode", code_of),
+        error=filters.read("errorType", error_of),
+        **filters.common(),
+    )
+    filters.check()
+    page = await service.log.deliveries(query, now_ms=service.clock.now_us() // 1000)
+    return answer(
+        DeliveryPage(
+            data=[DeliveryItem(**delivery_item(row)) for row in page.rows],
+            searched=searched(page.searched_ms),
+            **cursors(page.older, page.newer),
         )
     )
-    page = rows[:limit]
-    cursor = to_text(Prefix.DELIVERY, page[-1].id) if len(rows) > limit else None
-    return answer(DeliveryList(data=[DeliveryItem(**_item(row)) for row in page], next_cursor=cursor))
 
 
 async def get_delivery(request: web.Request, caller: Caller, service: Service) -> web.Response:
@@ -66,21 +67,18 @@ async def get_delivery(request: web.Request, caller: Caller, service: Service) -
     if found is None:
         raise NotFound("there is no such delivery")
     delivery, attempts = found
-    return answer(DeliveryAnswer(**_item(delivery), attempts=[attempt_answer(each) for each in attempts]))
+    return answer(DeliveryAnswer(**delivery_item(delivery), attempts=[attempt_answer(each) for each in attempts]))
 
 
-def _id(request: web.Request, name: str, prefix: Prefix) -> bytes | None:
-    text = request.query.get(name)
-    if text is None:
-        return None
-    id_ = from_text(prefix, text)
-    if id_ is None:
-        what = "a nextCursor of this list" if name == "cursor" else f"an id that begins with {prefix}_"
-        raise bad_parameter(name, f"must be {what}")
-    return id_
+def searched(window_ms: tuple[int, int] | None) -> Searched | msgspec.UnsetType:
+    """The window of a search for a text, as a page tells it."""
+    if window_ms is None:
+        return msgspec.UNSET
+    since, until = (str(moment(datetime.fromtimestamp(ms / 1000, UTC))) for ms in window_ms)
+    return Searched(since=since, until=until)
 
 
-def _item(row: LoggedDelivery) -> dict[str, Any]:
+def delivery_item(row: LoggedDelivery) -> dict[str, Any]:
     definition = None if row.watch_definition is None else _definition.decode(row.watch_definition)
     return {
         "id": to_text(Prefix.DELIVERY, row.id),
@@ -103,6 +101,7 @@ def _item(row: LoggedDelivery) -> dict[str, Any]:
         "finished": moment(row.finished),
         "last_status_code": row.last_code,
         "last_error": row.last_error,
+        "replay_of": msgspec.UNSET if row.replay_of is None else to_text(Prefix.DELIVERY, row.replay_of),
     }
 
 

@@ -18,13 +18,16 @@ from hookward.entrypoints.api import (
     formats,
     keeping,
     keys,
+    mending,
     mirroring,
     publishing,
     resource_types,
     reviewing,
+    tracing,
     watching,
     wire,
     wire_keys,
+    wire_log,
     wire_requests,
     wire_types,
     wire_watches,
@@ -133,12 +136,33 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         method="GET", path="/v1/deliveries", scope=Scope.DELIVERIES, handler=reviewing.list_deliveries,
-        status=200, answers=wire.DeliveryList, summary="List deliveries",
-        query=wire_requests.DeliveryQuery,
+        status=200, answers=wire_log.DeliveryPage, summary="List deliveries", query=wire_log.DeliveryFilters,
     ),
     Route(
         method="GET", path="/v1/deliveries/{deliveryId}", scope=Scope.DELIVERIES, handler=reviewing.get_delivery,
         status=200, answers=wire.DeliveryAnswer, summary="Read a delivery with its attempts",
+    ),
+    Route(
+        method="POST", path="/v1/deliveries/{deliveryId}/replay", scope=Scope.DELIVERIES, handler=mending.replay,
+        status=202, answers=wire_log.ReplayAnswer, summary="Send a delivery that has ended again",
+        takes=wire_log.ReplayRequest,
+    ),
+    Route(
+        method="GET", path="/v1/events", scope=Scope.DELIVERIES, handler=tracing.list_events,
+        status=200, answers=wire_log.EventPage, summary="List events", query=wire_log.EventFilters,
+    ),
+    Route(
+        method="GET", path="/v1/events/{eventId}", scope=Scope.DELIVERIES, handler=tracing.get_event,
+        status=200, answers=wire_log.EventAnswer, summary="Read an event and what came of it",
+    ),
+    Route(
+        method="POST", path="/v1/erasures", scope=Scope.ADMIN, handler=mending.erase,
+        status=202, answers=wire_log.ErasureAnswer, summary="Remove what is stored of one resource",
+        takes=wire_log.ErasureRequest,
+    ),
+    Route(
+        method="GET", path="/v1/erasures/{erasureId}", scope=Scope.ADMIN, handler=mending.get_erasure,
+        status=200, answers=wire_log.ErasureAnswer, summary="Read how far an erasure has come",
     ),
     Route(
         method="POST", path="/v1/api-keys", scope=Scope.ADMIN, handler=keeping.create_api_key,

@@ -12,10 +12,12 @@ from aiohttp import web
 from hookward.application.accounts import Accounts
 from hookward.application.api_keys import ApiKeys
 from hookward.application.crypto_keys import CryptoKeys
+from hookward.application.erase import Erasures
 from hookward.application.keyring import Keyring
-from hookward.application.log import DeliveryLog
+from hookward.application.log import DeliveryLog, EventLog
 from hookward.application.ports import Chance, Clock, Log
 from hookward.application.publish import Publisher
+from hookward.application.replay import Replays
 from hookward.application.resource_types import ResourceTypes
 from hookward.application.trial import Trials
 from hookward.application.type_book import TypeBook
@@ -81,6 +83,9 @@ class Service:
     trials: Trials
     crypto_keys: CryptoKeys
     log: DeliveryLog
+    events: EventLog
+    replays: Replays
+    erasures: Erasures
     types: Mapping[str, KnownType]
     type_book: TypeBook
     resource_types: ResourceTypes

@@ -131,6 +131,7 @@ class DeliveryItem(Wire, frozen=True):
     finished: str | None
     last_status_code: int | None
     last_error: str | None
+    replay_of: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class RequestAnswer(Wire, frozen=True):
@@ -170,17 +171,10 @@ class AttemptAnswer(Wire, frozen=True):
     remote_address: str | None
 
 
-class DeliveryAnswer(DeliveryItem, frozen=True):
+class DeliveryAnswer(DeliveryItem, frozen=True, kw_only=True):
     """A delivery with every attempt."""
 
     attempts: list[AttemptAnswer]
-
-
-class DeliveryList(Wire, frozen=True):
-    """A page of deliveries; ``nextCursor`` leads to the next, ``null`` ends."""
-
-    data: list[DeliveryItem]
-    next_cursor: str | None
 
 
 class Health(Wire, frozen=True):

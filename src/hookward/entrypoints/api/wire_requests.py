@@ -170,16 +170,3 @@ class NewWatch(WatchInput, frozen=True, kw_only=True):
         dict[str, ScopeValue] | None,
         Meta(description="Whose resources; a parameter that is left out matches any value."),
     ] = None
-
-
-class DeliveryQuery(Input, frozen=True, kw_only=True):
-    """Which deliveries to list."""
-
-    watch_id: Annotated[WatchIdText | msgspec.UnsetType, Meta(description="Only those of this watch.")] = msgspec.UNSET
-    event_id: Annotated[EventIdText | msgspec.UnsetType, Meta(description="Only those of this event.")] = msgspec.UNSET
-    status: Annotated[
-        Literal["pending", "retrying", "delivered", "failed", "cancelled"] | msgspec.UnsetType,
-        Meta(description="Only those that stand there."),
-    ] = msgspec.UNSET
-    limit: Limit = 50
-    cursor: Annotated[DeliveryIdText | msgspec.UnsetType, Meta(description="The nextCursor of a page.")] = msgspec.UNSET

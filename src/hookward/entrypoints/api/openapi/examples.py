@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from hookward.domain.resource_type import ResourceType
-from hookward.entrypoints.api import wire, wire_keys, wire_requests
+from hookward.entrypoints.api import wire, wire_keys, wire_log, wire_requests
 from hookward.entrypoints.api.openapi.resources import event_example
 from hookward.entrypoints.api.openapi.schemas import Schema
 
@@ -110,7 +110,7 @@ _FIXED: Mapping[Any, Mapping[str, Any]] = {
             "secret": "whsec_" + "bXkgc2VjcmV0IGlzIG5vdCB0aGlzIG9uZSwgZnJpZW5k",
         }
     },
-    wire.DeliveryList: {"page": {"data": [_ITEM], "nextCursor": None}},
+    wire_log.DeliveryPage: {"page": {"data": [_ITEM], "nextCursor": None, "prevCursor": None}},
     wire.DeliveryAnswer: {"delivered": {**_ITEM, "attempts": [_ATTEMPT]}},
     wire.Health: {"ok": {"status": "ok", "checks": {"database": "ok", "queue": "ok"}}},
 }

@@ -39,7 +39,7 @@ CREATE TABLE watch (
 );
 CREATE INDEX watch_version ON watch (version);
 CREATE INDEX watch_account ON watch (account_id, id) WHERE deleted IS NULL;
-CREATE INDEX watch_owner ON watch (account_id, owner, id) WHERE owner IS NOT NULL;
+CREATE INDEX watch_owner ON watch (account_id, owner, id) WHERE owner IS NOT NULL;  -- for the log: deleted ones too
 
 CREATE TABLE crypto_key (
   id uuid PRIMARY KEY,
@@ -149,11 +149,13 @@ CREATE TABLE delivery (
   last_code smallint,
   last_error text,
   finished timestamptz,
+  replay_of uuid,                        -- the delivery that this one, with an id of its own, sends again
   PRIMARY KEY (id)
 ) PARTITION BY RANGE (id);
 CREATE INDEX delivery_account ON delivery (account_id, id);
 CREATE INDEX delivery_watch ON delivery (watch_id, id);
 CREATE INDEX delivery_status ON delivery (account_id, status, id) WHERE status <> 3;
+CREATE INDEX delivery_replay ON delivery (event_id, id) WHERE replay_of IS NOT NULL;  -- they do not carry its time
 CREATE TABLE delivery_rest PARTITION OF delivery DEFAULT;
 
 CREATE TABLE attempt (
@@ -215,7 +217,10 @@ CREATE TABLE waiting (
   number smallint NOT NULL DEFAULT 1,    -- the attempt that comes next
   crashes smallint NOT NULL DEFAULT 0,
   alone smallint NOT NULL DEFAULT 0,
-  token bigint
+  token bigint,
+  base smallint NOT NULL DEFAULT 0,      -- attempts before this replay: its schedule starts anew
+  replay boolean NOT NULL DEFAULT false,
+  replay_of uuid                         -- as in delivery
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000,
         autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX waiting_due ON waiting (lane_id, due_at, delivery_id) WHERE token IS NULL;
@@ -228,3 +233,22 @@ CREATE TABLE payload (
   address bytea NOT NULL,
   body bytea
 ) WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
+
+-- What is being removed of one resource, and how far it came; what names the resource goes when all is done.
+CREATE TABLE erasure (
+  id uuid PRIMARY KEY,
+  account_id int NOT NULL REFERENCES account,
+  resource_type text NOT NULL,
+  resource_id bytea NOT NULL,
+  phase smallint NOT NULL DEFAULT 1,     -- 1 events, 2 what workers hold, 3 deliveries, 4 deliveries in flight, 5 done
+  through uuid NOT NULL,                 -- events up to here
+  cursor uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000',
+  held bigint[] NOT NULL DEFAULT '{}',   -- outbox rows whose events are in a worker's memory
+  tokens bigint[] NOT NULL DEFAULT '{}', -- and the leases that hold them
+  flying uuid[] NOT NULL DEFAULT '{}',   -- deliveries whose attempt is in flight
+  events bigint NOT NULL DEFAULT 0,
+  deliveries bigint NOT NULL DEFAULT 0,
+  created timestamptz NOT NULL DEFAULT now(),
+  finished timestamptz
+);
+CREATE INDEX erasure_open ON erasure (created) WHERE finished IS NULL;

@@ -1,0 +1,158 @@
+"""No page of the log looks at more than it may, with a million deliveries, whichever filter is asked for.
+
+The worst a filter can meet is what nothing has: then it would look at everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import msgspec
+import pytest
+import pytest_asyncio
+
+from hookward.adapters.clock import SystemClock
+from hookward.adapters.postgres.events import PostgresEvents
+from hookward.adapters.postgres.log import PostgresLog
+from hookward.adapters.postgres.log_search import SCAN
+from hookward.adapters.postgres.pool import open_database
+from hookward.application.log import EventQuery, LogQuery
+from hookward.domain.change import ChangeKind
+from hookward.domain.delivery import DeliveryStatus
+from hookward.domain.ids import AccountId, DeliveryId, EventId
+from tests.contract.explaining import RecordingDatabase
+from tests.contract.servers import MAJORS
+from tests.contract.world import ACCOUNT, new_id
+
+pytestmark = pytest.mark.timeout(240)
+
+NOW_MS = SystemClock().now_us() // 1000
+HOUR_MS = 3_600_000
+MOST = 2 * SCAN + 20_000
+"""Twice: the page, and how far it looked; and what other accounts have in between."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def filled(servers) -> AsyncIterator[str]:
+    async with servers[MAJORS[-1]].database() as dsn:
+        connection = await asyncpg.connect(dsn)
+        await connection.execute((Path(__file__).parent / "fill_log.sql").read_text())
+        await connection.close()
+        yield dsn
+
+
+DELIVERY_FILTERS: list[dict[str, Any]] = [
+    {}, {"watch": 5}, {"watch": "none"}, {"event": 5}, {"event": "none"},
+    *({"status": status} for status in DeliveryStatus),
+    {"resource_type": "appointment"}, {"resource_type": "none"}, {"resource_id": "299999"}, {"resource_id": "none"},
+    {"kind": ChangeKind.UPDATED}, {"kind": ChangeKind.MERGED}, {"code": 503}, {"code": 418}, {"code": 200},
+    {"code": 299}, {"error": "timeout"}, {"error": "dns"}, {"since_ms": NOW_MS}, {"until_ms": NOW_MS - 30 * HOUR_MS},
+    {"since_ms": NOW_MS + 40 * HOUR_MS}, {"search": "dlv_01"}, {"search": "evt_01"}, {"search": "wat_00"},
+    {"search": "evt_00"}, {"search": "host7.example"}, {"search": "host"}, {"search": "nothing has this"},
+    {"owner": "owner 1"}, {"owner": "nobody"}, {"owner": "owner 1", "code": 418},
+    {"owner": "owner 1", "event": "none"}, {"watch": 5, "status": DeliveryStatus.FAILED},
+    {"watch": 5, "resource_id": "none"}, {"status": DeliveryStatus.FAILED, "resource_id": "none"},
+    {"status": DeliveryStatus.DELIVERED, "code": 418}, {"status": DeliveryStatus.FAILED, "code": 418, "error": "dns"},
+    {"search": "nothing has this", "resource_id": "none"}, {"search": "host", "code": 418},
+]  # fmt: skip
+EVENT_FILTERS: list[dict[str, Any]] = [
+    {}, {"resource_type": "none"}, {"resource_id": "none"}, {"kind": ChangeKind.MERGED}, {"since_ms": NOW_MS},
+    {"until_ms": NOW_MS - 30 * HOUR_MS}, {"search": "evt_01"}, {"search": "evt_00"}, {"search": "nothing has this"},
+    {"owner": "owner 1"}, {"owner": "nobody"}, {"owner": "nobody", "resource_id": "none"},
+]  # fmt: skip
+
+
+async def looked_at(
+    connection: asyncpg.Connection[asyncpg.Record], query: str, args: tuple[Any, ...]
+) -> tuple[int, set[str]]:
+    """How many rows of the large tables a statement reads, and which of them it reads from end to end."""
+    plan = await connection.fetchval(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {query}", *args)
+    rows, whole = 0, set()
+    for node in nodes(msgspec.json.decode(plan)[0]["Plan"]):
+        table = node.get("Relation Name", "")
+        if not table.startswith(("delivery", "event", "attempt", "watch")) or not node["Actual Loops"]:
+            continue
+        removed = node.get("Rows Removed by Filter", 0) + node.get("Rows Removed by Index Recheck", 0)
+        read = int((node["Actual Rows"] + removed) * node["Actual Loops"])
+        rows += read
+        if node["Node Type"] == "Seq Scan" and table != "watch" and read > 1000:  # a day without rows is read so
+            whole.add(table)
+    return rows, whole
+
+
+def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    return [plan, *(below for each in plan.get("Plans", ()) for below in nodes(each))]
+
+
+async def cost(dsn: str, ask: Any, query: Any) -> tuple[int, set[str]]:
+    """What the first page of a query costs, and the page behind it, and the one back."""
+    async with open_database(dsn, name="recorded", size=1) as opened:
+        recording = RecordingDatabase(opened._pool, acquire_timeout=60)
+        pages: list[list[Any]] = []
+        for before, after in ((None, None), (new_id(NOW_MS), None), (None, new_id(NOW_MS))):
+            recording.ran = []
+            await ask(recording)(msgspec.structs.replace(query, before=before, after=after), now_ms=NOW_MS)
+            pages.append(recording.ran)
+        async with recording.connection() as connection:
+            found = [[await looked_at(connection, each.query, each.args) for each in ran] for ran in pages]  # type: ignore[arg-type]
+    assert found[0]
+    return max(sum(rows for rows, _ in page) for page in found), {t for page in found for _, w in page for t in w}
+
+
+@pytest.fixture
+async def resolved(filled):
+    """Turns numbers into the ids that the log has."""
+    connection = await asyncpg.connect(filled)
+    await connection.set_type_codec("uuid", schema="pg_catalog", encoder=bytes, decoder=bytes, format="binary")
+
+    async def resolve(filters: dict[str, Any]) -> dict[str, Any]:
+        given = dict(filters)
+        for name in ("watch", "event"):
+            if given.get(name) == "none":
+                given[name] = new_id(NOW_MS)
+            elif name in given:
+                given[name] = await connection.fetchval(f"SELECT {name}_id FROM delivery WHERE account_id = 1 LIMIT 1")
+        return given
+
+    yield resolve
+    await connection.close()
+
+
+@pytest.mark.parametrize("filters", DELIVERY_FILTERS, ids=str)
+@pytest.mark.parametrize("account", [1, 2])
+async def test_a_page_of_deliveries_is_bounded_work(filled, resolved, account, filters):
+    query = LogQuery(account=AccountId(account), limit=50, **await resolved(filters))
+
+    rows, whole = await cost(filled, lambda database: PostgresLog(database).deliveries, query)
+
+    assert (rows <= MOST, whole) == (True, set()), rows
+
+
+@pytest.mark.parametrize("filters", EVENT_FILTERS, ids=str)
+async def test_a_page_of_events_is_bounded_work(filled, filters):
+    query = EventQuery(account=ACCOUNT, limit=50, **filters)
+
+    rows, whole = await cost(filled, lambda database: PostgresEvents(database).events, query)
+
+    assert (rows <= MOST, whole) == (True, set()), rows
+
+
+async def test_one_event_and_one_delivery_are_a_handful_of_rows(filled):
+    connection = await asyncpg.connect(filled)
+    await connection.set_type_codec("uuid", schema="pg_catalog", encoder=bytes, decoder=bytes, format="binary")
+    first = await connection.fetchrow("SELECT event_id, id FROM delivery WHERE account_id = 1 LIMIT 1")
+    assert first is not None
+    event, delivery = first
+    await connection.close()
+    async with open_database(filled, name="recorded", size=1) as opened:
+        recording = RecordingDatabase(opened._pool, acquire_timeout=60)
+        recording.ran = []
+        await PostgresEvents(recording).event(ACCOUNT, EventId(event), owner="owner 1")
+        await PostgresLog(recording).delivery(ACCOUNT, DeliveryId(delivery))
+        async with recording.connection() as session:
+            found = [await looked_at(session, each.query, each.args) for each in list(recording.ran)]  # type: ignore[arg-type]
+
+    assert (sum(rows for rows, _ in found) < 50, [whole for _, whole in found if whole]) == (True, [])

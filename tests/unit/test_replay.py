@@ -1,0 +1,148 @@
+"""Replays: sent again as the watch is now, counted on, scheduled anew."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+import pytest
+
+from hookward.application.replay import Replays
+from hookward.domain.delivery import DeliveryStatus
+from hookward.domain.errors import Conflict, NotFound
+from hookward.domain.ids import AccountId, DeliveryId, Prefix, to_text
+from hookward.domain.watch import WatchDefinition, WatchStatus
+from tests.house import LOOP_FACTORIES, House, ok, status
+from tests.virtual_time import FixedChance
+
+__all__ = ["LOOP_FACTORIES"]
+
+DELIVERED, FAILED = DeliveryStatus.DELIVERED, DeliveryStatus.FAILED
+ACCOUNT = AccountId(1)
+
+
+async def replay(house: House, id_: DeliveryId | None, *, new_id: bool = False, **more: Any) -> DeliveryId:
+    given = {"owner": None, **more}
+    return await Replays(house.store, clock=house.clock, chance=FixedChance()).replay(
+        ACCOUNT, id_, new_id=new_id, **given
+    )
+
+
+async def failed(house: House) -> DeliveryId:
+    """A delivery that all attempts have failed of."""
+    house.watch("http://a.test/")
+    house.endpoints.script["http://a.test/"] = status(500)
+    await house.begin()
+    house.publish()
+    await house.until(lambda: house.statuses() == {FAILED: 1})
+    [id_] = house.store.log
+    return id_
+
+
+def sent(house: House) -> list[tuple[str, str]]:
+    headers = [dict(request.changing) for request in house.endpoints.received]
+    return [(each["webhook-id"], each["hookward-attempt"]) for each in headers]
+
+
+async def test_a_replay_goes_on_counting_and_keeps_its_id(house: House) -> None:
+    id_ = await failed(house)
+    house.endpoints.script["http://a.test/"] = ok
+
+    assert await replay(house, id_) == id_
+
+    await house.until(lambda: house.statuses() == {DELIVERED: 1})
+    text = to_text(Prefix.DELIVERY, id_)
+    assert sent(house) == [(text, str(number)) for number in (1, 2, 3, 4)]
+
+
+async def test_the_schedule_of_a_replay_begins_anew(house: House) -> None:
+    id_ = await failed(house)
+
+    await replay(house, id_)
+
+    await house.until(lambda: house.statuses() == {FAILED: 1} and len(house.endpoints.received) == 6)
+    assert house.store.log[id_].reason == "no success in 3 attempts"
+    assert [attempt.number for attempt in house.store.log[id_].attempts] == [1, 2, 3, 4, 5, 6]
+
+
+async def test_a_replay_that_waits_for_its_first_attempt_is_pending(house: House) -> None:
+    id_ = await failed(house)
+    house.endpoints.script["http://a.test/"] = lambda _request: 3.0
+
+    await replay(house, id_)
+    await house.until(lambda: house.endpoints.in_flight == 1)
+
+    assert house.store.log[id_].status is DeliveryStatus.PENDING
+
+
+async def test_a_replay_is_rendered_with_the_watch_as_it_is_now(house: House) -> None:
+    id_ = await failed(house)
+    [watch] = house.store.watches.values()
+    definition = WatchDefinition(address="http://b.test/", method="PUT", schema={"now": "${$.resource.id}"})
+    house.change(watch, definition=msgspec.json.encode(definition))
+
+    await replay(house, id_)
+
+    await house.until(lambda: house.statuses() == {DELIVERED: 1})
+    last = house.endpoints.received[-1]
+    assert (last.address, last.method, last.body) == ("http://b.test/", "PUT", b'{"now":"1"}')
+    assert house.store.log[id_].attempts[-1].request_body == b'{"now":"1"}'
+
+
+async def test_a_replay_without_a_body_does_not_show_that_of_the_attempt_before(house: House) -> None:
+    id_ = await failed(house)
+    [watch] = house.store.watches.values()
+    house.change(watch, definition=msgspec.json.encode(WatchDefinition(address="http://b.test/", method="GET")))
+
+    await replay(house, id_)
+
+    await house.until(lambda: house.statuses() == {DELIVERED: 1})
+    assert house.store.log[id_].attempts[-1].request_body == b""
+
+
+async def test_a_replay_with_an_id_of_its_own_names_the_first(house: House) -> None:
+    id_ = await failed(house)
+    house.endpoints.script["http://a.test/"] = ok
+
+    mine = await replay(house, id_, new_id=True)
+
+    await house.until(lambda: house.statuses() == {FAILED: 1, DELIVERED: 1})
+    headers = dict(house.endpoints.received[-1].changing)
+    assert mine != id_
+    assert headers["webhook-id"] == to_text(Prefix.DELIVERY, mine)
+    assert headers["hookward-replay-of"] == to_text(Prefix.DELIVERY, id_)
+    assert headers["hookward-attempt"] == "1"
+    assert all("hookward-replay-of" not in dict(each.changing) for each in house.endpoints.received[:-1])
+
+
+async def test_an_id_that_is_none_and_one_that_nothing_has_are_not_found(house: House) -> None:
+    for id_ in (None, DeliveryId(bytes(16))):
+        with pytest.raises(NotFound):
+            await replay(house, id_)
+
+
+REFUSALS: list[tuple[dict[str, Any], str]] = [
+    ({"status": WatchStatus.DISABLED}, "disabled; enable it"),
+    ({"deleted": True}, "deleted; create one"),
+]
+
+
+@pytest.mark.parametrize(("change", "words"), REFUSALS)
+async def test_a_refusal_says_what_to_do_first(house: House, change: dict[str, Any], words: str) -> None:
+    id_ = await failed(house)
+    [watch] = house.store.watches.values()
+    house.change(watch, **change)
+
+    with pytest.raises(Conflict, match=re.escape(words)):
+        await replay(house, id_)
+
+
+async def test_what_has_not_ended_and_what_has_no_event_is_a_conflict(house: House) -> None:
+    id_ = await failed(house)
+    house.store.event_rows.clear()
+    with pytest.raises(Conflict, match="erased"):
+        await replay(house, id_)
+    house.store.log[id_].status = DeliveryStatus.RETRYING
+    with pytest.raises(Conflict, match="not ended"):
+        await replay(house, id_)

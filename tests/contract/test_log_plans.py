@@ -143,9 +143,7 @@ async def test_a_page_of_events_is_bounded_work(filled, filters):
 async def test_one_event_and_one_delivery_are_a_handful_of_rows(filled):
     connection = await asyncpg.connect(filled)
     await connection.set_type_codec("uuid", schema="pg_catalog", encoder=bytes, decoder=bytes, format="binary")
-    first = await connection.fetchrow("SELECT event_id, id FROM delivery WHERE account_id = 1 LIMIT 1")
-    assert first is not None
-    event, delivery = first
+    [[event, delivery]] = await connection.fetch("SELECT event_id, id FROM delivery WHERE account_id = 1 LIMIT 1")
     await connection.close()
     async with open_database(filled, name="recorded", size=1) as opened:
         recording = RecordingDatabase(opened._pool, acquire_timeout=60)

@@ -56,8 +56,8 @@ async def kept(world: World) -> list[set[bytes]]:
 
 
 def rows_of(*entries: Entry) -> list[set[bytes]]:
-    ids = {bytes(each.id) for each in entries}
-    return [{bytes(each.event) for each in entries}, ids, ids]
+    ids: set[bytes] = {each.id for each in entries}
+    return [{each.event for each in entries}, ids, ids]
 
 
 async def run(world: World, **bounds: int) -> tuple[list[str], int]:

@@ -17,6 +17,7 @@ from hookward.adapters.processes import die_with
 from hookward.config import Settings, load_settings
 from hookward.domain.errors import ConfigError, StoreUnavailable
 from hookward.entrypoints.commands.accounts import accounts
+from hookward.entrypoints.commands.deliveries import deliveries
 from hookward.entrypoints.commands.keys import keys
 from hookward.entrypoints.commands.watches import watches
 from hookward.observability import configure_logs
@@ -121,6 +122,7 @@ def openapi(*, as_json: bool) -> None:
 cli.add_command(accounts)
 cli.add_command(keys)
 cli.add_command(watches)
+cli.add_command(deliveries)
 
 
 def main() -> None:

@@ -20,6 +20,10 @@ def company() -> str:
     return uuid.uuid4().hex
 
 
+def _more_than(receiver: Receiver, count: int) -> bool:
+    return len(receiver.requests) > count
+
+
 async def ended(service: Service, count: int, **filters: str) -> list[dict[str, Any]]:
     async def finished() -> list[dict[str, Any]] | None:
         log = await service.deliveries(**filters)
@@ -125,7 +129,7 @@ async def test_an_event_says_what_came_of_it(service: Service, receiver: Receive
     watch = await service.create_watch(receiver.url + "/event", company=mine)
     key = "key-" + mine
     given = event(mine, company=mine, id=key, previousData={"id": "0"}, timeZone="Europe/Paris")
-    given["resource"]["price"] = 1
+    given["resource"]["notes"] = "1.50"
     published = await service.publish(given)
     [delivery] = await ended(service, 1, watchId=watch)
 
@@ -134,7 +138,7 @@ async def test_an_event_says_what_came_of_it(service: Service, receiver: Receive
     assert (found["id"], found["state"], found["deliveryCount"]) == (published, "matched", 1)
     assert found["deliveriesByStatus"] == {"delivered": 1}
     assert (found["resource"], found["previousData"], found["extraFull"]) == (
-        {"id": mine, "price": 1},
+        {"id": mine, "notes": "1.50"},
         {"id": "0"},
         None,
     )
@@ -206,10 +210,6 @@ async def test_a_replay_that_cannot_be_says_why(service: Service, receiver: Rece
     await service.ask("POST", "/v1/deliveries/none/replay", expect=404)
 
 
-def arrived(receiver: Receiver, count: int) -> bool:
-    return len(receiver.requests) >= count
-
-
 async def test_an_erasure_leaves_nothing_of_the_resource(service: Service, receiver: Receiver) -> None:
     mine, canary = company(), "canary" + company()
 
@@ -220,7 +220,7 @@ async def test_an_erasure_leaves_nothing_of_the_resource(service: Service, recei
     watch = await service.create_watch(address, company=mine)
     for number in range(3):
         await service.publish(event(canary, company=mine, resource={"id": canary, "notes": canary}))
-        await wait_until(partial(arrived, receiver, number + 1))
+        await wait_until(partial(_more_than, receiver, number))
     other = await service.publish(event("other", company=mine))
 
     asked = await service.ask(

@@ -217,7 +217,7 @@ async def test_no_large_table_is_read_from_end_to_end(full, operation):
 async def test_a_list_by_status_walks_only_deliveries_of_that_status(full):
     found = await plans_of(full, lambda world: listed(world, status=FAILED))
 
-    listed_by = [scan for scan in found if scan.table.startswith("delivery") and "pkey" not in str(scan.index)]
+    listed_by = [scan for scan in found if scan.table.startswith("delivery") and "LIMIT" in scan.statement]
     used = {(scan.mode, "status" in str(scan.index)) for scan in listed_by}
     assert used == {("force_custom_plan", True), ("force_generic_plan", True)}
 

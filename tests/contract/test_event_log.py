@@ -1,10 +1,13 @@
 """Events as ops see them: listed, found, and what came of each."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
 from hookward.adapters.postgres.events import PostgresEvents
 from hookward.application.log import EventPage, EventQuery
+from hookward.application.publish import NewEvent
 from hookward.domain.change import ChangeKind
 from hookward.domain.delivery import DeliveryStatus, Wait
 from hookward.domain.ids import AccountId, EventId, Prefix, to_text
@@ -46,7 +49,7 @@ async def test_each_filter_finds_what_it_says(world):
     kind = new_event(kind=ChangeKind.DELETED, resource_type="queue.registration")
     text = new_event(body=b'{"note": "needle"}')
     await world.accept(old, kind, text)
-    cases = [
+    cases: list[tuple[dict[str, Any], list[NewEvent]]] = [
         ({"resource_id": "8"}, [old]), ({"resource_type": "queue.registration"}, [kind]),
         ({"kind": ChangeKind.DELETED}, [kind]), ({"kind": ChangeKind.MERGED}, []),
         ({"until_ms": now - HOUR_MS}, [old]), ({"since_ms": now - 31 * HOUR_MS, "until_ms": now - 29 * HOUR_MS}, [old]),

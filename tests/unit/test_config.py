@@ -226,3 +226,7 @@ def test_the_example_has_every_setting_with_a_reason(section: str, key: str, def
     line = re.search(rf"^# .+\n{'# ' if default is None else ''}{key} = .+$", part, re.MULTILINE)
     assert line is not None
     assert (key in tomllib.loads(text)[section]) == (default is not None)
+
+
+def test_where_commands_find_the_api_is_no_setting() -> None:
+    assert load_settings(None, {"HOOKWARD_URL": "http://a.test", "HOOKWARD_KEY": "k"}) == Settings()

@@ -55,8 +55,10 @@ class Answers:
             return _PROBLEM if status == HTTPStatus.NOT_FOUND else None
         method = "get" if method == "head" else method
         operation = next((methods[method] for methods in found if method in methods), None)
-        if operation is None:
-            return _PROBLEM if status == HTTPStatus.METHOD_NOT_ALLOWED else None
+        if operation is None or (method not in found[0] and status == HTTPStatus.METHOD_NOT_ALLOWED):
+            # An operation of a mirrored API that changes nothing is not found, whatever else its path is.
+            wrong = (405,) if path.startswith("/v1/") else (404, 405)
+            return _PROBLEM if status in wrong else None
         response = operation["responses"].get(str(status))
         return None if response is None else self._resolved(response)
 

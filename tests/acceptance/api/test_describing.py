@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -30,7 +31,7 @@ EXAMPLES = {
     for path, methods in DOCUMENT["paths"].items()
     for method, operation in methods.items()
     for name, example in operation.get("requestBody", {}).get("content", {}).get(JSON, {}).get("examples", {}).items()
-    if not path.endswith("Id}")  # what is to be changed has to be made first: the tests of that route do
+    if "/v1/" not in path or not path.endswith("}")  # what is to be changed has to be made first
 }
 
 
@@ -58,11 +59,21 @@ async def test_the_page_shows_every_operation_and_may_load_nothing(service: Serv
     assert re.search(r"<script|<link|<img|<iframe|\bsrc=|\bon\w+=|\bstyle=", page) is None
 
 
+def filled(path: str, body: Any) -> str:
+    """The path of what the body says, where it does."""
+
+    def value(name: str) -> str:
+        own = body.get("id") if name in ("id", "registrationId", "appointmentId") else None
+        return str(body.get(name) or own or 42)
+
+    return re.sub(r"\{(\w+)\}", lambda found: value(found[1]), path)
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
 async def test_every_example_of_a_request_succeeds(service: Service, name: str) -> None:
     method, path, operation, body = EXAMPLES[name]
     documented = {int(status) for status in operation["responses"] if status.startswith("2")}
-    async with service.client.request(method, re.sub(r"\{\w+\}", "42", path), json=body) as answer:
+    async with service.client.request(method, filled(path, body), json=body) as answer:
         text = await answer.text()
         assert answer.status in documented, text
         assert '"error"' not in text, text

@@ -12,6 +12,7 @@ from hookward.domain.account_rules import MAX_NAME
 from hookward.domain.ids import Prefix, to_text
 from hookward.entrypoints.api.answers import moment
 from hookward.entrypoints.api.wire import Wire
+from hookward.entrypoints.api.wire_requests import Limit
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
 
@@ -42,6 +43,8 @@ class NewApiKeyAnswer(ApiKeyAnswer, frozen=True):
 
 
 class ApiKeyList(Wire, frozen=True):
+    """A page of API keys; ``nextCursor`` leads to the next, ``null`` ends."""
+
     data: list[ApiKeyAnswer]
     next_cursor: str | None
 
@@ -50,7 +53,7 @@ class ApiKeyFilters(Wire, frozen=True, omit_defaults=True):
     """Query parameters of the list of API keys."""
 
     owner: str | None = None
-    limit: int = 50
+    limit: Limit = 50
     cursor: str | None = None
 
 
@@ -88,6 +91,8 @@ class NewAccountAnswer(AccountAnswer, frozen=True):
 
 
 class AccountList(Wire, frozen=True):
+    """A page of accounts; ``nextCursor`` leads to the next, ``null`` ends."""
+
     data: list[AccountAnswer]
     next_cursor: str | None
 
@@ -95,7 +100,7 @@ class AccountList(Wire, frozen=True):
 class Page(Wire, frozen=True, omit_defaults=True):
     """Query parameters of a list."""
 
-    limit: int = 50
+    limit: Limit = 50
     cursor: str | None = None
 
 

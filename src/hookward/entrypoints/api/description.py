@@ -11,13 +11,14 @@ from hookward.entrypoints.api.describing import Text
 from hookward.entrypoints.api.open_routes import OPEN_ROUTES
 from hookward.entrypoints.api.openapi.document import build_document, encode
 from hookward.entrypoints.api.openapi.page import make_page, policy_of
-from hookward.entrypoints.api.routes import ROUTES, watch_routes
+from hookward.entrypoints.api.routes import ROUTES, mirrored_routes, watch_routes
 
 
 def describe(types: Iterable[ResourceType]) -> dict[str, Any]:
     """The OpenAPI document of a service with these resource types."""
     known = sorted(types, key=lambda each: each.name)
-    return build_document((*ROUTES, *watch_routes(known)), OPEN_ROUTES, known, version=__version__)
+    routes = (*ROUTES, *watch_routes(known), *mirrored_routes(known))
+    return build_document(routes, OPEN_ROUTES, known, version=__version__)
 
 
 def as_text(document: dict[str, Any]) -> Text:

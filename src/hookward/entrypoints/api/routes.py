@@ -61,6 +61,7 @@ class Route:
     refuses: tuple[int, ...] = ()
     reads: tuple[str, ...] = ()
     gives: tuple[str, ...] = ()
+    media: tuple[str, ...] = ("application/json",)
     errors: Callable[..., web.Response] | None = None
 
 
@@ -183,6 +184,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         method="POST", path="/v1/accounts", scope=Scope.OPERATOR, handler=keeping.create_account,
         status=201, answers=access_wire.NewAccountAnswer, summary="Make an account", takes=access_wire.NewAccount,
+        refuses=(409,),
     ),
     Route(
         method="GET", path="/v1/accounts", scope=Scope.OPERATOR, handler=keeping.list_accounts,
@@ -251,7 +253,10 @@ def mirrored_routes(types: Iterable[ResourceType]) -> list[Route]:
             status=202,
             answers=wire.AcceptedEvent if operation.batch is None else wire.BatchResults,
             summary=_summary(each, operation),
-            takes=wire.PatchDocument if operation.method == "PATCH" else wire.Resource,
+            takes=_takes(each, operation),
+            media=tuple(formats.CONTENT_TYPES[each] for each in operation.formats),
+            reads=() if operation.batch else ("Idempotency-Key",),
+            refuses=(429,),
             errors=formats.as_response_status if len(operation.formats) > 1 else None,
         )
         for each in known
@@ -259,6 +264,15 @@ def mirrored_routes(types: Iterable[ResourceType]) -> list[Route]:
         for path in operation.paths
         if operation.publishes
     ]
+
+
+def _takes(resource_type: ResourceType, operation: Operation) -> Any:
+    """What an operation's body is; a type stands for its resources."""
+    if not operation.body:
+        return wire.Resource | None
+    if operation.method == "PATCH":
+        return wire.PatchDocument
+    return wire.Resource if operation.batch or operation.renames else resource_type
 
 
 def _summary(resource_type: ResourceType, operation: Operation) -> str:

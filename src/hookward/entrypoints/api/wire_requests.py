@@ -158,6 +158,7 @@ class WatchInput(Input, frozen=True, kw_only=True):
     concurrency: Annotated[int | None, Meta(ge=1, description="The most requests at a time.")] = None
     id: Ignored = None
     status_reason: Ignored = None
+    owner: Ignored = None
     created: Ignored = None
     updated: Ignored = None
 

@@ -32,6 +32,8 @@ _TAGS = {
     "watches": "Say who wants to hear of it, where and how.",
     "crypto-keys": "Keys that sign deliveries.",
     "deliveries": "What was sent, and what came of it.",
+    "api-keys": "Who may do what in an account.",
+    "accounts": "Who has a world of their own; for operators.",
     "service": "Health, and this description; no key needed.",
 }
 _SECURITY_SCHEMES = {

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from hookward.domain.resource_type import ResourceType
-from hookward.entrypoints.api import wire, wire_keys, wire_log, wire_requests
+from hookward.entrypoints.api import access_wire, wire, wire_keys, wire_log, wire_requests
 from hookward.entrypoints.api.openapi.resources import event_example
 from hookward.entrypoints.api.openapi.schemas import Schema
 
@@ -51,6 +51,7 @@ _WATCH_ANSWER = {
     "concurrency": 8,
     "storeBodies": "all",
     "ordered": False,
+    "owner": None,
     "created": _MADE,
     "updated": _MADE,
 }
@@ -81,6 +82,22 @@ _ATTEMPT = {
     "error": None,
     "remoteAddress": "203.0.113.7:443",
 }
+_API_KEY = {
+    "id": "apk_01935c1f3a0e7b519c22d4e6f8a0b113",
+    "name": "calendar",
+    "scopes": ["publish", "deliveries"],
+    "owner": None,
+    "created": _MADE,
+    "lastUsed": None,
+}
+_ACCOUNT = {
+    "id": "acc_01935c1f2c9a7e0f8a11b3c5d7e9f024",
+    "name": "example shops",
+    "timeZone": "Europe/Paris",
+    "retentionDays": 10,
+    "created": _MADE,
+}
+_SHOWN_ONCE = "hw_example_shown_this_once"
 _REFUSED = {
     "type": "urn:hookward:problem:unprocessable-entity",
     "title": "Unprocessable Entity",
@@ -112,6 +129,18 @@ _FIXED: Mapping[Any, Mapping[str, Any]] = {
     },
     wire_log.DeliveryPage: {"page": {"data": [_ITEM], "nextCursor": None, "prevCursor": None}},
     wire.DeliveryAnswer: {"delivered": {**_ITEM, "attempts": [_ATTEMPT]}},
+    access_wire.NewApiKey: {
+        "plain": {"name": "calendar", "scopes": ["publish", "deliveries"]},
+        "integrator": {"name": "integrator 7", "scopes": ["watches"], "owner": "integrator-7"},
+    },
+    access_wire.NewApiKeyAnswer: {"made": {**_API_KEY, "key": _SHOWN_ONCE}},
+    access_wire.ApiKeyAnswer: {"key": _API_KEY},
+    access_wire.ApiKeyList: {"page": {"data": [_API_KEY], "nextCursor": None}},
+    access_wire.NewAccount: {"made": {"name": "example shops", "timeZone": "Europe/Paris"}},
+    access_wire.AccountChanges: {"zone": {"timeZone": "Europe/Paris"}},
+    access_wire.NewAccountAnswer: {"made": {**_ACCOUNT, "keyId": _API_KEY["id"], "key": _SHOWN_ONCE}},
+    access_wire.AccountAnswer: {"account": _ACCOUNT},
+    access_wire.AccountList: {"page": {"data": [_ACCOUNT], "nextCursor": None}},
     wire.Health: {"ok": {"status": "ok", "checks": {"database": "ok", "queue": "ok"}}},
 }
 

@@ -59,6 +59,8 @@ IN_PATH: Mapping[str, Schema] = {
     "watchId": {"type": "string", "pattern": _ID.format("wat")},
     "deliveryId": {"type": "string", "pattern": _ID.format("dlv")},
     "keyId": {"type": "string", "pattern": _ID.format("key")},
+    "apiKeyId": {"type": "string", "pattern": _ID.format("apk")},
+    "accountId": {"type": "string", "pattern": _ID.format("acc")},
     "cryptoKeyId": {"type": "string", "pattern": _ID.format("key")},
 }
 """What the parameters of paths are; any other is a text."""

@@ -15,8 +15,10 @@ from hookward.entrypoints.api.openapi.examples import Examples
 from hookward.entrypoints.api.openapi.schemas import Schema, Schemas
 from hookward.entrypoints.api.routes import Route
 from hookward.entrypoints.api.service import Scope
+from hookward.entrypoints.api.wire_response_status import ResponseStatusAnswer
 
 JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
 SCHEMES = ("bearer", "basic", "key")
 OPEN_TAG = "service"
 _PARAMETER = re.compile(r"\{(\w+)(?::(?:[^{}]|\{[^{}]*\})*)?\}")
@@ -40,18 +42,24 @@ class Operations:
 
     def of(self, route: Route) -> Schema:
         """The operation of a route that needs a key."""
-        operation = self._begin(route.handler, route.path, route.summary, _tag_of(route))
+        operation = self._begin(route, _tag_of(route))
         operation["parameters"] = self._parameters(route)
         if route.takes is not None:
             kind, required = _body_of(route.takes)
-            operation["requestBody"] = {"required": required, "content": {JSON: self._media(kind)}}
-        responses = {str(route.status): self._success(route.status, route.answers, route.gives)}
-        for status, answers in route.also:
-            responses[str(status)] = self._success(status, answers, route.gives)
+            content = {media: self._media(kind) for media in route.media}
+            operation["requestBody"] = {"required": required, "content": content}
+        answered = tuple(media for media in route.media if media != FORM)
+        responses = {
+            str(status): self._success(status, answers, route.gives, answered)
+            for status, answers in ((route.status, route.answers), *route.also)
+        }
         for status in refusals.statuses_of(
             route.method, route.path, takes_body=route.takes is not None, declared=route.refuses
         ):
             responses[str(status)] = refusals.reference_to(status)
+            if route.errors is not None:
+                self._schemas.of(ResponseStatusAnswer)
+                responses[str(status)] = refusals.in_form_of(status, ResponseStatusAnswer.__name__, answered)
         operation["responses"] = dict(sorted(responses.items()))
         operation["security"] = [{name: [route.scope.value]} for name in SCHEMES]
         operation["x-scope"] = route.scope.value
@@ -59,30 +67,32 @@ class Operations:
 
     def of_open(self, route: OpenRoute) -> Schema:
         """The operation of a route that needs no key."""
-        operation = self._begin(route.handler, route.path, route.summary, OPEN_TAG)
+        operation = self._begin(route, OPEN_TAG)
         operation["parameters"] = [*_in_path(route.path), *_read(route.reads)]
         operation["responses"] = {
-            str(status): self._success(status, answers, route.gives, route.media)
+            str(status): self._success(status, answers, route.gives, (route.media,))
             for status, answers in ((route.status, route.answers), *route.also)
         }
         operation["security"] = []
         return operation
 
-    def _begin(self, handler: Any, path: str, summary: str, tag: str) -> Schema:
+    def _begin(self, route: Route | OpenRoute, tag: str) -> Schema:
+        handler: Any = route.handler
         function = handler.func if isinstance(handler, partial) else handler
         return {
-            "operationId": self._id(handler, function.__name__, path),
-            "summary": summary,
-            "description": " ".join((getdoc(function) or summary).split()),
+            "operationId": self._id(route, function.__name__),
+            "summary": route.summary,
+            "description": " ".join((getdoc(function) or route.summary).split()),
             "tags": [tag],
         }
 
-    def _id(self, handler: Any, name: str, path: str) -> str:
-        """``publishEvent``; a handler of several paths names the path too."""
+    def _id(self, route: Route | OpenRoute, name: str) -> str:
+        """``publishEvent``, by the handler; where one serves several routes, by method and path."""
         first, *rest = name.split("_")
         id_ = first + "".join(word.capitalize() for word in rest)
-        if isinstance(handler, partial) or id_ in self._ids:
-            id_ += "At" + "".join(word[0].upper() + word[1:] for word in _WORD.findall(plain_path(path)))
+        if isinstance(route.handler, partial) or id_ in self._ids:
+            words = _WORD.findall(plain_path(route.path))
+            id_ = route.method.lower() + "".join(word[0].upper() + word[1:] for word in words)
         if id_ in self._ids:
             raise ValueError(f"two operations are called {id_}")
         self._ids.add(id_)
@@ -98,13 +108,13 @@ class Operations:
                 query.append(parameter)
         return [*_in_path(route.path), *query, *_read(route.reads)]
 
-    def _success(self, status: int, answers: Any, gives: tuple[str, ...], media: str = JSON) -> Schema:
+    def _success(self, status: int, answers: Any, gives: tuple[str, ...], media: tuple[str, ...]) -> Schema:
         response: Schema = {
             "description": _DESCRIPTIONS.get(status, "The answer."),
             "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-Id", *gives)},
         }
         if answers is not None:
-            response["content"] = {media: self._media(answers)}
+            response["content"] = {each: self._media(answers) for each in media}
         return response
 
     def _media(self, kind: Any) -> Schema:

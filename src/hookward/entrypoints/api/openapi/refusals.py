@@ -59,6 +59,18 @@ def reference_to(status: int) -> Schema:
     return {"$ref": f"#/components/responses/{name_of(status)}"}
 
 
+def in_form_of(status: int, schema: str, media: tuple[str, ...]) -> Schema:
+    """The response of a problem on a route that says it in a form of its own."""
+    description, _ = _REFUSALS[status]
+    content = {each: {"schema": {"$ref": f"#/components/schemas/{schema}"}} for each in media}
+    return {"description": description, "headers": _headers_of(status), "content": content}
+
+
+def _headers_of(status: int) -> Schema:
+    names = ("X-Request-Id", *_HEADERS.get(status, ()))
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
 def components() -> dict[str, Schema]:
     """Every problem as a response."""
     return {name_of(status): _response(status) for status in _REFUSALS}
@@ -66,7 +78,6 @@ def components() -> dict[str, Schema]:
 
 def _response(status: int) -> Schema:
     description, detail = _REFUSALS[status]
-    names = ("X-Request-Id", *_HEADERS.get(status, ()))
     type_, title = kind_of(HTTPStatus(status))
     example: dict[str, Any] = {
         "type": type_,
@@ -80,6 +91,6 @@ def _response(status: int) -> Schema:
     media = {"schema": {"$ref": "#/components/schemas/ProblemDocument"}, "example": example}
     return {
         "description": description,
-        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names},
+        "headers": _headers_of(status),
         "content": {"application/problem+json": media},
     }

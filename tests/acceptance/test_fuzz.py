@@ -19,7 +19,7 @@ CHECKS = (
     "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance",
     "response_headers_conformance", "unsupported_method", "allow_header_conformance",
 )  # fmt: skip
-FEW = ("--phases", "examples,fuzzing,stateful", "--max-examples", "15")
+FEW = ("--phases", "examples,fuzzing,stateful", "--max-examples", "10")
 MANY = ("--max-examples", "200")
 COUNT = re.compile(r"^  ([0-9]+) generated, ", re.MULTILINE)
 BARE = {"PYTHONWARNINGS": "default", "NO_COLOR": "1", "COLUMNS": "160"}

@@ -31,7 +31,7 @@ EXAMPLES = {
     for path, methods in DOCUMENT["paths"].items()
     for method, operation in methods.items()
     for name, example in operation.get("requestBody", {}).get("content", {}).get(JSON, {}).get("examples", {}).items()
-    if "/v1/" not in path or not path.endswith("}")  # what is to be changed has to be made first
+    if "/v1/" not in path or "{" not in path  # what is to be changed has to be made first
 }
 
 

@@ -86,6 +86,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         method="GET", path="/v1/watches", scope=Scope.WATCHES, handler=changing.list_watches,
         status=200, answers=wire.WatchList, summary="List watches", query=wire_watches.WatchListQuery,
+        also=((304, None),), reads=("If-None-Match",), gives=("ETag",),
     ),
     Route(
         method="POST", path="/v1/watches/preview", scope=Scope.WATCHES, handler=changing.preview_watch,
@@ -94,25 +95,28 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         method="GET", path="/v1/watches/{watchId}", scope=Scope.WATCHES, handler=changing.get_watch,
-        status=200, answers=wire.WatchAnswer, summary="Read a watch",
+        status=200, answers=wire.WatchAnswer, summary="Read a watch", also=((304, None),), refuses=(412,),
+        reads=("If-None-Match",), gives=("ETag",),
     ),
     Route(
         method="PUT", path="/v1/watches/{watchId}", scope=Scope.WATCHES, handler=changing.replace_watch,
-        status=200, answers=wire.WatchAnswer, summary="Replace a watch", takes=wire_watches.WatchGiven,
+        status=200, answers=wire.WatchAnswer, summary="Replace a watch", takes=wire_requests.WatchInput,
+        reads=("If-Match",), gives=("ETag",),
     ),
     Route(
         method="PATCH", path="/v1/watches/{watchId}", scope=Scope.WATCHES, handler=changing.patch_watch,
         status=200, answers=wire.WatchAnswer, summary="Change some properties of a watch",
-        takes=wire_watches.WatchGiven,
+        takes=wire_watches.WatchGiven, reads=("If-Match",), gives=("ETag",),
     ),
     Route(
         method="DELETE", path="/v1/watches/{watchId}", scope=Scope.WATCHES, handler=changing.delete_watch,
         status=204, answers=None, summary="Delete a watch and cancel what waits for it",
+        reads=("If-Match",),
     ),
     Route(
         method="POST", path="/v1/watches/{watchId}/test", scope=Scope.WATCHES, handler=changing.test_watch,
         status=200, answers=wire.AttemptAnswer, summary="Send a watch the sample of its type now",
-        takes=wire_watches.TrialGiven,
+        takes=wire_watches.TrialGiven | None, refuses=(429,),
     ),
     Route(
         method="POST", path="/v1/crypto-keys", scope=Scope.WATCHES, handler=keys.create_key,
@@ -128,7 +132,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         method="POST", path="/v1/crypto-keys/{keyId}/rotate", scope=Scope.WATCHES, handler=keys.rotate_key,
-        status=200, answers=wire_keys.KeyAnswer, takes=wire_keys.KeyRotation,
+        status=200, answers=wire_keys.KeyAnswer, takes=wire_keys.KeyRotation | None,
         summary="Give a crypto key a new secret, beside which the former signs for a while",
     ),
     Route(

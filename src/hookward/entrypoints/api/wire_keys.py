@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from hookward.entrypoints.api.wire import Wire
+from hookward.entrypoints.api.wire_requests import Limit
 
 
 class NewKey(Wire, frozen=True):
@@ -28,7 +29,7 @@ class KeyQueryParameters(Wire, frozen=True):
 
     name: str | None = None
     owner: str | None = None
-    limit: int = 50
+    limit: Limit = 50
     cursor: str | None = None
 
 
@@ -47,5 +48,7 @@ class KeyAnswer(Wire, frozen=True, omit_defaults=True):
 
 
 class KeyList(Wire, frozen=True):
+    """A page of crypto keys; ``nextCursor`` leads to the next, ``null`` ends."""
+
     data: list[KeyAnswer]
     next_cursor: str | None

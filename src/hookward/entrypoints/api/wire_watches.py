@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from hookward.entrypoints.api.wire import Wire
+from hookward.entrypoints.api.wire_requests import Limit
 
 Status = Literal["enabled", "paused", "disabled"]
 Event = Literal["created", "updated", "deleted", "merged"]
@@ -50,7 +51,7 @@ class WatchListQuery(Wire, frozen=True):
     name: str | None = None
     q: str | None = None
     owner: str | None = None
-    limit: int = 50
+    limit: Limit = 50
     cursor: str | None = None
 
 

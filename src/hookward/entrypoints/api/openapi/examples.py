@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from hookward.domain.resource_type import ResourceType
-from hookward.entrypoints.api import access_wire, wire, wire_keys, wire_log, wire_requests
+from hookward.entrypoints.api import access_wire, wire, wire_keys, wire_log, wire_requests, wire_watches
 from hookward.entrypoints.api.openapi.resources import event_example
 from hookward.entrypoints.api.openapi.schemas import Schema
 
@@ -97,6 +97,13 @@ _ACCOUNT = {
     "retentionDays": 10,
     "created": _MADE,
 }
+_KEY_ANSWER = {
+    "id": _KEY,
+    "name": "calendar sync",
+    "algorithm": "hmac-sha256",
+    "format": "standard-webhooks",
+    "created": _MADE,
+}
 _SHOWN_ONCE = "hw_example_shown_this_once"
 _REFUSED = {
     "type": "urn:hookward:problem:unprocessable-entity",
@@ -141,6 +148,13 @@ _FIXED: Mapping[Any, Mapping[str, Any]] = {
     access_wire.NewAccountAnswer: {"made": {**_ACCOUNT, "keyId": _API_KEY["id"], "key": _SHOWN_ONCE}},
     access_wire.AccountAnswer: {"account": _ACCOUNT},
     access_wire.AccountList: {"page": {"data": [_ACCOUNT], "nextCursor": None}},
+    wire_watches.WatchGiven: {"pause": {"status": "paused"}},
+    wire_watches.TrialGiven: {"created": {"event": "created"}},
+    wire_watches.PreviewGiven: {"sample": {"resourceType": "appointment", "schema": {"id": "${$.id}"}}},
+    wire_watches.PreviewAnswer: {"rendered": {"body": {"id": "a-1001"}}},
+    wire.AttemptAnswer: {"delivered": _ATTEMPT},
+    wire_keys.KeyRotation: {"slowly": {"overlap": "48h"}},
+    wire_keys.KeyList: {"page": {"data": [_KEY_ANSWER], "nextCursor": None}},
     wire.Health: {"ok": {"status": "ok", "checks": {"database": "ok", "queue": "ok"}}},
 }
 

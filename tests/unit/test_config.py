@@ -35,7 +35,6 @@ def every_setting() -> list[tuple[str, str, Any]]:
 
 
 WRONG = {
-    "HOOKWARD_DELIVERY__RETENTION": "1h",
     "HOOKWARD_SERVER__HOST": "",
     "HOOKWARD_SERVER__PORT": "eighty",
     "HOOKWARD_SERVER__PATH_PREFIXES": "api",

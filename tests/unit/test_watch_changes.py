@@ -208,6 +208,13 @@ async def test_what_is_another_s_is_not_found(desk: Desk, which: dict[str, Any])
         await desk.changes.delete(meant)
 
 
+async def test_a_watch_whose_type_is_gone_is_not_changed(desk: Desk) -> None:
+    row = await desk.make()
+    desk.store.put(msgspec.structs.replace(row, resource_type="gone"))
+    with pytest.raises(NotFound, match="type of the watch"):
+        await desk.changes.replace(target(row), {"address": ADDRESS}, find_type)
+
+
 async def test_an_owner_finds_what_is_theirs(desk: Desk) -> None:
     row = await desk.make()
     desk.store.put(msgspec.structs.replace(row, owner="me"))

@@ -17,7 +17,7 @@ from tests.receiver import Receiver
 from tests.service import Service, event, free_port, wait_until
 
 ROUNDS = 1000
-TYPE_ROUNDS = 200
+TYPE_ROUNDS = 60
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
 from hookward.application.accounts import AccountRow
 from hookward.application.api_keys import ApiKeyRow
@@ -13,15 +14,17 @@ from hookward.domain.ids import Prefix, to_text
 from hookward.entrypoints.api.answers import moment
 from hookward.entrypoints.api.wire import Wire
 from hookward.entrypoints.api.wire_requests import Limit
+from hookward.entrypoints.api.wire_words import ScopeWord
 
-_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
+_Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
+_CURSOR = "The nextCursor of the page before."
 
 
-class NewApiKey(Wire, frozen=True, omit_defaults=True):
+class NewApiKey(Wire, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """An API key to make. With an ``owner`` it may hold publish, watches and deliveries, and sees what is theirs."""
 
     name: _Name
-    scopes: Annotated[list[str], msgspec.Meta(min_length=1)]
+    scopes: Annotated[list[ScopeWord], Meta(min_length=1, max_length=5)]
     owner: _Name | None = None
 
 
@@ -30,7 +33,7 @@ class ApiKeyAnswer(Wire, frozen=True):
 
     id: str
     name: str
-    scopes: list[str]
+    scopes: list[ScopeWord]
     owner: str | None
     created: str | None
     last_used: str | None
@@ -52,12 +55,12 @@ class ApiKeyList(Wire, frozen=True):
 class ApiKeyFilters(Wire, frozen=True, omit_defaults=True):
     """Query parameters of the list of API keys."""
 
-    owner: str | None = None
+    owner: Annotated[str | UnsetType, Meta(min_length=1, description="Whose.")] = UNSET
     limit: Limit = 50
-    cursor: str | None = None
+    cursor: Annotated[str | UnsetType, Meta(pattern="^apk_[0-9a-f]{32}$", description=_CURSOR)] = UNSET
 
 
-class NewAccount(Wire, frozen=True, omit_defaults=True):
+class NewAccount(Wire, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """An account to make."""
 
     name: _Name
@@ -65,7 +68,7 @@ class NewAccount(Wire, frozen=True, omit_defaults=True):
     retention_days: int | None = None
 
 
-class AccountChanges(Wire, frozen=True, omit_defaults=True):
+class AccountChanges(Wire, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """What to change of an account; null brings a default back."""
 
     name: _Name | msgspec.UnsetType = msgspec.UNSET
@@ -98,10 +101,10 @@ class AccountList(Wire, frozen=True):
 
 
 class Page(Wire, frozen=True, omit_defaults=True):
-    """Query parameters of a list."""
+    """Query parameters of the list of accounts."""
 
     limit: Limit = 50
-    cursor: str | None = None
+    cursor: Annotated[str | UnsetType, Meta(pattern="^acc_[0-9a-f]{32}$", description=_CURSOR)] = UNSET
 
 
 def api_key_answer(row: ApiKeyRow) -> ApiKeyAnswer:

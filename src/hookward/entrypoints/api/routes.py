@@ -81,7 +81,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         method="POST", path="/v1/watches", scope=Scope.WATCHES, handler=watching.create_watch,
         status=201, answers=wire.WatchAnswer, summary="Register a watch",
-        takes=wire_requests.NewWatch, gives=("Location",),
+        takes=wire_requests.NewWatch, refuses=(409,), gives=("Location", "ETag"),
     ),
     Route(
         method="GET", path="/v1/watches", scope=Scope.WATCHES, handler=changing.list_watches,
@@ -91,36 +91,38 @@ ROUTES: tuple[Route, ...] = (
     Route(
         method="POST", path="/v1/watches/preview", scope=Scope.WATCHES, handler=changing.preview_watch,
         status=200, answers=wire_watches.PreviewAnswer, summary="Render a template without saving it",
-        takes=wire_watches.PreviewGiven,
+        takes=wire_watches.PreviewGiven, refuses=(429,),
     ),
     Route(
         method="GET", path="/v1/watches/{watchId}", scope=Scope.WATCHES, handler=changing.get_watch,
         status=200, answers=wire.WatchAnswer, summary="Read a watch", also=((304, None),), refuses=(412,),
-        reads=("If-None-Match",), gives=("ETag",),
+        reads=("If-Match", "If-None-Match"), gives=("ETag",),
     ),
     Route(
         method="PUT", path="/v1/watches/{watchId}", scope=Scope.WATCHES, handler=changing.replace_watch,
-        status=200, answers=wire.WatchAnswer, summary="Replace a watch", takes=wire_requests.WatchInput,
-        reads=("If-Match",), gives=("ETag",),
+        status=200, answers=wire.WatchAnswer, summary="Replace a watch", takes=wire_watches.WatchReplacement,
+        reads=("If-Match", "If-None-Match"), gives=("ETag",),
     ),
     Route(
         method="PATCH", path="/v1/watches/{watchId}", scope=Scope.WATCHES, handler=changing.patch_watch,
         status=200, answers=wire.WatchAnswer, summary="Change some properties of a watch",
-        takes=wire_watches.WatchGiven, reads=("If-Match",), gives=("ETag",),
+        takes=wire_watches.WatchGiven, reads=("If-Match", "If-None-Match"), gives=("ETag",),
+        media=("application/merge-patch+json", "application/json"),
     ),
     Route(
         method="DELETE", path="/v1/watches/{watchId}", scope=Scope.WATCHES, handler=changing.delete_watch,
         status=204, answers=None, summary="Delete a watch and cancel what waits for it",
-        reads=("If-Match",),
+        reads=("If-Match", "If-None-Match"),
     ),
     Route(
         method="POST", path="/v1/watches/{watchId}/test", scope=Scope.WATCHES, handler=changing.test_watch,
         status=200, answers=wire.AttemptAnswer, summary="Send a watch the sample of its type now",
-        takes=wire_watches.TrialGiven | None, refuses=(429,),
+        takes=wire_watches.TrialGiven | None, refuses=(412, 429), reads=("If-Match", "If-None-Match"),
     ),
     Route(
         method="POST", path="/v1/crypto-keys", scope=Scope.WATCHES, handler=keys.create_key,
         status=201, answers=wire_keys.KeyAnswer, takes=wire_keys.NewKey, summary="Make or import a crypto key",
+        gives=("Location",),
     ),
     Route(
         method="GET", path="/v1/crypto-keys", scope=Scope.WATCHES, handler=keys.list_keys,
@@ -133,7 +135,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         method="POST", path="/v1/crypto-keys/{keyId}/rotate", scope=Scope.WATCHES, handler=keys.rotate_key,
         status=200, answers=wire_keys.KeyAnswer, takes=wire_keys.KeyRotation | None,
-        summary="Give a crypto key a new secret, beside which the former signs for a while",
+        summary="Give a crypto key a new secret, beside which the former signs for a while", refuses=(409,),
     ),
     Route(
         method="DELETE", path="/v1/crypto-keys/{keyId}", scope=Scope.WATCHES, handler=keys.retire_key,
@@ -150,7 +152,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         method="POST", path="/v1/deliveries/{deliveryId}/replay", scope=Scope.DELIVERIES, handler=mending.replay,
         status=202, answers=wire_log.ReplayAnswer, summary="Send a delivery that has ended again",
-        takes=wire_log.ReplayRequest,
+        takes=wire_log.ReplayRequest | None, refuses=(409,), gives=("Location",),
     ),
     Route(
         method="GET", path="/v1/events", scope=Scope.DELIVERIES, handler=tracing.list_events,
@@ -163,7 +165,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         method="POST", path="/v1/erasures", scope=Scope.ADMIN, handler=mending.erase,
         status=202, answers=wire_log.ErasureAnswer, summary="Remove what is stored of one resource",
-        takes=wire_log.ErasureRequest,
+        takes=wire_log.ErasureRequest, gives=("Location",),
     ),
     Route(
         method="GET", path="/v1/erasures/{erasureId}", scope=Scope.ADMIN, handler=mending.get_erasure,
@@ -172,6 +174,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         method="POST", path="/v1/api-keys", scope=Scope.ADMIN, handler=keeping.create_api_key,
         status=201, answers=access_wire.NewApiKeyAnswer, summary="Make an API key", takes=access_wire.NewApiKey,
+        gives=("Location", "Cache-Control"),
     ),
     Route(
         method="GET", path="/v1/api-keys", scope=Scope.ADMIN, handler=keeping.list_api_keys,
@@ -188,7 +191,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         method="POST", path="/v1/accounts", scope=Scope.OPERATOR, handler=keeping.create_account,
         status=201, answers=access_wire.NewAccountAnswer, summary="Make an account", takes=access_wire.NewAccount,
-        refuses=(409,),
+        refuses=(409,), gives=("Location", "Cache-Control"),
     ),
     Route(
         method="GET", path="/v1/accounts", scope=Scope.OPERATOR, handler=keeping.list_accounts,
@@ -205,6 +208,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         method="POST", path=TYPES, scope=Scope.WATCHES, handler=resource_types.create_type, status=201,
         answers=wire_types.TypeAnswer, takes=wire_types.TypeGiven, summary="Add a resource type",
+        refuses=(409,), gives=("Location",),
     ),
     Route(
         method="GET", path=TYPES, scope=Scope.WATCHES, handler=resource_types.list_types, status=200,
@@ -216,7 +220,8 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         method="PUT", path=TYPES + "/{name}", scope=Scope.WATCHES, handler=resource_types.replace_type, status=200,
-        answers=wire_types.TypeAnswer, takes=wire_types.TypeGiven, summary="Make a new version of a resource type",
+        answers=wire_types.TypeAnswer, takes=wire_types.TypeReplacement,
+        summary="Make a new version of a resource type",
     ),
     Route(
         method="DELETE", path=TYPES + "/{name}", scope=Scope.WATCHES, handler=resource_types.delete_type, status=204,
@@ -237,7 +242,7 @@ def watch_routes(types: Iterable[ResourceType]) -> list[Route]:
             answers=wire.WatchAnswer,
             summary=f"Register a watch on {each.name}",
             takes=wire_requests.WatchInput,
-            gives=("Location",),
+            gives=("Location", "ETag"),
         )
         for each in types
         for path in each.watch_routes

@@ -6,6 +6,16 @@ from typing import Any
 
 import msgspec
 
+from hookward.entrypoints.api.wire_words import (
+    DeliveryStatusWord,
+    ErrorWord,
+    EventWord,
+    LevelDetailsWord,
+    MethodWord,
+    StoreBodiesWord,
+    WatchStatusWord,
+)
+
 
 class Wire(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Base of all wire types."""
@@ -71,22 +81,22 @@ class WatchAnswer(Wire, frozen=True):
     scope: dict[str, str]
     address: str
     name: str | None
-    events: list[str]
-    method: str
-    status: str
+    events: list[EventWord]
+    method: MethodWord
+    status: WatchStatusWord
     status_reason: str | None
     basic_auth: dict[str, str | None] | None
     http_request_header: dict[str, None]
     schema: Any
     signature: dict[str, Any]
-    level_details: str
+    level_details: LevelDetailsWord
     add_previous_data: bool
     filter: str | None
     time_zone: str | None
     retry: dict[str, list[str]] | None
     timeout: str | None
     concurrency: int | None
-    store_bodies: str
+    store_bodies: StoreBodiesWord
     ordered: bool
     owner: str | None
     created: str | None
@@ -105,7 +115,7 @@ class EventBrief(Wire, frozen=True):
 
     id: str
     resource_type: str
-    event: str
+    event: EventWord
     resource_id: str
 
 
@@ -121,7 +131,7 @@ class DeliveryItem(Wire, frozen=True):
     """A delivery in a list."""
 
     id: str
-    status: str
+    status: DeliveryStatusWord
     status_reason: str | None
     event: EventBrief
     watch: WatchBrief
@@ -155,7 +165,7 @@ class ResponseAnswer(Wire, frozen=True):
 class AttemptError(Wire, frozen=True):
     """Why an attempt failed: the kind and a sentence."""
 
-    type: str
+    type: ErrorWord
     message: str
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
 from hookward.entrypoints.api.wire import Wire
-from hookward.entrypoints.api.wire_requests import Limit
+from hookward.entrypoints.api.wire_requests import Input, KeyIdText, Limit
 
 
 class NewKey(Wire, frozen=True):
@@ -24,13 +27,13 @@ class KeyRotation(Wire, frozen=True):
     overlap: str = "24h"
 
 
-class KeyQueryParameters(Wire, frozen=True):
-    """Which keys to list: of a name, of an owner, how many, behind which page."""
+class KeyQueryParameters(Input, frozen=True):
+    """Query parameters of the list of crypto keys."""
 
-    name: str | None = None
-    owner: str | None = None
+    name: Annotated[str | UnsetType, Meta(description="A name, whole.")] = UNSET
+    owner: Annotated[str | UnsetType, Meta(description="Whose.")] = UNSET
     limit: Limit = 50
-    cursor: str | None = None
+    cursor: Annotated[KeyIdText | UnsetType, Meta(description="The nextCursor of the page before.")] = UNSET
 
 
 class KeyAnswer(Wire, frozen=True, omit_defaults=True):

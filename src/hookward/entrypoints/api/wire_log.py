@@ -2,34 +2,52 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
 from hookward.entrypoints.api.wire import DeliveryItem, EventBrief, WatchBrief, Wire
+from hookward.entrypoints.api.wire_requests import EventIdText, Input, Limit, WatchIdText
+from hookward.entrypoints.api.wire_words import DeliveryStatusWord, ErrorWord, EventWord
+
+_Text = Annotated[str, Meta(min_length=1, max_length=512)]
+_Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+_Resource = Annotated[Any, Meta(extra_json_schema={"type": ["object", "null"]})]
 
 
-class EventFilters(Wire, frozen=True, omit_defaults=True):
-    """Which events to list; ``since`` and ``until`` (excluded) are RFC 3339, ``q`` an id's beginning or a text."""
+class EventFilters(Input, frozen=True):
+    """Query parameters of the list of events."""
 
-    resource_type: str | None = None
-    resource_id: str | None = None
-    event: str | None = None
-    since: str | None = None
-    until: str | None = None
-    q: str | None = None
-    limit: int = 50
-    cursor: str | None = None
+    resource_type: Annotated[_Text | UnsetType, Meta(description="The name of a type.")] = UNSET
+    resource_id: Annotated[_Text | UnsetType, Meta(description="The id of a resource, whole.")] = UNSET
+    event: Annotated[EventWord | UnsetType, Meta(description="What happened.")] = UNSET
+    since: Annotated[
+        _Moment | UnsetType, Meta(description="From this moment on: RFC 3339 with offset, a + sent as %2B.")
+    ] = UNSET
+    until: Annotated[_Moment | UnsetType, Meta(description="Before this moment, likewise.")] = UNSET
+    q: Annotated[
+        _Text | UnsetType, Meta(description="The beginning of an id, or a text within a bounded stretch of time.")
+    ] = UNSET
+    limit: Limit = 50
+    cursor: Annotated[
+        str | UnsetType,
+        Meta(pattern="^[A-Za-z0-9_-]{23}$", description="A nextCursor or prevCursor that this list answered."),
+    ] = UNSET
 
 
-class DeliveryFilters(EventFilters, frozen=True, omit_defaults=True):
-    """Which deliveries to list; ``q`` may be the beginning of a watch's host too."""
+class DeliveryFilters(EventFilters, frozen=True):
+    """Query parameters of the list of deliveries; ``q`` may be the beginning of a watch's host too."""
 
-    watch_id: str | None = None
-    event_id: str | None = None
-    status: str | None = None
-    status_code: int | None = None
-    error_type: str | None = None
+    watch_id: Annotated[WatchIdText | UnsetType, Meta(description="The watch they are for.")] = UNSET
+    event_id: Annotated[EventIdText | UnsetType, Meta(description="The event they carry.")] = UNSET
+    status: Annotated[DeliveryStatusWord | UnsetType, Meta(description="Where they stand.")] = UNSET
+    status_code: Annotated[int | UnsetType, Meta(ge=100, le=999, description="The last answer's status code.")] = UNSET
+    error_type: Annotated[ErrorWord | UnsetType, Meta(description="Why the last attempt had no usable answer.")] = UNSET
+    q: Annotated[
+        _Text | UnsetType,
+        Meta(description="The beginning of an id or of a watch's host, or a text within a bounded stretch of time."),
+    ] = UNSET
 
 
 class Searched(Wire, frozen=True):
@@ -54,10 +72,10 @@ class DeliveryPage(Page, frozen=True, kw_only=True):
 
 
 class EventItem(EventBrief, frozen=True):
-    """An event in a list."""
+    """An event in a list. ``state``: not looked at yet, matched some watch, or none."""
 
     scope: dict[str, str]
-    state: str
+    state: Annotated[str, Meta(extra_json_schema={"enum": ["pending", "matched", "unmatched"]})]
     created: str
     occurred_at: str | None
     time_zone: str | None
@@ -75,17 +93,19 @@ class EventPage(Page, frozen=True, kw_only=True):
 class EventAnswer(EventItem, frozen=True, kw_only=True):
     """An event whole, with the watches that it matched and its newest deliveries, a hundred at most."""
 
-    resource: Any
-    previous_data: Any
-    extra_full: Any
+    resource: _Resource
+    previous_data: _Resource
+    extra_full: _Resource
     watches: list[WatchBrief]
     deliveries: list[DeliveryItem]
 
 
-class ReplayRequest(Wire, frozen=True):
-    """How to replay: ``newId`` gives the replay a delivery of its own."""
+class ReplayRequest(Input, frozen=True):
+    """How to replay."""
 
-    new_id: bool = False
+    new_id: Annotated[
+        bool, Meta(description="Gives the replay a delivery of its own; else it keeps its webhook-id.")
+    ] = False
 
 
 class ReplayAnswer(Wire, frozen=True):
@@ -94,18 +114,18 @@ class ReplayAnswer(Wire, frozen=True):
     id: str
 
 
-class ErasureRequest(Wire, frozen=True):
+class ErasureRequest(Input, frozen=True):
     """The resource of which nothing is to be kept."""
 
-    resource_type: str
-    resource_id: str
+    resource_type: Annotated[str, Meta(min_length=1, max_length=255, description="The name of its type.")]
+    resource_id: Annotated[str, Meta(min_length=1, max_length=1024, description="Its id, as events carry it.")]
 
 
 class ErasureAnswer(Wire, frozen=True):
-    """How far an erasure has come."""
+    """How far an erasure has come: how many events and deliveries were blanked so far."""
 
     id: str
-    status: str
+    status: Annotated[str, Meta(extra_json_schema={"enum": ["running", "done"]})]
     events: int
     deliveries: int
     created: str

@@ -6,6 +6,7 @@ readers take.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -69,13 +70,19 @@ class PublishBatch(Input, frozen=True, kw_only=True):
     events: Annotated[list[PublishEvent], Meta(min_length=1, max_length=1000)]
 
 
-class BasicAuth(Input, frozen=True, kw_only=True):
-    """Sent as UTF-8 (RFC 7617)."""
+class BasicAuthGiven(Input, frozen=True, kw_only=True):
+    """Left out or null, the password of before is kept."""
 
     username: Annotated[str, Meta(max_length=1024, description="Without a colon.")]
     password: Annotated[
-        str | msgspec.UnsetType, Meta(max_length=1024, description="Write only.", extra_json_schema={"writeOnly": True})
-    ] = msgspec.UNSET
+        str | None, Meta(max_length=1024, description="Write only.", extra_json_schema={"writeOnly": True})
+    ] = None
+
+
+class BasicAuth(BasicAuthGiven, frozen=True, kw_only=True):
+    """Sent as UTF-8 (RFC 7617)."""
+
+    password: Annotated[str, Meta(max_length=1024, description="Write only.", extra_json_schema={"writeOnly": True})]
 
 
 class SignatureInput(Input, frozen=True, kw_only=True):
@@ -111,13 +118,13 @@ class RetryInput(Input, frozen=True, kw_only=True):
     schedule: Annotated[list[Duration], Meta(description="Waits between attempts; empty: one attempt.")]
 
 
-class WatchInput(Input, frozen=True, kw_only=True):
-    """Where and how to deliver the changes of some resources. One of basicAuth and oauth2Auth."""
+Address = Annotated[str, Meta(max_length=4096, description="An absolute http(s) URL without user info and fragment.")]
 
-    address: Annotated[
-        str,
-        Meta(max_length=4096, description="An absolute http(s) URL without user info and fragment."),
-    ]
+
+class WatchProperties(Input, frozen=True, kw_only=True):
+    """All that may be given of a watch; whether it is made or changed says what has to be."""
+
+    address: Address | msgspec.UnsetType = msgspec.UNSET
     name: Annotated[str | None, Meta(max_length=255, description="Free text.")] = None
     events: Annotated[list[Kind] | None, Meta(min_length=1, max_length=4, description="All by default.")] = None
     method: Annotated[
@@ -128,10 +135,10 @@ class WatchInput(Input, frozen=True, kw_only=True):
         Literal["enabled", "paused", "disabled"] | None,
         Meta(description="While paused, deliveries wait; while disabled, events make none."),
     ] = None
-    basic_auth: BasicAuth | None = None
+    basic_auth: BasicAuthGiven | None = None
     http_request_header: Annotated[
-        dict[str, str] | None,
-        Meta(max_length=50, description="Headers of every request (RFC 9110). Values are write only."),
+        Mapping[str, str | None] | None,
+        Meta(max_length=50, description="Headers of every request (RFC 9110); null keeps the value of before."),
     ] = None
     schema: Annotated[
         dict[str, Any] | str | None,
@@ -161,6 +168,17 @@ class WatchInput(Input, frozen=True, kw_only=True):
     owner: Ignored = None
     created: Ignored = None
     updated: Ignored = None
+
+
+class WatchInput(WatchProperties, frozen=True, kw_only=True):
+    """Where and how to deliver the changes of some resources. One of basicAuth and oauth2Auth."""
+
+    address: Address
+    basic_auth: BasicAuth | None = None
+    http_request_header: Annotated[
+        Mapping[str, str] | None,
+        Meta(max_length=50, description="Headers of every request (RFC 9110). Values are write only."),
+    ] = None
 
 
 class NewWatch(WatchInput, frozen=True, kw_only=True):

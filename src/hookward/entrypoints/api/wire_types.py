@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
 from hookward.entrypoints.api.wire import Wire
+from hookward.entrypoints.api.wire_requests import Ignored, Input, Limit
+from hookward.entrypoints.api.wire_words import BodyWord
+
+NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_-]*)*$"
+MAX_NAME = 64
+
+_Name = Annotated[str, Meta(pattern=NAME_PATTERN, max_length=MAX_NAME)]
+_Parameter = Annotated[str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_-]*$", max_length=64)]
+_Property = Annotated[str, Meta(min_length=1, max_length=64)]
+_Path = Annotated[str, Meta(pattern="^/", max_length=255)]
+_Object = Annotated[msgspec.Raw, Meta(extra_json_schema={"type": "object"})]
 
 
 class PathsAnswer(Wire, frozen=True):
@@ -16,22 +28,49 @@ class PathsAnswer(Wire, frozen=True):
     item: str
 
 
-class TypeGiven(Wire, frozen=True):
+class PathsGiven(Input, frozen=True):
+    """Where resources of a type live in their own API: paths with ``{parameters}`` of the scope and identity."""
+
+    collection: Annotated[_Path, Meta(description="All of them, such as /shops/{shopId}/orders.")]
+    item: Annotated[_Path | None, Meta(description="One of them; by default the collection and the identity.")] = None
+
+
+class TypeReplacement(Input, frozen=True, kw_only=True):
+    """A new version of a resource type."""
+
+    name: Annotated[_Name | None, Meta(description="That of the path, where it is given.")] = None
+    identity: Annotated[
+        list[_Property], Meta(min_length=1, max_length=4, description="The properties that say which resource it is.")
+    ]
+    schema: Annotated[dict[str, Any], Meta(description="The JSON Schema (2020-12) of a resource; at most 256 KiB.")]
+    sample: Annotated[dict[str, Any], Meta(description="A resource that is valid by the schema; at most 64 KiB.")]
+    scope: Annotated[
+        list[_Parameter] | None, Meta(max_length=4, description="The parameters that say whose resource it is.")
+    ] = None
+    body: Annotated[
+        Literal["merged", "wrapped"] | None,
+        Meta(description="How documents are laid out: the resource at the top, or under resource (default)."),
+    ] = None
+    keep_state: Annotated[
+        bool | None, Meta(description="Whether the last known state of its resources is kept; by default it is.")
+    ] = None
+    title: Annotated[str | None, Meta(max_length=255, description="Free text.")] = None
+    paths: PathsGiven | None = None
+    version: Ignored = None
+    built_in: Ignored = None
+    watch_routes: Ignored = None
+    created: Ignored = None
+    updated: Ignored = None
+
+
+class TypeGiven(TypeReplacement, frozen=True, kw_only=True):
     """A resource type as an account gives it."""
 
-    name: str
-    identity: list[str]
-    schema: dict[str, Any]
-    sample: dict[str, Any]
-    scope: tuple[str, ...] = ()
-    body: str = "wrapped"
-    keep_state: bool = True
-    title: str = ""
-    paths: dict[str, str] | None = None
+    name: Annotated[_Name, Meta(description="Words joined by dots, such as shop.order.")]
 
 
 class TypeAnswer(Wire, frozen=True):
-    """A resource type; ``schema`` and ``sample`` are JSON."""
+    """A resource type; ``created`` and ``updated`` are null for a built-in one."""
 
     name: str
     title: str
@@ -39,23 +78,25 @@ class TypeAnswer(Wire, frozen=True):
     built_in: bool
     scope: tuple[str, ...]
     identity: tuple[str, ...]
-    body: str
+    body: BodyWord
     keep_state: bool
     paths: PathsAnswer | None
     watch_routes: tuple[str, ...]
-    schema: msgspec.Raw
-    sample: msgspec.Raw
+    schema: _Object
+    sample: _Object
     created: str | None
     updated: str | None
 
 
 class TypeList(Wire, frozen=True):
+    """A page of resource types; ``nextCursor`` leads to the next, ``null`` ends."""
+
     data: list[TypeAnswer]
     next_cursor: str | None
 
 
-class TypePage(Wire, frozen=True):
-    """Where in the list to begin, and how many to answer."""
+class TypePage(Input, frozen=True):
+    """Query parameters of the list of resource types."""
 
-    limit: int = 50
-    cursor: str | None = None
+    limit: Limit = 50
+    cursor: Annotated[_Name | UnsetType, Meta(description="The nextCursor of the page before.")] = UNSET

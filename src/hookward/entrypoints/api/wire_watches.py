@@ -2,80 +2,83 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
 from hookward.entrypoints.api.wire import Wire
-from hookward.entrypoints.api.wire_requests import Limit
+from hookward.entrypoints.api.wire_requests import Address, Input, Kind, Limit, ScopeValue, WatchIdText, WatchProperties
+from hookward.entrypoints.api.wire_words import WatchStatusWord
 
-Status = Literal["enabled", "paused", "disabled"]
-Event = Literal["created", "updated", "deleted", "merged"]
-
-
-class BasicAuthGiven(Wire, frozen=True):
-    """Left out or null, the password of before is kept."""
-
-    username: str
-    password: str | None = None
+_Text = Annotated[str, Meta(min_length=1, max_length=255)]
+_FixedType = Annotated[str | None, Meta(description="It stays what it is; another is refused.")]
+_FixedScope = Annotated[dict[str, ScopeValue] | None, Meta(description="It stays what it is; another is refused.")]
 
 
-class SignatureGiven(Wire, frozen=True):
-    """Enabled without keys, on a watch that has none: one is made and its secret answered once."""
+class WatchReplacement(WatchProperties, frozen=True, kw_only=True):
+    """A watch in the place of one. Secrets that are left out of a block that is repeated are kept."""
 
-    enabled: bool = False
-    crypto_key_ids: list[str] | None = None
-
-
-class WatchGiven(Wire, frozen=True):
-    """A watch, whole (PUT) or what is to change of it (PATCH); the properties of the contract, section 4."""
-
-    address: str | None = None
-    name: str | None = None
-    events: list[Event] | None = None
-    method: Literal["POST", "PUT", "PATCH", "DELETE", "GET"] | None = None
-    status: Status | None = None
-    basic_auth: BasicAuthGiven | None = None
-    http_request_header: dict[str, str | None] | None = None
-    schema: Any = None
-    signature: SignatureGiven | None = None
+    address: Address
+    resource_type: _FixedType = None
+    scope: _FixedScope = None
 
 
-class WatchListQuery(Wire, frozen=True):
-    """Which watches to list. ``name`` is a whole name, ``q`` a part of a name or an address; ``owner`` is for keys of
-    the whole account.
-    """
+class WatchGiven(WatchProperties, frozen=True, kw_only=True):
+    """What is to change of a watch (RFC 7396): null brings a default back, a header that is null is removed."""
 
-    resource_type: str | None = None
-    status: Status | None = None
-    name: str | None = None
-    q: str | None = None
-    owner: str | None = None
+    http_request_header: Annotated[
+        Mapping[str, str | None] | None,
+        Meta(description="Headers of every request (RFC 9110) that are to change; null removes one."),
+    ] = None
+    resource_type: _FixedType = None
+    scope: _FixedScope = None
+
+
+class WatchListQuery(Input, frozen=True):
+    """Query parameters of the list of watches."""
+
+    resource_type: Annotated[str | UnsetType, Meta(description="The name of a type.")] = UNSET
+    status: Annotated[WatchStatusWord | UnsetType, Meta(description="Whether they deliver.")] = UNSET
+    name: Annotated[_Text | UnsetType, Meta(description="A name, whole.")] = UNSET
+    q: Annotated[_Text | UnsetType, Meta(description="A part of a name or an address.")] = UNSET
+    owner: Annotated[_Text | UnsetType, Meta(description="Whose; only for keys without owner.")] = UNSET
     limit: Limit = 50
-    cursor: str | None = None
+    cursor: Annotated[WatchIdText | UnsetType, Meta(description="The nextCursor of the page before.")] = UNSET
 
 
-class TrialGiven(Wire, frozen=True):
+class TrialGiven(Input, frozen=True):
     """What a test sends: by default the type's sample, updated."""
 
-    event: Event = "updated"
-    resource: dict[str, Any] | None = None
+    event: Annotated[Kind | None, Meta(description="What is to have happened; updated by default.")] = None
+    resource: Annotated[dict[str, Any] | None, Meta(description="Instead of the sample; by the type's schema.")] = None
 
 
-class PreviewGiven(Wire, frozen=True):
-    """What a preview renders: a template, with a resource type's sample or a document of the caller's own."""
+class PreviewGiven(Input, frozen=True):
+    """What a preview renders: a template, with a resource type's sample or a document of the caller's own.
 
-    schema: Any = None
-    resource_type: str | None = None
-    document: dict[str, Any] | None = None
-    scope: dict[str, str | int] | None = None
-    event: Event = "updated"
-    resource: dict[str, Any] | None = None
-    level_details: Literal["full", "extraFull"] = "full"
-    extra_full: dict[str, Any] | None = None
-    add_previous_data: bool = False
-    previous_data: dict[str, Any] | None = None
-    time_zone: str | None = None
+    Either ``resourceType``, with which all but ``document`` may go, or ``document``.
+    """
+
+    schema: Annotated[
+        dict[str, Any] | str | None,
+        Meta(
+            description="The template: a JSON object, or text, with ${jsonpath} placeholders; null gives the document."
+        ),
+    ] = None
+    resource_type: Annotated[str | None, Meta(description="The name of a type, such as appointment.")] = None
+    document: Annotated[dict[str, Any] | None, Meta(description="Rendered as it is, without a type.")] = None
+    scope: Annotated[dict[str, ScopeValue] | None, Meta(description="Whose resource it is to be.")] = None
+    event: Annotated[Kind | None, Meta(description="What is to have happened; updated by default.")] = None
+    resource: Annotated[dict[str, Any] | None, Meta(description="Instead of the sample; by the type's schema.")] = None
+    level_details: Literal["full", "extraFull"] | None = None
+    extra_full: Annotated[dict[str, Any] | None, Meta(description="Shown where levelDetails is extraFull.")] = None
+    add_previous_data: Literal[True, False, "true", "false"] | None = None
+    previous_data: Annotated[
+        dict[str, Any] | None, Meta(description="The resource before the change; the sample where there is none.")
+    ] = None
+    time_zone: Annotated[str | None, Meta(max_length=64, description="The IANA name of the zone of date.")] = None
 
 
 class PreviewAnswer(Wire, frozen=True):

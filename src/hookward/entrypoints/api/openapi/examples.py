@@ -10,29 +10,26 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from hookward.domain.resource_type import ResourceType
-from hookward.entrypoints.api import access_wire, wire, wire_keys, wire_log, wire_requests, wire_watches
+from hookward.entrypoints.api import access_wire, wire, wire_keys, wire_requests, wire_watches
+from hookward.entrypoints.api.openapi import example_log, example_types
+from hookward.entrypoints.api.openapi.example_log import ADDRESS, EVENT, MADE, WATCH
 from hookward.entrypoints.api.openapi.resources import event_example
 from hookward.entrypoints.api.openapi.schemas import Schema
 
-_EVENT = "evt_01935c1f6a7d7c3e8b1f0c9d2e4a6b80"
-_WATCH = "wat_01935c1f5d207a118c42be6f00d1e2a7"
-_DELIVERY = "dlv_01935c1f6a7d74409f0aa51b3c6d7e88"
 _KEY = "key_01935c1f4b1e7f0d93a2b4c6d8e0f112"
-_MADE, _SENT = "2026-11-20T09:14:02.512Z", "2026-11-20T09:15:30.004Z"
-_ADDRESS = "https://example.com/hooks/appointments"
 
 _WATCH_INPUT = {
-    "address": _ADDRESS,
+    "address": ADDRESS,
     "name": "calendar sync",
     "events": ["created", "updated"],
     "httpRequestHeader": {"X-Team": "calendar"},
 }
-_TEMPLATE_INPUT = {"address": _ADDRESS, "method": "PUT", "schema": {"id": "${$.id}"}, "signature": {"enabled": True}}
+_TEMPLATE_INPUT = {"address": ADDRESS, "method": "PUT", "schema": {"id": "${$.id}"}, "signature": {"enabled": True}}
 _WATCH_ANSWER = {
-    "id": _WATCH,
+    "id": WATCH,
     "resourceType": "appointment",
     "scope": {"companyId": "42"},
-    "address": _ADDRESS,
+    "address": ADDRESS,
     "name": "calendar sync",
     "events": ["created", "updated"],
     "method": "POST",
@@ -52,42 +49,15 @@ _WATCH_ANSWER = {
     "storeBodies": "all",
     "ordered": False,
     "owner": None,
-    "created": _MADE,
-    "updated": _MADE,
-}
-_ITEM = {
-    "id": _DELIVERY,
-    "status": "delivered",
-    "statusReason": None,
-    "event": {"id": _EVENT, "resourceType": "appointment", "event": "updated", "resourceId": "a-1001"},
-    "watch": {"id": _WATCH, "name": "calendar sync", "address": _ADDRESS},
-    "attemptCount": 1,
-    "created": _SENT,
-    "nextAttempt": None,
-    "finished": "2026-11-20T09:15:30.061Z",
-    "lastStatusCode": 200,
-    "lastError": None,
-}
-_ATTEMPT = {
-    "number": 1,
-    "sent": _SENT,
-    "durationMs": 48.2,
-    "request": {
-        "method": "POST",
-        "address": _ADDRESS,
-        "headers": {"Content-Type": "application/json", "webhook-id": _DELIVERY, "X-Team": "***"},
-        "body": '{"id":"a-1001","event":"updated"}',
-    },
-    "response": {"statusCode": 200, "headers": {"Content-Type": "text/plain"}, "body": "ok", "truncated": False},
-    "error": None,
-    "remoteAddress": "203.0.113.7:443",
+    "created": MADE,
+    "updated": MADE,
 }
 _API_KEY = {
     "id": "apk_01935c1f3a0e7b519c22d4e6f8a0b113",
     "name": "calendar",
     "scopes": ["publish", "deliveries"],
     "owner": None,
-    "created": _MADE,
+    "created": MADE,
     "lastUsed": None,
 }
 _ACCOUNT = {
@@ -95,14 +65,14 @@ _ACCOUNT = {
     "name": "example shops",
     "timeZone": "Europe/Paris",
     "retentionDays": 10,
-    "created": _MADE,
+    "created": MADE,
 }
 _KEY_ANSWER = {
     "id": _KEY,
     "name": "calendar sync",
     "algorithm": "hmac-sha256",
     "format": "standard-webhooks",
-    "created": _MADE,
+    "created": MADE,
 }
 _SHOWN_ONCE = "hw_example_shown_this_once"
 _REFUSED = {
@@ -120,8 +90,8 @@ _FIXED: Mapping[Any, Mapping[str, Any]] = {
         "any queue": {"resourceType": "queue.registration", **_TEMPLATE_INPUT},
     },
     wire_keys.NewKey: {"made": {"name": "calendar sync"}},
-    wire.AcceptedEvent: {"accepted": {"id": _EVENT}},
-    wire.BatchResults: {"mixed": {"results": [{"id": _EVENT}, {"error": _REFUSED}]}},
+    wire.AcceptedEvent: {"accepted": {"id": EVENT}},
+    wire.BatchResults: {"mixed": {"results": [{"id": EVENT}, {"error": _REFUSED}]}},
     wire.WatchAnswer: {"watch": _WATCH_ANSWER},
     wire.WatchList: {"page": {"data": [_WATCH_ANSWER], "nextCursor": None}},
     wire_keys.KeyAnswer: {
@@ -130,12 +100,10 @@ _FIXED: Mapping[Any, Mapping[str, Any]] = {
             "name": "calendar sync",
             "algorithm": "hmac-sha256",
             "format": "standard-webhooks",
-            "created": _MADE,
+            "created": MADE,
             "secret": "whsec_" + "bXkgc2VjcmV0IGlzIG5vdCB0aGlzIG9uZSwgZnJpZW5k",
         }
     },
-    wire_log.DeliveryPage: {"page": {"data": [_ITEM], "nextCursor": None, "prevCursor": None}},
-    wire.DeliveryAnswer: {"delivered": {**_ITEM, "attempts": [_ATTEMPT]}},
     access_wire.NewApiKey: {
         "plain": {"name": "calendar", "scopes": ["publish", "deliveries"]},
         "integrator": {"name": "integrator 7", "scopes": ["watches"], "owner": "integrator-7"},
@@ -148,14 +116,16 @@ _FIXED: Mapping[Any, Mapping[str, Any]] = {
     access_wire.NewAccountAnswer: {"made": {**_ACCOUNT, "keyId": _API_KEY["id"], "key": _SHOWN_ONCE}},
     access_wire.AccountAnswer: {"account": _ACCOUNT},
     access_wire.AccountList: {"page": {"data": [_ACCOUNT], "nextCursor": None}},
-    wire_watches.WatchGiven: {"pause": {"status": "paused"}},
+    wire_watches.WatchReplacement: {"plain": _WATCH_INPUT, "template": _TEMPLATE_INPUT},
+    wire_watches.WatchGiven: {"pause": {"status": "paused"}, "patience": {"retry": {"schedule": ["5s", "2h"]}}},
     wire_watches.TrialGiven: {"created": {"event": "created"}},
     wire_watches.PreviewGiven: {"sample": {"resourceType": "appointment", "schema": {"id": "${$.id}"}}},
     wire_watches.PreviewAnswer: {"rendered": {"body": {"id": "a-1001"}}},
-    wire.AttemptAnswer: {"delivered": _ATTEMPT},
     wire_keys.KeyRotation: {"slowly": {"overlap": "48h"}},
     wire_keys.KeyList: {"page": {"data": [_KEY_ANSWER], "nextCursor": None}},
     wire.Health: {"ok": {"status": "ok", "checks": {"database": "ok", "queue": "ok"}}},
+    **example_log.EXAMPLES,
+    **example_types.EXAMPLES,
 }
 
 

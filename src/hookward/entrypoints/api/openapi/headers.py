@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hookward.entrypoints.api.openapi.schemas import Schema
+from hookward.entrypoints.api.wire_types import MAX_NAME, NAME_PATTERN
 
 _VISIBLE = {"type": "string", "pattern": "^[!-~]{1,255}$"}
 
@@ -61,7 +62,12 @@ IN_PATH: Mapping[str, Schema] = {
     "keyId": {"type": "string", "pattern": _ID.format("key")},
     "apiKeyId": {"type": "string", "pattern": _ID.format("apk")},
     "accountId": {"type": "string", "pattern": _ID.format("acc")},
-    "cryptoKeyId": {"type": "string", "pattern": _ID.format("key")},
+    "erasureId": {"type": "string", "pattern": _ID.format("ers")},
+    "eventId": {
+        **_VISIBLE,
+        "description": "The event's own id, or for as long as it is remembered the id that its publisher gave.",
+    },
+    "name": {"type": "string", "pattern": NAME_PATTERN, "maxLength": MAX_NAME, "description": "The type's name."},
 }
 """What the parameters of paths are; any other is a text."""
 

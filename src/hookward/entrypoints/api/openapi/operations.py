@@ -19,6 +19,7 @@ from hookward.entrypoints.api.wire_response_status import ResponseStatusAnswer
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
+_ONLY_SENT = frozenset({FORM, "application/merge-patch+json"})
 SCHEMES = ("bearer", "basic", "key")
 OPEN_TAG = "service"
 _PARAMETER = re.compile(r"\{(\w+)(?::(?:[^{}]|\{[^{}]*\})*)?\}")
@@ -48,7 +49,7 @@ class Operations:
             kind, required = _body_of(route.takes)
             content = {media: self._media(kind) for media in route.media}
             operation["requestBody"] = {"required": required, "content": content}
-        answered = tuple(media for media in route.media if media != FORM)
+        answered = tuple(media for media in route.media if media not in _ONLY_SENT)
         responses = {
             str(status): self._success(status, answers, route.gives, answered)
             for status, answers in ((route.status, route.answers), *route.also)
@@ -102,10 +103,7 @@ class Operations:
         query = []
         if route.query is not None:
             for name, (schema, required) in self._schemas.fields_of(route.query).items():
-                parameter: Schema = {"name": name, "in": "query", "required": required, "schema": schema}
-                if "description" in schema:
-                    parameter["description"] = schema.pop("description")
-                query.append(parameter)
+                query.append(_parameter(name, "query", schema, required=required))
         return [*_in_path(route.path), *query, *_read(route.reads)]
 
     def _success(self, status: int, answers: Any, gives: tuple[str, ...], media: tuple[str, ...]) -> Schema:
@@ -134,9 +132,16 @@ def _body_of(takes: Any) -> tuple[Any, bool]:
 
 def _in_path(path: str) -> list[Schema]:
     return [
-        {"name": name, "in": "path", "required": True, "schema": headers.IN_PATH.get(name, headers.OTHER_IN_PATH)}
+        _parameter(name, "path", headers.IN_PATH.get(name, headers.OTHER_IN_PATH), required=True)
         for name in _PARAMETER.findall(path)
     ]
+
+
+def _parameter(name: str, where: str, schema: Schema, *, required: bool) -> Schema:
+    """A parameter; what its schema says for people is said of the parameter."""
+    plain = {keyword: value for keyword, value in schema.items() if keyword != "description"}
+    parameter: Schema = {"name": name, "in": where, "required": required, "schema": plain}
+    return {**parameter, "description": schema["description"]} if "description" in schema else parameter
 
 
 def _read(names: tuple[str, ...]) -> list[Schema]:

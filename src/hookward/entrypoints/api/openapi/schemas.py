@@ -78,7 +78,7 @@ class Schemas:
             if field.default_factory in (list, dict):
                 default = field.default_factory()
             if default is not msgspec.NODEFAULT and default is not msgspec.UNSET and default is not None:
-                schema["default"] = msgspec.to_builtins(default)
+                schema["default"] = msgspec.json.decode(msgspec.json.encode(default))  # a tuple is a list
             found[field.encode_name] = schema, field.required
         return found
 

@@ -20,6 +20,8 @@ _PROBLEM = {
     "headers": {"X-Request-Id": {"required": True}},
     "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
 }
+_PUBLISHED = ("/companies/{companyId}/appointments", "/companies/{companyId}/appointments/{appointmentId}")
+_WATCHED = "/companies/{companyId}/appointments/watch"
 _METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -30,6 +32,7 @@ class Answers:
         self._components = document["components"]
         self._strict = _strict(document["components"])
         self._validators: dict[str, jsonschema_rs.Draft202012Validator] = {}
+        self._operations = document["paths"]
         self._paths = [(_pattern(path), methods) for path, methods in document["paths"].items()]
         self._paths.sort(key=lambda each: each[0].groups)  # fixed segments win over parameters
 
@@ -52,7 +55,7 @@ class Answers:
     def _response(self, method: str, path: str, status: int) -> Mapping[str, Any] | None:
         found = [methods for pattern, methods in self._paths if pattern.fullmatch(path)]
         if not found:
-            return _PROBLEM if status == HTTPStatus.NOT_FOUND else None
+            return self._own_type(method, path, status)
         method = "get" if method == "head" else method
         operation = next((methods[method] for methods in found if method in methods), None)
         if operation is None or (method not in found[0] and status == HTTPStatus.METHOD_NOT_ALLOWED):
@@ -61,6 +64,16 @@ class Answers:
             return _PROBLEM if status in wrong else None
         response = operation["responses"].get(str(status))
         return None if response is None else self._resolved(response)
+
+    def _own_type(self, method: str, path: str, status: int) -> Mapping[str, Any] | None:
+        """Types that accounts add are watched and published as the built-in one that is taken for all of them."""
+        if status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+            return _PROBLEM
+        for like in (_WATCHED,) if path.endswith("/watch") else _PUBLISHED:
+            if method in self._operations[like]:
+                response = self._operations[like][method]["responses"].get(str(status))
+                return None if response is None else self._resolved(response)
+        return None
 
     def _resolved(self, value: Mapping[str, Any]) -> Mapping[str, Any]:
         if "$ref" not in value:

@@ -13,10 +13,11 @@ from hookward.domain.account_rules import MAX_NAME
 from hookward.domain.ids import Prefix, to_text
 from hookward.entrypoints.api.answers import moment
 from hookward.entrypoints.api.wire import Wire
-from hookward.entrypoints.api.wire_requests import Limit
+from hookward.entrypoints.api.wire_requests import Ignored, Limit
 from hookward.entrypoints.api.wire_words import ScopeWord
 
 _Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
+_Days = Annotated[int, Meta(ge=1, description="At most as many as are configured.")]
 _CURSOR = "The nextCursor of the page before."
 
 
@@ -65,7 +66,7 @@ class NewAccount(Wire, frozen=True, omit_defaults=True, forbid_unknown_fields=Tr
 
     name: _Name
     time_zone: str | None = None
-    retention_days: int | None = None
+    retention_days: _Days | None = None
 
 
 class AccountChanges(Wire, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -73,7 +74,9 @@ class AccountChanges(Wire, frozen=True, omit_defaults=True, forbid_unknown_field
 
     name: _Name | msgspec.UnsetType = msgspec.UNSET
     time_zone: str | msgspec.UnsetType | None = msgspec.UNSET
-    retention_days: int | msgspec.UnsetType | None = msgspec.UNSET
+    retention_days: _Days | msgspec.UnsetType | None = msgspec.UNSET
+    id: Ignored = None
+    created: Ignored = None
 
 
 class AccountAnswer(Wire, frozen=True):

@@ -22,7 +22,7 @@ async def replay(request: web.Request, caller: Caller, service: Service) -> web.
     """Send a delivery that has ended again; an empty body is as good as ``{}``."""
     id_ = from_text(Prefix.DELIVERY, request.match_info["deliveryId"])
     given = await read_json(request, MAX_BODY) if request.can_read_body and await _has_body(request) else {}
-    new_id = _new_id(given)
+    new_id = wants_new_id(given)
     delivery = None if id_ is None else DeliveryId(id_)
     made = await service.replays.replay(caller.account, delivery, owner=caller.owner, new_id=new_id)
     text = to_text(Prefix.DELIVERY, made)
@@ -35,7 +35,8 @@ async def _has_body(request: web.Request) -> bool:
     return bool(request.content_length) or (request.content_length is None and bool(await request.read()))
 
 
-def _new_id(given: Any) -> bool:
+def wants_new_id(given: Any) -> bool:
+    """What a replay asks for; raises Invalid with every problem."""
     if not isinstance(given, dict):
         message = 'a replay must be a JSON object, such as {} or {"newId": true}'
         raise Invalid(message, (problem(message),))

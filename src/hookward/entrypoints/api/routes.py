@@ -121,8 +121,8 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         method="POST", path="/v1/crypto-keys", scope=Scope.WATCHES, handler=keys.create_key,
-        status=201, answers=wire_keys.KeyAnswer, takes=wire_keys.NewKey, summary="Make or import a crypto key",
-        gives=("Location",),
+        status=201, answers=wire_keys.KeyAnswer, takes=wire_keys.NewKey, gives=("Location",),
+        summary="Make or import a crypto key",
     ),
     Route(
         method="GET", path="/v1/crypto-keys", scope=Scope.WATCHES, handler=keys.list_keys,

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from hookward.entrypoints.api.wire import Wire
-from hookward.entrypoints.api.wire_requests import Input, KeyIdText, Limit
+from hookward.entrypoints.api.wire_requests import Duration, Input, KeyIdText, Limit
 
 
 class NewKey(Wire, frozen=True):
@@ -20,11 +20,13 @@ class NewKey(Wire, frozen=True):
     secret: str | None = None
 
 
-class KeyRotation(Wire, frozen=True):
+class KeyRotation(Input, frozen=True):
     """How to rotate: the new secret, where it is not to be made, and how long the former signs beside it."""
 
     secret: str | None = None
-    overlap: str = "24h"
+    overlap: Annotated[
+        Duration | None, Meta(description="At most 30d; 24 h by default, unless configured otherwise.")
+    ] = None
 
 
 class KeyQueryParameters(Input, frozen=True):

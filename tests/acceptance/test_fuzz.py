@@ -20,7 +20,7 @@ CHECKS = (
     "response_headers_conformance", "unsupported_method", "allow_header_conformance",
 )  # fmt: skip
 FEW = ("--phases", "examples,fuzzing,stateful", "--max-examples", "10")
-MANY = ("--max-examples", "200")
+MANY = ("--max-examples", "50")
 COUNT = re.compile(r"^  ([0-9]+) generated, ", re.MULTILINE)
 BARE = {"PYTHONWARNINGS": "default", "NO_COLOR": "1", "COLUMNS": "160"}
 

@@ -154,6 +154,16 @@ def test_every_component_is_described(name: str) -> None:
     assert DOCUMENT["components"]["schemas"][name].get("description"), f"{name} needs a docstring"
 
 
+@pytest.mark.parametrize("tag", DOCUMENT["tags"], ids=lambda tag: tag["name"])
+def test_every_tag_is_described(tag: dict[str, str]) -> None:
+    assert tag.get("description"), f"say in openapi/document.py what {tag['name']} are"
+
+
+def test_the_services_own_paths_come_first() -> None:
+    own = [path.startswith("/v1/") for path in DOCUMENT["paths"]]
+    assert own == sorted(own, reverse=True)
+
+
 def test_a_resource_in_a_request_has_nothing_that_only_reads() -> None:
     assert [
         node for node in nodes(DOCUMENT["components"]["schemas"]["appointment"]) if node.get("readOnly") is True

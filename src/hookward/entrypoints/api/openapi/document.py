@@ -31,7 +31,9 @@ _TAGS = {
     "events": "Publish what has happened.",
     "watches": "Say who wants to hear of it, where and how.",
     "crypto-keys": "Keys that sign deliveries.",
+    "resource-types": "The kinds of thing that change: built-in ones, and those of an account.",
     "deliveries": "What was sent, and what came of it.",
+    "erasures": "Remove what is stored of one resource.",
     "api-keys": "Who may do what in an account.",
     "accounts": "Who has a world of their own; for operators.",
     "service": "Health, and this description; no key needed.",
@@ -71,7 +73,7 @@ def build_document(
         },
         "servers": [{"url": "/", "description": "Where this document was read."}],
         "tags": _tags(paths),
-        "paths": dict(sorted(paths.items())),
+        "paths": dict(sorted(paths.items(), key=_own_first)),
         "components": {
             "schemas": dict(sorted(components.items())),
             "responses": refusals.components(),
@@ -80,6 +82,12 @@ def build_document(
             "securitySchemes": _SECURITY_SCHEMES,
         },
     }
+
+
+def _own_first(item: tuple[str, Any]) -> tuple[bool, str]:
+    """The service's own paths before those that repeat another api's."""
+    path, _ = item
+    return not path.startswith("/v1/"), path
 
 
 def _tags(paths: dict[str, dict[str, Any]]) -> list[dict[str, str]]:

@@ -31,7 +31,7 @@ READS: Mapping[str, Schema] = {
     "If-None-Match": {
         "name": "If-None-Match",
         "in": "header",
-        "description": "The ETag that was read: 304 while it has not changed.",
+        "description": "The ETag that was read: 304 while it has not changed, 412 where it was to be changed.",
         "schema": {"type": "string"},
     },
 }

@@ -25,12 +25,12 @@ pre { border: 1px solid var(--line); border-radius: 6px; margin: .5rem 0; max-he
   padding: .75rem; }
 details { border: 1px solid var(--line); border-radius: 6px; margin: .4rem 0; padding: 0 .9rem; }
 details > details { border-style: dashed; }
-summary { cursor: pointer; overflow-wrap: anywhere; padding: .45rem 0; }
-summary b { display: inline-block; min-width: 4.2rem; }
+summary { cursor: pointer; overflow-wrap: anywhere; padding: .45rem 0 .45rem 1.2rem; text-indent: -1.2rem; }
+summary b { display: inline-block; min-width: 4.8rem; text-indent: 0; }
 summary span, .mute { opacity: .7; }
 table { border-collapse: collapse; width: 100%; } .wide { overflow-x: auto; }
 th, td { border-bottom: 1px solid var(--line); padding: .3rem .75rem .3rem 0; text-align: left; vertical-align: top; }
-th { font-weight: 600; }
+th { font-weight: 600; } td:first-child code { white-space: nowrap; }
 """
 
 
@@ -89,7 +89,8 @@ def _operation(method: str, path: str, operation: dict[str, Any], components: di
         ((each["name"], each["in"], _kind(each["schema"]), each.get("description", "")) for each in parameters),
     )
     if "requestBody" in operation:
-        yield "<h4>Body</h4>"
+        left_out = "" if operation["requestBody"]["required"] else ", which may be left out"
+        yield f"<h4>Body{left_out}</h4>"
         yield from _content(operation["requestBody"])
     yield "<h4>Answers</h4>"
     for status, response in operation["responses"].items():
@@ -102,8 +103,15 @@ def _operation(method: str, path: str, operation: dict[str, Any], components: di
 
 
 def _content(holder: dict[str, Any]) -> Iterator[str]:
+    kinds: list[tuple[dict[str, Any], list[str]]] = []
     for media, content in holder.get("content", {}).items():
-        yield f"<p><code>{escape(media)}</code> {_kind(content['schema'])}</p>"
+        if kinds and kinds[-1][0] == content:
+            kinds[-1][1].append(media)
+        else:
+            kinds.append((content, [media]))
+    for content, names in kinds:
+        shown = " or ".join(f"<code>{escape(name)}</code>" for name in names)
+        yield f"<p>{shown} {_kind(content['schema'])}</p>"
         examples = {**content.get("examples", {})}
         if "example" in content:
             examples["example"] = {"value": content["example"]}
@@ -146,7 +154,7 @@ def _kind(schema: dict[str, Any]) -> str:
     kinds = schema.get("type", "any")
     words = escape(" | ".join(kinds) if isinstance(kinds, list) else kinds)
     if "items" in schema:
-        words += f" of {_kind(schema['items'])}"
+        words = words.replace("array", f"array of {_kind(schema['items'])}", 1)
     return words + (f" <code>{escape(schema['pattern'])}</code>" if "pattern" in schema else "")
 
 

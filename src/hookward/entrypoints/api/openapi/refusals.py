@@ -23,7 +23,7 @@ _REFUSALS: Mapping[int, tuple[str, str]] = {
         "the content type is text/plain; send Content-Type: application/json in UTF-8",
     ),
     422: ("It can be read but breaks a rule; errors names every problem.", "the watch has problems"),
-    429: ("Too much waits to be delivered; Retry-After says when to try again.", "too much waits; try again later"),
+    429: ("Too much waits or is under way; Retry-After says when to try again.", "too much waits; try again later"),
     503: (
         "The store cannot be reached; nothing was taken.",
         "the store cannot be reached; nothing was taken, try again",

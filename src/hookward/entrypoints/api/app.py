@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from http import HTTPStatus
 
 from aiohttp import web
 
-from hookward.domain.errors import Backlogged, HookwardError, Refused, StoreUnavailable
+from hookward.domain.errors import Backlogged, Forbidden, HookwardError, Refused, StoreUnavailable
 from hookward.entrypoints.api import mirroring
-from hookward.entrypoints.api.answers import STORE_RETRY_SECONDS, problem, problem_of, problem_response
+from hookward.entrypoints.api.allowing import ALLOWED, Allowed
+from hookward.entrypoints.api.answers import STORE_RETRY_SECONDS, Unauthorized, problem, problem_of, problem_response
 from hookward.entrypoints.api.describing import DOCUMENT, PAGE
 from hookward.entrypoints.api.description import as_page, as_text, describe
 from hookward.entrypoints.api.open_routes import OPEN_ROUTES
@@ -49,6 +50,11 @@ def make_app(service: Service) -> web.Application:
             app.router.add_route(method, prefix + path, mirroring.refuse_unchanging)
         for route in (*watch_routes(types), *mirrored_routes(types)):
             app.router.add_route(route.method, prefix + route.path, _bound(route, service))
+    app[ALLOWED] = Allowed(
+        (route.method, route.resource.canonical)
+        for route in app.router.routes()
+        if route.resource is not None and route.handler is not mirroring.refuse_unchanging
+    )
     return app
 
 
@@ -75,21 +81,40 @@ async def _guarded(
     request[REQUEST_ID] = request_id
     try:
         response = await handler(request)
+    except web.HTTPMethodNotAllowed as error:
+        response = _not_allowed(request, request_id, _methods_at(request) or error.allowed_methods)
     except HookwardError as error:
-        if not isinstance(error, Refused | StoreUnavailable):
-            service.logger.error("api.failed", request_id=request_id, error=type(error).__name__)
-        response = _refusal(request, problem_of(error, request_id), _retry_after(error))
+        response = _refused(request, error, request_id)
     except web.HTTPException as error:
         status = HTTPStatus(error.status)
         response = _refusal(
             request, problem(status, _DETAILS.get(status, status.description or status.phrase), request_id)
         )
-        if "Allow" in error.headers:
-            response.headers["Allow"] = error.headers["Allow"]
     except Exception as error:
         service.logger.error("api.failed", request_id=request_id, error=type(error).__name__, exc_info=True)
         response = _refusal(request, problem_of(HookwardError(), request_id))
     response.headers["X-Request-Id"] = request_id
+    return response
+
+
+def _refused(request: web.Request, error: HookwardError, request_id: str) -> web.Response:
+    if not isinstance(error, Refused | StoreUnavailable):
+        request.app[SERVICE].logger.error("api.failed", request_id=request_id, error=type(error).__name__)
+    if isinstance(error, Refused) and not isinstance(error, Unauthorized | Forbidden):
+        allowed = _methods_at(request)
+        if allowed and request.method not in allowed:  # it was refused as if another path had been meant
+            return _not_allowed(request, request_id, allowed)
+    return _refusal(request, problem_of(error, request_id), _retry_after(error))
+
+
+def _methods_at(request: web.Request) -> frozenset[str]:
+    return request.app[ALLOWED].at(request.rel_url.raw_path)
+
+
+def _not_allowed(request: web.Request, request_id: str, allowed: Iterable[str]) -> web.Response:
+    status = HTTPStatus.METHOD_NOT_ALLOWED
+    response = _refusal(request, problem(status, _DETAILS[status], request_id))
+    response.headers["Allow"] = ",".join(sorted(allowed))
     return response
 
 

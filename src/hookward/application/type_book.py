@@ -16,6 +16,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from hookward.application.questions import Questions
 from hookward.application.resource_types import TypeRow, TypeStore, type_of
 from hookward.domain.event_rules import KnownType
 from hookward.domain.ids import AccountId
@@ -59,8 +60,7 @@ class TypeBook:
         self._known: OrderedDict[Key, tuple[KnownType, int]] = OrderedDict()
         self._bytes = 0
         self._names: OrderedDict[AccountId, list[str]] = OrderedDict()
-        self._waiting: list[tuple[Key, asyncio.Future[None]]] = []
-        self._asking: asyncio.Task[None] | None = None
+        self._questions = Questions(self._ask_for, most=_BATCH, name="types.ask")
 
     def view(self, account: AccountId) -> TypeView:
         """The types of an account; call :meth:`learn` first with the names that matter."""
@@ -109,34 +109,11 @@ class TypeBook:
 
     async def close(self) -> None:
         """Wait for the look-up that is under way."""
-        if self._asking is not None:
-            await asyncio.wait([self._asking])
+        await self._questions.close()
 
     async def _look_up(self, account: AccountId, name: str) -> None:
-        if not is_type_name(name):
-            return
-        answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(((account, name), answered))
-        if self._asking is None:
-            self._asking = asyncio.create_task(self._ask(), name="types.ask")
-        await answered
-
-    async def _ask(self) -> None:
-        while self._waiting:
-            asked, self._waiting = self._waiting[:_BATCH], self._waiting[_BATCH:]
-            failed: Exception | None = None
-            try:
-                await self._ask_for({key for key, _ in asked})
-            except Exception as error:  # noqa: BLE001  those who wait are told
-                failed = error
-            for _, answered in asked:
-                if answered.done():
-                    continue
-                if failed is None:
-                    answered.set_result(None)
-                else:
-                    answered.set_exception(failed)
-        self._asking = None
+        if is_type_name(name):
+            await self._questions.put((account, name))
 
     async def _ask_for(self, keys: set[Key]) -> None:
         rows = await self._store.find_types(sorted(keys))

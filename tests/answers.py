@@ -67,7 +67,7 @@ class Answers:
 
     def _own_type(self, method: str, path: str, status: int) -> Mapping[str, Any] | None:
         """Types that accounts add are watched and published as the built-in one that is taken for all of them."""
-        if status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+        if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
             return _PROBLEM
         for like in (_WATCHED,) if path.endswith("/watch") else _PUBLISHED:
             if method in self._operations[like]:

@@ -39,7 +39,7 @@ class FakeTypes:
         if key not in self._current:
             return None
         stored = self._rows[key][-1]
-        if (stored.definition, stored.collection) == (row.definition, row.collection):
+        if (stored.definition, stored.paths) == (row.definition, row.paths):
             return stored
         if list(definition_of(stored).scope) != list(scope) and self.watched[key]:
             return Watched(self.watched[key])
@@ -66,7 +66,7 @@ class FakeTypes:
 
     async def type_outlines(self, account: AccountId) -> list[TypeOutline]:
         rows = await self.types(account, after="", limit=10_000)
-        return [TypeOutline(name=row.name, collection=row.collection) for row in rows]
+        return [TypeOutline(name=row.name, paths=row.paths) for row in rows]
 
     def _add(self, row: TypeRow) -> TypeRow:
         key = (row.account, row.name)

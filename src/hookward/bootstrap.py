@@ -50,6 +50,7 @@ from hookward.application.publish import Publisher
 from hookward.application.replay import Replays
 from hookward.application.resource_types import ResourceTypes
 from hookward.application.retain import Retainer
+from hookward.application.route_book import RouteBook
 from hookward.application.shift import Bounds, Store
 from hookward.application.trial import Trials
 from hookward.application.type_book import TypeBook
@@ -138,6 +139,7 @@ class ApiParts:
     erasures: Erasures
     types: dict[str, KnownType]
     type_book: TypeBook
+    route_book: RouteBook
     resource_types: ResourceTypes
     clock: Clock
     chance: Chance
@@ -183,6 +185,8 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
         type_store = PostgresTypes(database)
         type_book = TypeBook(types, type_store, JsonSchemas())
         stack.push_async_callback(type_book.close)
+        route_book = RouteBook(type_store)
+        stack.push_async_callback(route_book.close)
         yield ApiParts(
             publisher=publisher,
             watches=watches,
@@ -205,6 +209,7 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
             erasures=Erasures(PostgresErasures(database), clock=clock, chance=chance),
             types=types,
             type_book=type_book,
+            route_book=route_book,
             resource_types=ResourceTypes(type_store, JsonSchemas(), built_in_types()),
             clock=clock,
             chance=chance,

@@ -18,6 +18,7 @@ from tests.service import Service, event, free_port, wait_until
 
 ROUNDS = 1000
 TYPE_ROUNDS = 60
+PATH_ROUNDS = 60
 
 
 @asynccontextmanager
@@ -184,3 +185,44 @@ async def test_a_type_that_keeps_changing_judges_by_the_newest_version(tmp_path:
         await service.ask("DELETE", "/v1/resource-types/shop.order", expect=204)
         async with other.post("/v1/events", json=shop_event("shop.order", 0)) as answer:
             assert answer.status == 422
+
+
+def routed_type(name: str, word: str, most: int) -> dict[str, object]:
+    return {**shop_type(name, most), "scope": ["shop"], "paths": {"collection": f"/{word}/{{shop}}"}}
+
+
+@pytest.mark.timeout(240)
+async def test_a_path_that_comes_moves_or_goes_through_one_api_does_so_right_after_through_another(
+    tmp_path: Path,
+) -> None:
+    async with Service(tmp_path / "data") as service, Receiver() as receiver, second_api(service) as other:
+
+        async def statuses(*paths: str, n: int) -> list[int]:
+            """What each path answers through the other api, where its own types were learned before they changed."""
+            found = []
+            for path in paths:
+                async with other.put(path, json={"n": n}) as answer:
+                    found.append(answer.status)
+            return found
+
+        for number in range(PATH_ROUNDS):
+            types, name = "/v1/resource-types", f"shop.p{number}"
+            old, new = f"/old{number}/7/1", f"/new{number}/7/1"
+            assert await statuses(old, new, n=number) == [404, 404]
+            made = routed_type(name, f"old{number}", number)
+            await service.ask("POST", types, expect=201, json=made)
+            async with other.post(f"/old{number}/7/watch", json={"address": f"{receiver.url}/{number}"}) as answer:
+                assert answer.status == 201
+                watch = (await answer.json())["id"]
+            assert await statuses(old, new, n=number) == [202, 404]
+            await service.ask("PUT", f"{types}/{name}", expect=200, json=routed_type(name, f"old{number}", number + 1))
+            assert [await statuses(old, n=n) for n in (number + 1, number + 2)] == [[202], [422]]
+            await service.ask("PUT", f"{types}/{name}", expect=200, json=routed_type(name, f"new{number}", number))
+            assert await statuses(old, new, n=number) == [404, 202]
+            await service.ask("DELETE", f"/v1/watches/{watch}", expect=204)
+            await service.ask("DELETE", f"{types}/{name}", expect=204)
+            assert await statuses(old, new, n=number) == [404, 404]
+            again = routed_type(f"shop.q{number}", f"new{number}", number + 3)
+            await service.ask("POST", types, expect=201, json=again)
+            assert await statuses(old, new, n=number + 3) == [404, 202]
+            await service.ask("DELETE", f"{types}/shop.q{number}", expect=204)

@@ -80,7 +80,7 @@ async def case(request, servers) -> AsyncIterator[Case]:
 
 def gist(row: Any) -> tuple[str, int, BodyShape, str | None]:
     assert isinstance(row, TypeRow)
-    return row.name, row.type_version, row.body, row.collection
+    return row.name, row.type_version, row.body, None if row.paths is None else row.paths.collection
 
 
 async def test_a_type_is_found_by_its_account_only(case):
@@ -159,6 +159,16 @@ async def test_types_are_listed_by_name_behind_a_name(case):
 
     assert listed == [["B", "a"], ["a.b", "b"], []]
     assert [each.name for each in await case.store.type_outlines(ACCOUNT)] == ["B", "a", "a.b", "b"]
+
+
+async def test_an_outline_says_where_a_type_is_published(case):
+    for name, collection in (("a", "/a/{shopId}"), ("b", None)):
+        await case.store.add_type(new_row(name, collection=collection))
+
+    [a, b] = await case.store.type_outlines(ACCOUNT)
+
+    assert (a.paths, b.paths) == (TypePaths(collection="/a/{shopId}", item="/a/{shopId}/{id}"), None)
+    assert [row.paths for row in await case.store.find_types([(ACCOUNT, "a")])] == [a.paths]
 
 
 def own_event(version: int, *, key: bytes | None = None, name: str = "shop.order") -> Any:

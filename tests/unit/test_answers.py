@@ -27,6 +27,8 @@ def complaint(method: str, path: str, status: int, body: Any, **headers: str) ->
         ("GET", "/livez", 200, HEALTH), ("HEAD", "/livez", 200, None), ("POST", "/v1/events", 202, {"id": "evt_1"}),
         ("DELETE", f"/v1/watches/{ID}", 204, None), ("GET", f"/v1/watches/{ID}", 404, PROBLEM),
         ("GET", "/nothing", 404, PROBLEM), ("PUT", "/v1/events", 405, PROBLEM),
+        ("GET", "/own/7/orders", 405, PROBLEM), ("POST", "/own/7/orders", 202, {"id": "evt_1"}),
+        ("PUT", "/own/7/orders/1", 202, {"id": "evt_1"}),
         ("POST", "/v1/events/batch", 202, {"results": [{"id": "evt_1"}, {"error": PROBLEM}]}),
     ],
 )  # fmt: skip
@@ -39,6 +41,7 @@ def test_what_is_documented_passes(method: str, path: str, status: int, body: An
     [
         ("GET", "/livez", 500, PROBLEM, "status 500"),
         ("GET", "/nothing", 200, HEALTH, "status 200"),
+        ("PUT", "/own/7/orders/1", 202, {"more": 1}, "more"), ("POST", "/own/7/watch", 202, {"id": "evt_1"}, "202"),
         ("PUT", "/v1/events", 404, PROBLEM, "status 404"),
         ("GET", "/livez", 200, {**HEALTH, "more": 1}, "more"),
         ("GET", "/livez", 200, {"status": "ok"}, "checks"),

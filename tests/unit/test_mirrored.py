@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -16,12 +17,15 @@ from hookward.domain.event_rules import KnownType
 from hookward.domain.mirrored import MirroredEvent, read_item, read_mirrored
 from hookward.domain.operation import parameters_of
 from hookward.domain.operation_index import Match, OperationIndex
-from tests.unit.resource_types import built_in
+from hookward.domain.resource_type import TypePaths
+from hookward.domain.type_paths import operations_of
+from tests.unit.resource_types import built_in, made_up
 from tests.unit.test_hostile_input import TYPES, nasty, nasty_texts, taken_or_answered
 
 KNOWN = {name: KnownType(each, ResourceSchema(each.schema)) for name, each in built_in().items()}
 INDEX = OperationIndex(built_in().values())
 NOTHING = msgspec.UNSET
+SHOP_PATHS = TypePaths(collection="/shops/{shopId}/orders", item="/shops/{shopId}/orders/{id}")
 
 APPOINTMENT = "/companies/42/appointments"
 CONFERENCE = "/conferences/c/sessions/s/registrations"
@@ -175,6 +179,23 @@ def test_a_path_may_hold_the_reference_instead() -> None:
 
 def test_a_reference_does_not_say_what_the_id_is() -> None:
     assert places("PUT", APPOINTMENT + "/REF-1", {"reference": "REF-1"}) == ["/id"]
+
+
+@pytest.mark.parametrize("nothing", [NOTHING, {}])
+def test_of_a_resource_that_nobody_sent_only_what_the_path_says_is_judged(nothing: Any) -> None:
+    schema = {"required": ["total"], "properties": {"id": {"type": "integer"}}}
+    shop = replace(made_up(), schema=schema, operations=operations_of(SHOP_PATHS, ("id",)))
+    known, index = KnownType(shop, ResourceSchema(schema)), OperationIndex([shop])
+    gone, wrong = (index.resolve("DELETE", f"/shops/7/orders/{id_}") for id_ in ("5", "x"))
+    assert isinstance(gone, Match)
+    assert isinstance(wrong, Match)
+    assert read_mirrored(gone, nothing, known).event["resource"] == {"id": 5}
+    for match, body, place in (
+        (wrong, nothing, ("id", None)), (gone, {"note": "x"}, (None, "")), (gone, {"id": 6}, (None, "/id")),
+    ):  # fmt: skip
+        with pytest.raises(Invalid) as refused:
+            read_mirrored(match, body, known)
+        assert place in [(each.parameter, each.pointer) for each in refused.value.problems]
 
 
 def test_another_reference_is_no_excuse_for_another_id() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hookward.domain.change import ChangeKind
 from hookward.domain.errors import Malformed
 from hookward.domain.operation import Format, Operation
-from hookward.domain.operation_index import Match, Mismatch, OperationIndex
+from hookward.domain.operation_index import Match, Mismatch, OperationIndex, settled
 from tests.unit.resource_types import built_in, made_up
 
 CREATE = Operation(method="POST", path="/shops/{shopId}/orders", event=ChangeKind.CREATED)
@@ -83,6 +83,30 @@ def test_of_two_operations_that_are_alike_the_first_counts() -> None:
     match = OperationIndex([SHOP, other]).resolve("POST", "/shops/9/orders")
     assert isinstance(match, Match)
     assert match.type is SHOP
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters"),
+    [
+        ("/shops/a%20b/orders/watch", {"shopId": "a b"}),
+        ("/shops/9/orders", None),
+        ("/shops/9/orders/search", None),
+        ("/nothing/9/orders/watch", None),
+    ],
+)
+def test_a_watch_route_says_whose_it_is(path: str, parameters: dict[str, str] | None) -> None:
+    match = INDEX.watched(path)
+    assert (None if match is None else match.parameters) == parameters
+    assert match is None or (match.type, match.route) == (SHOP, "/shops/{shopId}/orders/watch")
+
+
+def test_a_match_is_what_another_version_of_its_type_says_it_is() -> None:
+    match = INDEX.resolve("PUT", "/shops/9/orders/o-1")
+    assert isinstance(match, Match)
+    newer = replace(SHOP, version=2, operations=(CREATE, replace(UPDATE, fills={})))
+    settled_ = settled(match, newer)
+    assert settled_ == Match(type=newer, operation=newer.operations[1], parameters=match.parameters)
+    assert settled(match, replace(SHOP, operations=(CREATE,))) is None
 
 
 def test_a_path_that_is_not_utf_8_is_malformed() -> None:

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from hookward.adapters.json_schema import JsonSchemas, ResourceSchema
+from hookward.domain.change import ChangeKind
 from hookward.domain.errors import Invalid, Problem
 from hookward.domain.event_rules import KnownType
-from hookward.domain.resource_type import BodyShape
+from hookward.domain.operation import Operation, faults
+from hookward.domain.resource_type import BodyShape, TypePaths
 from hookward.domain.schema_survey import Survey
-from hookward.domain.type_paths import fill, overlap, paths_in_use
+from hookward.domain.type_paths import operations_of, overlap, paths_in_use
 from hookward.domain.type_rules import read_type
 from tests.unit.resource_types import built_in
 
@@ -156,8 +158,9 @@ def test_a_replacement_has_the_name_of_its_path() -> None:
 def test_paths_of_a_type_are_those_of_its_watch_routes_and_its_own() -> None:
     assert paths_in_use(built_in()["appointment"]) == [
         "/companies/{companyId}/appointments/watch", "/companies/{companyId}/appointments",
-        "/companies/{companyId}/appointments/{id}",
+        "/companies/{companyId}/appointments/{id}", "/companies/{companyId}/appointments/{appointmentId}",
     ]  # fmt: skip
+    assert "/registrations/{tenantId}/transfer/{id}/{contactId}" in paths_in_use(built_in()["event.registration"])
     own = read(given(paths={"collection": "/a/{shopId}"})).type
     assert "/a/{shopId}/{id}" in paths_in_use(own)
 
@@ -170,12 +173,27 @@ def test_templates_overlap_where_one_path_fits_both(path: str, other: str, both:
     assert (overlap(path, other), overlap(other, path)) == (both, both)
 
 
-@pytest.mark.parametrize(
-    ("segments", "found"),
-    [(["a", "7"], {"x": "7"}), (["a", "b c"], {"x": "b c"}), (["b", "7"], None), (["a"], None), ([], None)],
-)
-def test_a_template_takes_its_parameters_out_of_a_path(segments: list[str], found: dict[str, str] | None) -> None:
-    assert fill("/a/{x}", segments) == found
+def test_operations_come_from_paths_and_their_identity_from_the_path() -> None:
+    paths = TypePaths(collection="/s/{shopId}/o", item="/s/{shopId}/o/{id}/{no}")
+    assert operations_of(paths, ("shopId", "id")) == (
+        Operation(method="POST", path="/s/{shopId}/o", event=ChangeKind.CREATED, fills={"shopId": "shopId"}),
+        Operation(method="PUT", path=paths.item, event=ChangeKind.UPDATED, fills={"shopId": "shopId", "id": "id"}),
+        Operation(method="PATCH", path=paths.item, event=ChangeKind.UPDATED, fills={"shopId": "shopId", "id": "id"}),
+        Operation(
+            method="DELETE", path=paths.item, event=ChangeKind.DELETED, fills={"shopId": "shopId", "id": "id"},
+            body=False,
+        ),
+    )  # fmt: skip
+
+
+def test_a_type_with_paths_has_their_operations() -> None:
+    found = read(given(paths={"collection": "/a/{shopId}"})).type
+    assert [(each.method, each.path) for each in found.operations] == [
+        ("POST", "/a/{shopId}"), ("PUT", "/a/{shopId}/{id}"), ("PATCH", "/a/{shopId}/{id}"),
+        ("DELETE", "/a/{shopId}/{id}"),
+    ]  # fmt: skip
+    assert [fault for each in found.operations for fault in faults(each, found.scope)] == []
+    assert read(given()).type.operations == ()
 
 
 def test_a_schema_that_does_not_compile_is_refused() -> None:

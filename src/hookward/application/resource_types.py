@@ -15,7 +15,7 @@ from hookward.domain.event_rules import KnownType
 from hookward.domain.exact_json import decode_exact, encode_exact
 from hookward.domain.ids import AccountId
 from hookward.domain.resource_type import BodyShape, ResourceType, TypePaths
-from hookward.domain.type_paths import paths_in_use
+from hookward.domain.type_paths import operations_of, paths_in_use
 from hookward.domain.type_rules import Schemas, is_type_name, read_type
 
 MAX_TYPES = 200
@@ -31,20 +31,19 @@ class TypeDefinition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     sample: msgspec.Raw
     title: str = ""
     keep_state: bool = True
-    item: str | None = None
 
 
 class TypeRow(msgspec.Struct, frozen=True, kw_only=True):
     """One version of a resource type as stored: ``definition`` is JSON (:class:`TypeDefinition`).
 
-    ``collection`` is the path of its resources, if it has one. ``version`` is that of the definitions.
+    ``version`` is that of the definitions.
     """
 
     account: AccountId
     name: str
     type_version: int = 0
     body: BodyShape
-    collection: str | None
+    paths: TypePaths | None
     definition: bytes
     version: int = 0
     created: datetime | None = None
@@ -55,7 +54,7 @@ class TypeOutline(msgspec.Struct, frozen=True, kw_only=True):
     """What there is to know of a type without its definition."""
 
     name: str
-    collection: str | None
+    paths: TypePaths | None
 
 
 class Watched(msgspec.Struct, frozen=True):
@@ -155,16 +154,12 @@ class ResourceTypes:
         found += await self._store.types(account, after=after, limit=limit)
         return sorted(found, key=lambda each: each.name)[:limit]
 
-    async def routed(self, account: AccountId) -> list[TypeOutline]:
-        """The account's types that have a path, by name."""
-        return [each for each in await self._store.type_outlines(account) if each.collection is not None]
-
     async def _read(self, given: Any, others: Sequence[TypeOutline], name: str | None = None) -> KnownType:
         """Read a type beside the event loop, one at a time: hostile schemas take a while to judge."""
         taken = {path: each.name for each in self._built_in.values() for path in paths_in_use(each)}
         for each in others:
-            if each.collection is not None:
-                taken |= {f"{each.collection}{more}": each.name for more in ("", "/watch", "/{id}")}
+            if each.paths is not None:
+                taken |= dict.fromkeys((each.paths.collection, each.paths.item, each.paths.watch_route), each.name)
         reading = partial(
             read_type, given, reserved=tuple(self._built_in), taken=taken, schemas=self._schemas, name=name
         )
@@ -178,15 +173,14 @@ class ResourceTypes:
 
 def row_of(account: AccountId, resource_type: ResourceType) -> TypeRow:
     """A type as it is stored."""
-    paths = resource_type.paths
     definition = TypeDefinition(
         scope=resource_type.scope, identity=resource_type.identity, body=resource_type.body,
         schema=msgspec.Raw(encode_exact(resource_type.schema)), sample=msgspec.Raw(encode_exact(resource_type.sample)),
-        title=resource_type.title, keep_state=resource_type.keep_state, item=paths.item if paths else None,
+        title=resource_type.title, keep_state=resource_type.keep_state,
     )  # fmt: skip
     return TypeRow(
         account=account, name=resource_type.name, body=resource_type.body,
-        collection=paths.collection if paths else None, definition=encode_exact(definition),
+        paths=resource_type.paths, definition=encode_exact(definition),
     )  # fmt: skip
 
 
@@ -198,14 +192,12 @@ def definition_of(row: TypeRow) -> TypeDefinition:
 def type_of(row: TypeRow) -> ResourceType:
     """A stored type as the domain knows it."""
     definition = definition_of(row)
-    paths = None
-    if row.collection is not None:
-        paths = TypePaths(collection=row.collection, item=definition.item or row.collection)
     return ResourceType(
         name=row.name, title=definition.title, scope=definition.scope, identity=definition.identity,
         body=definition.body, schema=decode_exact(bytes(definition.schema)),
         sample=decode_exact(bytes(definition.sample)), version=row.type_version, keep_state=definition.keep_state,
-        paths=paths, watch_routes=() if paths is None else (paths.watch_route,),
+        paths=row.paths, watch_routes=() if row.paths is None else (row.paths.watch_route,),
+        operations=operations_of(row.paths, definition.identity),
     )  # fmt: skip
 
 

@@ -7,14 +7,14 @@ sent: a pointer into its body, or the name of a path parameter or header.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from hookward.domain.change import ChangeKind
 from hookward.domain.errors import Invalid, Problem, pointer_to
-from hookward.domain.event_rules import KnownType, ReadEvent, read_event
+from hookward.domain.event_rules import KnownType, ReadEvent, Schema, read_event
 from hookward.domain.identity import as_text
 from hookward.domain.jsonpath_limits import shown
 from hookward.domain.operation import Operation, OperationBatch
@@ -45,6 +45,8 @@ def read_mirrored(match: Match, given: Any, known: KnownType, *, key: str | None
     }
     if key is not None:
         event["id"] = key
+    if resource == {} and not match.operation.body:
+        known = KnownType(known.type, _Said(known.schema, filled))
     try:
         read = read_event(event, {match.type.name: known})
     except Invalid as refused:
@@ -95,6 +97,17 @@ def _filled(match: Match, resource: dict[str, Any], known: KnownType, problems: 
             message = f"{name} contradicts the path, which says {shown(text)}; send that, or leave {name} out"
             problems.append(problem(message, name))
     return filled
+
+
+class _Said(msgspec.Struct, frozen=True):
+    """Judges of a resource only what is said of it: where nobody sent one it cannot be whole."""
+
+    schema: Schema
+    names: Collection[str]
+
+    def problems(self, resource: Any, *at: str | int) -> list[Problem]:
+        places = [pointer_to(*at, name) for name in self.names]
+        return [each for each in self.schema.problems(resource, *at) if each.pointer in places]
 
 
 class _Places:

@@ -18,6 +18,7 @@ from hookward.domain.operation import Operation, parameters_of
 from hookward.domain.resource_type import ResourceType
 
 _WATCH_METHOD: Final = "POST"
+_End = dict[str, tuple[ResourceType, Operation | str]]
 
 
 class Match(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,15 +35,23 @@ class Mismatch(msgspec.Struct, frozen=True, kw_only=True):
     allowed: tuple[str, ...] = ()
 
 
+class WatchMatch(msgspec.Struct, frozen=True, kw_only=True):
+    """The watch route that was meant, and what its path says."""
+
+    type: ResourceType
+    route: str
+    parameters: Mapping[str, str]
+
+
 class _Node:
-    """A step of the templates; ``here`` are the operations of those that end in it, ``None`` where none does."""
+    """A step of the templates; ``here`` is what ends in it by method, ``None`` where nothing does."""
 
     __slots__ = ("here", "literals", "parameter")
 
     def __init__(self) -> None:
         self.literals: dict[str, _Node] = {}
         self.parameter: _Node | None = None
-        self.here: dict[str, tuple[ResourceType, Operation] | None] | None = None
+        self.here: _End | None = None
 
     def below(self, segment: str) -> _Node:
         """The step for a segment of a template, made if need be."""
@@ -59,7 +68,7 @@ class OperationIndex:
         self._root = _Node()
         for each in types:
             for path in each.watch_routes:
-                self._end_of(path).setdefault(_WATCH_METHOD, None)
+                self._end_of(path).setdefault(_WATCH_METHOD, (each, path))
             for operation in each.operations:
                 self._put(each, operation)
 
@@ -69,7 +78,7 @@ class OperationIndex:
             if operation.publishes:
                 ends.setdefault(operation.method, (resource_type, operation))
 
-    def _end_of(self, path: str) -> dict[str, tuple[ResourceType, Operation] | None]:
+    def _end_of(self, path: str) -> _End:
         node = self._root
         for segment in path.split("/")[1:]:
             node = node.below(segment)
@@ -81,25 +90,44 @@ class OperationIndex:
 
         Raises :class:`Malformed` for a path that is not UTF-8.
         """
+        here, values = self._at(path)
+        resource_type, operation = here.get(method, (None, ""))
+        if resource_type is None or isinstance(operation, str):
+            return Mismatch(allowed=tuple(sorted(here)))
+        return Match(type=resource_type, operation=operation, parameters=_named(operation.path, values))
+
+    def watched(self, path: str) -> WatchMatch | None:
+        """The watch route that ``path`` is, if it is one; see :meth:`resolve`."""
+        here, values = self._at(path)
+        resource_type, route = here.get(_WATCH_METHOD, (None, None))
+        if resource_type is None or not isinstance(route, str):
+            return None
+        return WatchMatch(type=resource_type, route=route, parameters=_named(route, values))
+
+    def _at(self, path: str) -> tuple[_End, list[str]]:
+        """What ends at ``path``, and what stands there for parameters."""
         try:
             segments = [unquote(segment, errors="strict") for segment in path.split("/")[1:]]
         except UnicodeDecodeError:
             raise Malformed("the path is not UTF-8 text") from None
         values: list[str] = []
-        here = _find(self._root, segments, 0, values)
-        if here is None:
-            return Mismatch()
-        found = here.get(method)
-        if found is None:
-            return Mismatch(allowed=tuple(sorted(here)))
-        resource_type, operation = found
-        names = parameters_of(operation.path)
-        return Match(type=resource_type, operation=operation, parameters=dict(zip(names, values, strict=True)))
+        return _find(self._root, segments, 0, values) or {}, values
 
 
-def _find(
-    node: _Node, segments: list[str], at: int, values: list[str]
-) -> dict[str, tuple[ResourceType, Operation] | None] | None:
+def settled(match: Match, resource_type: ResourceType) -> Match | None:
+    """What a match is by another version of its type; ``None`` where that has no such operation."""
+    meant = (match.operation.method, match.operation.path)
+    for each in resource_type.operations:
+        if (each.method, each.path) == meant:
+            return Match(type=resource_type, operation=each, parameters=match.parameters)
+    return None
+
+
+def _named(template: str, values: list[str]) -> dict[str, str]:
+    return dict(zip(parameters_of(template), values, strict=True))
+
+
+def _find(node: _Node, segments: list[str], at: int, values: list[str]) -> _End | None:
     """The end that ``segments`` lead to; ``values`` collects what stood for parameters."""
     if at == len(segments):
         return node.here

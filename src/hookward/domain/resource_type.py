@@ -42,12 +42,10 @@ class ResourceType:
     parameters are scope parameters.
 
     ``operations`` are those of the resource's own API, at whose methods and paths it can be published (see
-    :class:`~hookward.domain.operation.Operation`). A type that an account declares needs two or more of them for its
-    ``paths``, such as ``POST /shops/{shopId}/orders`` (created) and ``PUT``, ``PATCH`` and ``DELETE
-    /shops/{shopId}/orders/{orderId}`` (updated, updated, deleted) whose ``fills`` is ``{"orderId": "id"}``; a
-    ``DELETE`` needs no body (``body=False``). Check them with :func:`~hookward.domain.operation.faults` and find them
-    with an :class:`~hookward.domain.operation_index.OperationIndex` of that account's types. ``keep_state`` asks for
-    the last known state of its resources; ``paths`` are those that an account gave.
+    :class:`~hookward.domain.operation.Operation`). Those of a type that an account declares come from the ``paths``
+    that it gave (see :func:`~hookward.domain.type_paths.operations_of`): ``POST /shops/{shopId}/orders`` is created,
+    ``PUT``, ``PATCH`` and ``DELETE /shops/{shopId}/orders/{id}`` are updated, updated and deleted. ``keep_state`` asks
+    for the last known state of its resources.
     """
 
     name: str

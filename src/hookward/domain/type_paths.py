@@ -1,4 +1,4 @@
-"""The paths of a resource type that an account added: read, compared with others, and matched with a request's."""
+"""The paths of a resource type that an account added: read, compared with others, and what is published at them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from hookward.domain.change import ChangeKind
 from hookward.domain.errors import Problem
 from hookward.domain.jsonpath_limits import shown
+from hookward.domain.operation import Operation, parameters_of
 from hookward.domain.problems import is_text, problem, strangers
 from hookward.domain.resource_type import ResourceType, TypePaths
 
@@ -90,12 +92,26 @@ def _read_path(given: Any, what: str, parameters: Sequence[str], problems: list[
     return None if complaints else given
 
 
+def operations_of(paths: TypePaths | None, identity: Sequence[str]) -> tuple[Operation, ...]:
+    """What is published at a type's paths; the parameters that are of its ``identity`` fill these properties."""
+    if paths is None:
+        return ()
+    given, whole = (
+        {name: name for name in parameters_of(path) if name in identity} for path in (paths.collection, paths.item)
+    )
+    return (
+        Operation(method="POST", path=paths.collection, event=ChangeKind.CREATED, fills=given),
+        Operation(method="PUT", path=paths.item, event=ChangeKind.UPDATED, fills=whole),
+        Operation(method="PATCH", path=paths.item, event=ChangeKind.UPDATED, fills=whole),
+        Operation(method="DELETE", path=paths.item, event=ChangeKind.DELETED, fills=whole, body=False),
+    )
+
+
 def paths_in_use(resource_type: ResourceType) -> list[str]:
     """Every path at which something of a type answers or may come to answer."""
     watched = [route.removesuffix("/" + _WATCH) for route in resource_type.watch_routes]
     known = [*resource_type.watch_routes, *watched, *[f"{each}/{{id}}" for each in watched]]
-    if resource_type.paths is not None:
-        known += [resource_type.paths.collection, resource_type.paths.item]
+    known += [path for each in resource_type.operations for path in each.paths]
     return list(dict.fromkeys(known))
 
 
@@ -106,17 +122,3 @@ def overlap(path: str, other: str) -> bool:
         one == another or one.startswith("{") or another.startswith("{")
         for one, another in zip(segments, others, strict=True)
     )
-
-
-def fill(template: str, segments: Sequence[str]) -> dict[str, str] | None:
-    """The parameters of ``template`` in a request's decoded path segments; ``None`` where it does not fit."""
-    wanted = template[1:].split("/")
-    if len(wanted) != len(segments):
-        return None
-    found: dict[str, str] = {}
-    for name, segment in zip(wanted, segments, strict=True):
-        if name.startswith("{"):
-            found[name[1:-1]] = segment
-        elif name != segment:
-            return None
-    return found

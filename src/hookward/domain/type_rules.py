@@ -14,7 +14,7 @@ from hookward.domain.jsonpath_limits import shown
 from hookward.domain.problems import is_text, problem, strangers
 from hookward.domain.resource_type import MAX_SCOPE_PARAMETERS, BodyShape, ResourceType
 from hookward.domain.schema_survey import Survey, survey
-from hookward.domain.type_paths import read_paths
+from hookward.domain.type_paths import operations_of, read_paths
 
 MAX_NAME: Final = 64
 MAX_TITLE: Final = 255
@@ -89,7 +89,7 @@ def read_type(
     found = ResourceType(
         name=called, title=title or "", scope=scope, identity=identity, body=body, schema=given["schema"],
         sample=sample, keep_state=keep_state is not False, paths=paths,
-        watch_routes=() if paths is None else (paths.watch_route,),
+        watch_routes=() if paths is None else (paths.watch_route,), operations=operations_of(paths, identity),
     )  # fmt: skip
     return KnownType(found, schema)
 

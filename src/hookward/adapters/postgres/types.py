@@ -8,18 +8,18 @@ from typing import Any
 from hookward.adapters.postgres.pool import Acquired, Database
 from hookward.application.resource_types import TypeOutline, TypeRow, Watched, definition_of
 from hookward.domain.ids import AccountId
-from hookward.domain.resource_type import BodyShape
+from hookward.domain.resource_type import BodyShape, TypePaths
 
-_COLUMNS = "account_id, name, type_version, body, collection, definition, version, created, updated"
+_COLUMNS = "account_id, name, type_version, body, collection, definition, version, created, updated, item"
 _SHAPES = {1: BodyShape.MERGED, 2: BodyShape.WRAPPED}
 _NUMBERS = {shape: number for number, shape in _SHAPES.items()}
 
 _BUMP = "UPDATE definition_version SET version = version + 1 RETURNING version"
 _CURRENT = f"SELECT {_COLUMNS} FROM resource_type WHERE account_id = $1 AND name = $2 AND current"
 _ADD = f"""
-INSERT INTO resource_type (account_id, name, type_version, body, collection, definition, version, created)
+INSERT INTO resource_type (account_id, name, type_version, body, collection, definition, version, created, item)
 VALUES ($1, $2, coalesce((SELECT max(type_version) FROM resource_type WHERE account_id = $1 AND name = $2), 0) + 1,
-  $3, $4, $5, $6, coalesce($7, now())) RETURNING {_COLUMNS}"""
+  $3, $4, $5, $6, coalesce($7, now()), $8) RETURNING {_COLUMNS}"""
 _RETIRE = "UPDATE resource_type SET current = false WHERE account_id = $1 AND name = $2 AND current"
 _WATCHES = "SELECT count(*) FROM watch WHERE account_id = $1 AND resource_type = $2 AND deleted IS NULL"
 _FIND = f"""
@@ -93,24 +93,37 @@ class PostgresTypes:
     async def type_outlines(self, account: AccountId) -> list[TypeOutline]:
         async with self._database.connection() as connection:
             rows = await connection.fetch(
-                "SELECT name, collection FROM resource_type WHERE account_id = $1 AND current ORDER BY name", account
+                "SELECT name, collection, item FROM resource_type WHERE account_id = $1 AND current ORDER BY name",
+                account,
             )
-        return [TypeOutline(name=row[0], collection=row[1]) for row in rows]
+        return [TypeOutline(name=row[0], paths=_paths(row[1], row[2])) for row in rows]
 
 
 async def _add(connection: Acquired, row: TypeRow, version: int, created: Any) -> TypeRow:
     stored = await connection.fetchrow(
-        _ADD, row.account, row.name, _NUMBERS[row.body], row.collection, row.definition, version, created
+        _ADD,
+        row.account,
+        row.name,
+        _NUMBERS[row.body],
+        None if row.paths is None else row.paths.collection,
+        row.definition,
+        version,
+        created,
+        None if row.paths is None else row.paths.item,
     )
     return _row(stored)
 
 
 def _same(stored: TypeRow, given: TypeRow) -> bool:
-    return (stored.definition, stored.collection) == (given.definition, given.collection)
+    return (stored.definition, stored.paths) == (given.definition, given.paths)
 
 
 def _row(row: Any) -> TypeRow:
     return TypeRow(
-        account=row[0], name=row[1], type_version=row[2], body=_SHAPES[row[3]], collection=row[4], definition=row[5],
-        version=row[6], created=row[7], updated=row[8],
+        account=row[0], name=row[1], type_version=row[2], body=_SHAPES[row[3]],
+        paths=_paths(row[4], row[9]), definition=row[5], version=row[6], created=row[7], updated=row[8],
     )  # fmt: skip
+
+
+def _paths(collection: str | None, item: str | None) -> TypePaths | None:
+    return None if collection is None or item is None else TypePaths(collection=collection, item=item)

@@ -16,8 +16,8 @@ from hookward.entrypoints.api.answers import STORE_RETRY_SECONDS, Unauthorized, 
 from hookward.entrypoints.api.describing import DOCUMENT, PAGE
 from hookward.entrypoints.api.description import as_page, as_text, describe
 from hookward.entrypoints.api.open_routes import OPEN_ROUTES
+from hookward.entrypoints.api.own_routes import own_routes
 from hookward.entrypoints.api.requests import MAX_BATCH_BYTES, REQUEST_ID
-from hookward.entrypoints.api.resource_types import own_watch_routes
 from hookward.entrypoints.api.routes import ROUTES, Route, mirrored_routes, unchanging_routes, watch_routes
 from hookward.entrypoints.api.service import SERVICE, Service
 from hookward.entrypoints.api.wire import ProblemDocument
@@ -34,7 +34,7 @@ _DETAILS = {
 
 def make_app(service: Service) -> web.Application:
     """All routes, below the root and below every path prefix."""
-    app = web.Application(client_max_size=MAX_BATCH_BYTES + 1, middlewares=[_guarded, own_watch_routes])
+    app = web.Application(client_max_size=MAX_BATCH_BYTES + 1, middlewares=[_guarded, own_routes])
     app[SERVICE] = service
     document = describe(known.type for known in service.types.values())
     app[DOCUMENT], app[PAGE] = as_text(document), as_page(document)

@@ -60,17 +60,22 @@ async def refuse_unchanging(_request: web.Request) -> NoReturn:
 
 def match_of(request: web.Request, service: Service, index: OperationIndex) -> Match:
     """The operation at this method and path, below any prefix; raises 404 or 405 where ``index`` knows none."""
-    path, allowed = request.rel_url.raw_path, set[str]()
-    for prefix in ("", *map(quote, service.path_prefixes)):
-        if not path.startswith(prefix + "/"):
-            continue
-        match = index.resolve(request.method, path.removeprefix(prefix))
+    allowed = set[str]()
+    for path in paths_below(request, service):
+        match = index.resolve(request.method, path)
         if isinstance(match, Match):
             return match
         allowed.update(match.allowed)
     if allowed:
         raise web.HTTPMethodNotAllowed(request.method, sorted(allowed))
     raise web.HTTPNotFound
+
+
+def paths_below(request: web.Request, service: Service) -> list[str]:
+    """The path as it stands in the request line, at the root and below each prefix that it begins with."""
+    path = request.rel_url.raw_path
+    prefixes = ("", *map(quote, service.path_prefixes))
+    return [path.removeprefix(prefix) for prefix in prefixes if path.startswith(prefix + "/")]
 
 
 async def _publish_batch(

@@ -33,8 +33,8 @@ from hookward.entrypoints.api.service import Caller, Service
 from hookward.entrypoints.api.wire import AcceptedEvent, BatchResults, RefusedEvent
 
 MAX_BATCH_EVENTS = 1000
-_MAX_CHANGES = 5
-_RESTLESS = "the resource type keeps changing"
+MAX_CHANGES = 5
+RESTLESS = "the resource type keeps changing"
 
 
 _sorted = msgspec.json.Encoder(decimal_format="number", order="sorted").encode
@@ -55,13 +55,13 @@ async def publish_event(request: web.Request, caller: Caller, service: Service) 
 
 async def publish_value(value: Any, account: AccountId, service: Service) -> EventId:
     """Check and publish a decoded event, again when its type changes meanwhile: the newest version judges it (G5)."""
-    for _ in range(_MAX_CHANGES):
+    for _ in range(MAX_CHANGES):
         event = await judged_event(value, account, service, set())
         try:
             return await service.publisher.publish(event)
         except TypeChanged:
             service.type_book.forget(account, event.change.resource_type, event.change.type_version)
-    raise StoreUnavailable(_RESTLESS)
+    raise StoreUnavailable(RESTLESS)
 
 
 async def judged_event(value: Any, account: AccountId, service: Service, asked: set[str]) -> NewEvent:
@@ -136,7 +136,7 @@ async def _publish_each(
 ) -> list[EventId | HookwardError]:
     """Check and publish each on its own; once more those whose types changed meanwhile."""
     outcomes: list[EventId | HookwardError] = [TypeChanged()] * len(raws)
-    for _ in range(_MAX_CHANGES):
+    for _ in range(MAX_CHANGES):
         asked: set[str] = set()
         left = [index for index, each in enumerate(outcomes) if isinstance(each, TypeChanged)]
         taken = {index: await _read_one(bytes(raws[index]), account, service, asked) for index in left}
@@ -147,7 +147,7 @@ async def _publish_each(
             if isinstance(outcome, TypeChanged):
                 change = events[index].change
                 service.type_book.forget(account, change.resource_type, change.type_version)
-    return [StoreUnavailable(_RESTLESS) if isinstance(each, TypeChanged) else each for each in outcomes]
+    return [StoreUnavailable(RESTLESS) if isinstance(each, TypeChanged) else each for each in outcomes]
 
 
 async def _read_one(raw: bytes, account: AccountId, service: Service, asked: set[str]) -> NewEvent | HookwardError:

@@ -1,9 +1,8 @@
-"""``/v1/resource-types``, and the watch routes of the types that accounts add."""
+"""``/v1/resource-types``: the types that accounts add."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import msgspec
 from aiohttp import web
@@ -12,15 +11,11 @@ from hookward.application.resource_types import TypeRow, definition_of
 from hookward.domain.errors import Forbidden
 from hookward.domain.exact_json import encode_exact
 from hookward.domain.resource_type import ResourceType
-from hookward.domain.type_paths import fill
 from hookward.domain.type_rules import is_type_name
 from hookward.entrypoints.api.answers import answer, moment
 from hookward.entrypoints.api.requests import bad_parameter, check_parameters, limit_of, read_json
-from hookward.entrypoints.api.service import SERVICE, Caller, Scope, Service
-from hookward.entrypoints.api.watching import create_watch_on_route
+from hookward.entrypoints.api.service import Caller, Service
 from hookward.entrypoints.api.wire_types import PathsAnswer, TypeAnswer, TypeList
-
-_WATCH = "/watch"
 
 
 async def create_type(request: web.Request, caller: Caller, service: Service) -> web.Response:
@@ -79,42 +74,11 @@ def type_answer(found: TypeRow | ResourceType) -> TypeAnswer:
             sample=msgspec.Raw(encode_exact(found.sample)), created=None, updated=None,
         )  # fmt: skip
     definition = definition_of(found)
-    paths = None
-    if found.collection is not None:
-        paths = PathsAnswer(collection=found.collection, item=definition.item or found.collection)
+    paths = found.paths
     return TypeAnswer(
         name=found.name, title=definition.title, version=found.type_version, built_in=False, scope=definition.scope,
-        identity=definition.identity, body=definition.body, keep_state=definition.keep_state, paths=paths,
-        watch_routes=() if paths is None else (paths.collection + _WATCH,), schema=definition.schema,
+        identity=definition.identity, body=definition.body, keep_state=definition.keep_state,
+        paths=None if paths is None else PathsAnswer(collection=paths.collection, item=paths.item),
+        watch_routes=() if paths is None else (paths.watch_route,), schema=definition.schema,
         sample=definition.sample, created=moment(found.created), updated=moment(found.updated),
     )  # fmt: skip
-
-
-@web.middleware
-async def own_watch_routes(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    """Where nothing else answers, the watch routes of the caller's own types do; built-in paths win."""
-    nowhere = request.match_info.http_exception
-    if nowhere is None or nowhere.status != web.HTTPNotFound.status_code or not request.path.endswith(_WATCH):
-        return await handler(request)
-    service = request.app[SERVICE]
-    caller = await service.keys.authorize(request.headers.get("Authorization"), Scope.WATCHES)
-    for segments in _below_prefixes(request, service):
-        for each in await service.resource_types.routed(caller.account):
-            parameters = fill(f"{each.collection}{_WATCH}", segments)
-            if parameters is None:
-                continue
-            if request.method != "POST":
-                raise web.HTTPMethodNotAllowed(request.method, ["POST"])
-            known = await service.type_book.find(caller.account, each.name)
-            if known is not None:
-                return await create_watch_on_route(request, caller, service, known.type, parameters)
-    return await handler(request)
-
-
-def _below_prefixes(request: web.Request, service: Service) -> list[list[str]]:
-    """The decoded segments of the path, at the root and below each prefix that it begins with."""
-    raw = request.rel_url.raw_path
-    rests = [raw.removeprefix(prefix) for prefix in ("", *service.path_prefixes) if raw.startswith(prefix + "/")]
-    return [[unquote(segment) for segment in rest[1:].split("/")] for rest in rests]

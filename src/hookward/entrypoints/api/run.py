@@ -34,6 +34,7 @@ async def run_api(settings: Settings, stop: asyncio.Event) -> None:
             erasures=parts.erasures,
             types=parts.types,
             type_book=parts.type_book,
+            route_book=parts.route_book,
             resource_types=parts.resource_types,
             clock=parts.clock,
             chance=parts.chance,

@@ -19,6 +19,7 @@ from hookward.application.ports import Chance, Clock, Log
 from hookward.application.publish import Publisher
 from hookward.application.replay import Replays
 from hookward.application.resource_types import ResourceTypes
+from hookward.application.route_book import RouteBook
 from hookward.application.trial import Trials
 from hookward.application.type_book import TypeBook
 from hookward.application.watch_changes import WatchChanges
@@ -42,6 +43,12 @@ class Keys:
 
     async def authorize(self, header: str | None, scope: Scope) -> Caller:
         """The caller; raises Unauthorized, Forbidden, or StoreUnavailable where it cannot be told."""
+        caller = await self.caller(header)
+        check_scope(caller, scope)
+        return caller
+
+    async def caller(self, header: str | None) -> Caller:
+        """Who it is, whatever they may do; raises Unauthorized, or StoreUnavailable where it cannot be told."""
         if header is None:
             raise Unauthorized("no key; send Authorization: Bearer <key>")
         key = _key_in(header)
@@ -52,9 +59,13 @@ class Keys:
             caller = await self._keyring.caller(given) if is_key_text(key) else None
         if caller is None:
             raise Unauthorized("this key is not known, or was revoked")
-        if not caller.may(scope):
-            raise Forbidden(f"this key lacks the scope {scope}")
         return caller
+
+
+def check_scope(caller: Caller, scope: Scope) -> None:
+    """Raises Forbidden where the caller may not."""
+    if not caller.may(scope):
+        raise Forbidden(f"this key lacks the scope {scope}")
 
 
 def _key_in(header: str) -> str:
@@ -88,6 +99,7 @@ class Service:
     erasures: Erasures
     types: Mapping[str, KnownType]
     type_book: TypeBook
+    route_book: RouteBook
     resource_types: ResourceTypes
     clock: Clock
     chance: Chance

@@ -29,7 +29,13 @@ class PathsAnswer(Wire, frozen=True):
 
 
 class PathsGiven(Input, frozen=True):
-    """Where resources of a type live in their own API: paths with ``{parameters}`` of the scope and identity."""
+    """Where resources of a type live in their own API, to be published by repeating its requests here.
+
+    ``POST`` on the collection publishes created, ``PUT`` and ``PATCH`` on an item updated, ``DELETE`` on it (a body may
+    be left out) deleted, each with the resource as body and answered as ``POST /v1/events`` is; what the path says of
+    the identity need not be repeated. ``POST`` on the collection with ``/watch`` registers a watch. Paths also answer
+    below the configured prefixes; those that are in use, and ``/v1``, cannot be taken.
+    """
 
     collection: Annotated[_Path, Meta(description="All of them, such as /shops/{shopId}/orders.")]
     item: Annotated[_Path | None, Meta(description="One of them; by default the collection and the identity.")] = None

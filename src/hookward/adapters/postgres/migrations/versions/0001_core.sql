@@ -77,7 +77,8 @@ CREATE TABLE resource_type (
   name text COLLATE "C" NOT NULL,
   type_version int NOT NULL,
   body smallint NOT NULL,                -- 1 merged, 2 wrapped
-  collection text,                       -- its path, if it has one
+  collection text,                       -- its path, if it has one,
+  item text,                             -- and that of one resource
   definition bytea NOT NULL,             -- JSON: scope, identity, schema, sample…
   current boolean NOT NULL DEFAULT true, -- not replaced and not deleted
   version bigint NOT NULL,

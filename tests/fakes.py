@@ -63,6 +63,7 @@ class FakeDefinitions:
         self._keys: dict[bytes, KeyRow] = {}
         self._zones: dict[AccountId, tuple[int, str | None]] = {}
         self._lanes = 0
+        self.judged_by: int | None = None
 
     async def changes_since(self, version: int) -> Changes:
         return Changes(
@@ -80,8 +81,10 @@ class FakeDefinitions:
         slots: int | None,
         paused: bool,
         key: KeyRow | None,
+        judged_by: int | None = None,
     ) -> WatchRow:
         self.version += 1
+        self.judged_by = judged_by
         if key is not None:
             self._keys[key.id] = msgspec.structs.replace(key, version=self.version)
         stored = msgspec.structs.replace(watch, lane=self._lane(), active_since=self.version, version=self.version)

@@ -19,6 +19,7 @@ from tests.service import Service, event, free_port, wait_until
 ROUNDS = 1000
 TYPE_ROUNDS = 60
 PATH_ROUNDS = 60
+SCOPE_ROUNDS = 40
 
 
 @asynccontextmanager
@@ -226,3 +227,29 @@ async def test_a_path_that_comes_moves_or_goes_through_one_api_does_so_right_aft
             await service.ask("POST", types, expect=201, json=again)
             assert await statuses(old, new, n=number + 3) == [404, 202]
             await service.ask("DELETE", f"{types}/shop.q{number}", expect=204)
+
+
+async def test_a_watch_never_keeps_a_scope_that_its_type_has_no_more(tmp_path: Path) -> None:
+    async with Service(tmp_path / "data") as service, second_api(service) as other:
+
+        async def watch(name: str, path: str) -> int:
+            by_name = {"resourceType": name, "scope": {"shop": "7"}} if path.startswith("/v1") else {}
+            async with other.post(path, json={**by_name, "address": "http://127.0.0.1/"}) as answer:
+                return answer.status
+
+        async def change(name: str, word: str) -> int:
+            given = {**routed_type(name, word, 1), "scope": ["city"], "paths": {"collection": f"/{word}/{{city}}"}}
+            async with service.client.put(f"/v1/resource-types/{name}", json=given) as answer:
+                return answer.status
+
+        outcomes = set()
+        for number in range(SCOPE_ROUNDS):
+            name, word = f"shop.s{number}", f"shops{number}"
+            await service.ask("POST", "/v1/resource-types", expect=201, json=routed_type(name, word, 1))
+            path = "/v1/watches" if number % 2 else f"/{word}/7/watch"
+            watched, changed = await asyncio.gather(watch(name, path), change(name, word))
+            outcomes.add((watched, changed))
+            page = await service.ask("GET", "/v1/watches", expect=200, params={"resourceType": name})
+            scope = (await service.ask("GET", f"/v1/resource-types/{name}", expect=200))["scope"]
+            assert [sorted(each["scope"]) for each in page["data"]] == [scope] * len(page["data"])
+        assert outcomes <= {(201, 409), (201, 200), (422, 200)}

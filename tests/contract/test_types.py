@@ -13,7 +13,7 @@ from hookward.adapters.postgres.types import PostgresTypes
 from hookward.application.definitions import TypeShape
 from hookward.application.publish import Accepted, Outdated
 from hookward.application.resource_types import TypeRow, TypeStore, Watched, row_of
-from hookward.domain.errors import Conflict
+from hookward.domain.errors import TypeChanged
 from hookward.domain.ids import AccountId
 from hookward.domain.resource_type import BodyShape, ResourceType, TypePaths
 from tests.contract.servers import MAJORS
@@ -245,7 +245,7 @@ async def test_no_watch_comes_to_be_on_a_type_that_has_just_been_deleted(world):
     await types.add_type(new_row())
     await types.delete_type(ACCOUNT, "shop.order")
 
-    with pytest.raises(Conflict):
+    with pytest.raises(TypeChanged):
         await world.definitions.add_watch(watch_on("shop.order"), slots=None, paused=False, key=None)
 
 
@@ -259,4 +259,33 @@ async def test_a_watch_and_the_end_of_its_type_never_both_come_to_be(world):
         deleted = await types.delete_type(ACCOUNT, name)
         await asyncio.wait([adding])
 
-        assert isinstance(adding.exception(), Conflict) == (deleted is True)
+        assert isinstance(adding.exception(), TypeChanged) == (deleted is True)
+
+
+async def test_a_watch_is_judged_by_the_newest_version_of_its_type(world):
+    types = PostgresTypes(world.database)
+    await types.add_type(new_row())
+    await types.replace_type(new_row(title="new"), scope=("shopId",))
+    before = await world.everything()
+
+    with pytest.raises(TypeChanged):
+        await world.definitions.add_watch(watch_on("shop.order"), slots=None, paused=False, key=None, judged_by=1)
+
+    assert await world.everything() == before
+    for name, version in (("shop.order", 2), ("appointment", 1)):
+        await world.definitions.add_watch(watch_on(name), slots=None, paused=False, key=None, judged_by=version)
+
+
+async def test_a_watch_and_another_scope_of_its_type_never_both_come_to_be(world):
+    types = PostgresTypes(world.database)
+    for number in range(20):
+        name = f"shop.t{number}"
+        await types.add_type(new_row(name))
+
+        adding = asyncio.create_task(
+            world.definitions.add_watch(watch_on(name), slots=None, paused=False, key=None, judged_by=1)
+        )
+        replaced = await types.replace_type(new_row(name, scope=("x",)), scope=("x",))
+        await asyncio.wait([adding])
+
+        assert isinstance(adding.exception(), TypeChanged) == isinstance(replaced, TypeRow)

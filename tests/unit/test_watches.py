@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from base64 import b64decode
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -293,9 +294,11 @@ class LaneStore(FakeDefinitions):
         super().__init__()
         self.slots: list[int | None] = []
 
-    async def add_watch(self, watch: WatchRow, *, slots: int | None, paused: bool, key: KeyRow | None) -> WatchRow:
+    async def add_watch(
+        self, watch: WatchRow, *, slots: int | None, paused: bool, key: KeyRow | None, judged_by: int | None = None
+    ) -> WatchRow:
         self.slots.append(slots)
-        return await super().add_watch(watch, slots=slots, paused=paused, key=key)
+        return await super().add_watch(watch, slots=slots, paused=paused, key=key, judged_by=judged_by)
 
 
 async def test_the_lane_of_a_watch_has_the_slots_that_it_asked_for() -> None:
@@ -363,3 +366,9 @@ async def test_the_recipes_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyP
     first = [recipes.get(id_, 1, definition) for id_ in ids]
     again = [recipes.get(id_, 1, definition) for id_ in reversed(ids)]
     assert [one is other for one, other in zip(first, reversed(again), strict=True)] == [False, True, True]
+
+
+async def test_a_watch_says_which_version_of_its_type_judged_it(watches: Watches, store: FakeDefinitions) -> None:
+    type_ = replace(SHOP, version=7)
+    await watches.create(ACCOUNT, {"address": "http://a.test/"}, type_, {"shopId": "7"})
+    assert store.judged_by == 7

@@ -29,7 +29,9 @@ _encode = msgspec.json.Encoder(decimal_format="number").encode
 class DefinitionStore(Protocol):
     """Where watches are kept, and which keys there are."""
 
-    async def add_watch(self, watch: WatchRow, *, slots: int | None, paused: bool, key: KeyRow | None) -> WatchRow: ...
+    async def add_watch(
+        self, watch: WatchRow, *, slots: int | None, paused: bool, key: KeyRow | None, judged_by: int
+    ) -> WatchRow: ...
 
     async def watch(self, account: AccountId, id_: WatchId, *, owner: str | None) -> WatchRow | None: ...
 
@@ -71,7 +73,8 @@ class Watches:
     ) -> tuple[WatchRow, str | None]:  # fmt: skip
         """Check and store a watch; answers it, with the secret of a key that was made for it.
 
-        Raises Invalid with every problem: those ``found`` before (a type that is none is one) and all that are here.
+        Raises Invalid with every problem: those ``found`` before (a type that is none is one) and all that are here;
+        TypeChanged when it was judged by an old version of its type.
         """
         second = self._clock.now_us() // 1_000_000
         read = partial(read_watch, given, resource_type, scope, second=second, bounds=self.bounds)
@@ -95,7 +98,10 @@ class Watches:
             sealed = self._sealer.seal(_encode(request.secrets), seal_subject(row))
             row = msgspec.structs.replace(row, secrets=sealed)
         paused = request.status is WatchStatus.PAUSED
-        return await self._store.add_watch(row, slots=definition.concurrency, paused=paused, key=key), secret
+        stored = await self._store.add_watch(
+            row, slots=definition.concurrency, paused=paused, key=key, judged_by=resource_type.version
+        )
+        return stored, secret
 
     async def get(self, account: AccountId, id_: WatchId | None, *, owner: str | None = None) -> WatchRow:
         """A watch of this account; raises NotFound."""

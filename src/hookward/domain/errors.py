@@ -16,7 +16,7 @@ An exception means that a request cannot be honoured or that *we* are broken; a 
     * Stale: changed since the caller read it (412)
     * Backlogged: over the account's bound, try later (429)
 
-  * TypeChanged: an event was judged by a version of its resource type that is not the current one; judge it again
+  * TypeChanged: what came was judged by a version of its resource type that is not the current one; judge it again
   * LeaseLost: this worker's lease has ended; what it still holds belongs to others
   * TooCostly: a JSONPath needs more work than one evaluation may take
   * TemplateFailed: a template gives no body for this document
@@ -104,7 +104,7 @@ class StoreUnavailable(HookwardError):
 
 
 class TypeChanged(HookwardError):
-    """The resource type has changed since the event was judged by it: nothing was taken."""
+    """The resource type has changed since an event or a watch was judged by it: nothing was taken."""
 
 
 class LeaseLost(HookwardError):

@@ -11,7 +11,7 @@ import msgspec
 from hookward.adapters.postgres.crypto_keys import KEY, insert_key, read_key_row
 from hookward.adapters.postgres.pool import Acquired, Database
 from hookward.application.definitions import Changes, KeyRow, TypeShape, WatchQuery, WatchRow
-from hookward.domain.errors import Conflict
+from hookward.domain.errors import TypeChanged
 from hookward.domain.ids import AccountId, CryptoKeyId, WatchId
 from hookward.domain.resource_type import BodyShape
 from hookward.domain.watch import WatchDefinition, WatchStatus
@@ -29,8 +29,10 @@ _ZONES_SINCE = "SELECT id, zone FROM account WHERE version > $1"
 _KEYS_SINCE = f"SELECT {KEY} FROM crypto_key WHERE version > $1"
 _TYPES_SINCE = "SELECT account_id, name, type_version, body FROM resource_type WHERE version > $1"
 _SHAPES = {1: BodyShape.MERGED, 2: BodyShape.WRAPPED}
-# Null for a built-in type, which has no rows; the version's row lock, held by now, keeps a type from being deleted.
-_TYPE_IS_THERE = "SELECT bool_or(current) FROM resource_type WHERE account_id = $1 AND name = $2"
+# Null for a built-in type, which has no rows; the version's row lock, held by now, keeps a type from being changed.
+_TYPE_IS_THERE = """
+SELECT bool_or(current AND ($3::int IS NULL OR type_version = $3)) FROM resource_type
+WHERE account_id = $1 AND name = $2"""
 _BUMP = "UPDATE definition_version SET version = version + 1 RETURNING version"
 
 # A watch that is not there bumps nothing: no worker need look for changes.
@@ -90,15 +92,17 @@ class PostgresDefinitions:
             types=[TypeShape(row[0], row[1], row[2], _SHAPES[row[3]]) for row in types],
         )
 
-    async def add_watch(self, watch: WatchRow, *, slots: int | None, paused: bool, key: KeyRow | None) -> WatchRow:
+    async def add_watch(
+        self, watch: WatchRow, *, slots: int | None, paused: bool, key: KeyRow | None, judged_by: int | None = None
+    ) -> WatchRow:
         """Store a new watch with its lane, and the key made for it; answers it with lane, version and times.
 
-        Raises Conflict when its type has just been deleted.
+        Raises TypeChanged when its type is gone, or no longer of the version that it was ``judged_by``.
         """
         async with self._database.transaction() as connection:
             version = await _bump(connection)
-            if await connection.fetchval(_TYPE_IS_THERE, watch.account, watch.resource_type) is False:
-                raise Conflict(f"the resource type {watch.resource_type} has just been deleted")
+            if await connection.fetchval(_TYPE_IS_THERE, watch.account, watch.resource_type, judged_by) is False:
+                raise TypeChanged(watch.resource_type)
             if key is not None:
                 await insert_key(connection, key, version)
             lane = await connection.fetchval(_OPEN_LANE, watch.account, watch.id, slots, paused)

@@ -11,8 +11,6 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from hookward.domain.type_paths import fill
-
 
 class Allowed:
     """The methods of every path, given as pairs of method and path."""
@@ -26,7 +24,14 @@ class Allowed:
     def at(self, raw_path: str) -> frozenset[str]:
         """The methods at a path as it was requested; none where no path fits."""
         segments = [unquote(each) for each in raw_path[1:].split("/")]
-        return next((frozenset(methods) for path, methods in self._methods if fill(path, segments) is not None), _NONE)
+        return next((frozenset(methods) for path, methods in self._methods if _fits(path, segments)), _NONE)
+
+
+def _fits(path: str, segments: list[str]) -> bool:
+    wanted = path[1:].split("/")
+    return len(wanted) == len(segments) and all(
+        name.startswith("{") or name == segment for name, segment in zip(wanted, segments, strict=True)
+    )
 
 
 _NONE: frozenset[str] = frozenset()

@@ -64,14 +64,14 @@ async def _attempt(request: web.Request, caller: Caller, service: Service, *, fr
         check_scope(caller, Scope.WATCHES)
         known = await service.type_book.find(caller.account, watched.type.name)
         if known is None or watched.route not in known.type.watch_routes:
-            raise web.HTTPNotFound
+            raise TypeChanged(watched.type.name)  # since the index was read
         return await create_watch_on_route(request, caller, service, known.type, watched.parameters)
     match = match_of(request, service, index)
     check_scope(caller, Scope.PUBLISH)
     known = await _known(match.type.name, caller, service, fresh=fresh)
     meant = None if known is None else settled(match, known.type)
     if known is None or meant is None:
-        raise web.HTTPNotFound
+        raise TypeChanged(match.type.name)
     return await publish_match(request, caller, service, meant, known)
 
 

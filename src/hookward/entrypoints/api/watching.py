@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -11,21 +12,29 @@ from aiohttp import web
 from hookward.application.definitions import WatchRow
 from hookward.application.watches import definition_of
 from hookward.domain.change import ChangeKind
-from hookward.domain.errors import Problem
+from hookward.domain.errors import Problem, StoreUnavailable, TypeChanged
 from hookward.domain.event_rules import read_scope, type_names
 from hookward.domain.ids import Prefix, to_text
 from hookward.domain.resource_type import ResourceType
 from hookward.domain.watch import WatchStatus
 from hookward.entrypoints.api.answers import answer, moment
 from hookward.entrypoints.api.conditions import etag_of
+from hookward.entrypoints.api.publishing import MAX_CHANGES, RESTLESS
 from hookward.entrypoints.api.requests import read_json
 from hookward.entrypoints.api.service import Caller, Service
 from hookward.entrypoints.api.wire import WatchAnswer
 
 
 async def create_watch(request: web.Request, caller: Caller, service: Service) -> web.Response:
-    """A watch on any resource type."""
+    """A watch on any resource type, again when that changes meanwhile: the newest version judges it (G5)."""
     given = await read_json(request)
+    for _ in range(MAX_CHANGES):
+        with suppress(TypeChanged):
+            return await _create_named(given, caller, service)
+    raise StoreUnavailable(RESTLESS)
+
+
+async def _create_named(given: Any, caller: Caller, service: Service) -> web.Response:
     problems: list[Problem] = []
     scope: dict[str, str] = {}
     name = given.get("resourceType") if isinstance(given, dict) else None

@@ -387,3 +387,4 @@ async def test_every_bad_parameter_of_a_list_is_named_at_once(service: Service) 
     problem = await service.ask("GET", f"/v1/watches?{query}", expect=400)
     names = [each["parameter"] for each in problem["errors"]]
     assert sorted(names) == ["cursor", "limit", "name", "owner", "q", "resourceType", "status", "what"]
+    assert "what is unknown; this list takes resourceType" in problem["detail"]

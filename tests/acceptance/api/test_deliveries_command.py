@@ -37,6 +37,7 @@ async def test_deliveries_are_listed_shown_and_replayed(service: Service, receiv
     assert all(word in listed.stdout for word in (failed["id"], "failed", "appointment.updated", mine, "500"))
     assert [each["id"] for each in json.loads(as_json.stdout)["data"]] == [failed["id"]]
     assert (shown.returncode, "\x1b" in shown.stdout, shown.stdout.count("[red]")) == (0, False, 4)
+    assert ("attempt 1\n" in shown.stdout, "\u2500" in shown.stdout) == (True, False)
     assert json.loads(replayed.stdout) == {"id": failed["id"]}
     [after] = await ended(service, 1, watchId=watch)
     assert after["status"] == "delivered"
@@ -59,6 +60,15 @@ async def test_an_api_that_is_away_is_said_in_one_line(tmp_path: Path) -> None:
 
     assert (away.returncode, away.stdout, away.stderr.count("\n")) == (3, "", 1)
     assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+
+
+async def test_who_has_no_key_is_told_how_to_give_one(tmp_path: Path) -> None:
+    listed = await asyncio.to_thread(run, "deliveries", "ls", directory=tmp_path, url="http://127.0.0.1:1")
+    keys = await asyncio.to_thread(run, "keys", "ls", directory=tmp_path, url="http://127.0.0.1:1")
+
+    for each in (listed, keys):
+        assert (each.returncode, each.stderr.count("\n")) == (2, 1)
+        assert "--key: needed to ask the api; HOOKWARD_KEY sets it too" in each.stderr
 
 
 async def test_address_and_key_come_from_the_settings_and_the_data_directory(service: Service, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from tests.receiver import Received, Receiver
-from tests.service import Service, event, wait_until
+from tests.service import TYPE, Service, event, wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -101,6 +101,20 @@ async def test_a_secret_is_shown_once(service: Service) -> None:
     assert {"secret": rotated["secret"], **shown} == rotated
     assert not any("secret" in each for each in (shown, *listed["data"]))
     assert rotated["secret"] != key["secret"]
+
+
+async def test_nothing_on_the_way_may_keep_an_answer_that_shows_a_secret(service: Service) -> None:
+    key = await new_key(service)
+    watch = await service.create_watch("http://127.0.0.1:9/", company=company())
+    made = {"resourceType": TYPE, "address": "http://127.0.0.1:9/", "signature": {"enabled": True}}
+    for method, path, given in (
+        ("POST", "/v1/crypto-keys", {"name": "a key"}),
+        ("POST", f"/v1/crypto-keys/{key['id']}/rotate", {}),
+        ("POST", "/v1/watches", made),
+        ("PATCH", f"/v1/watches/{watch}", {"signature": {"enabled": True}}),
+    ):
+        async with service.client.request(method, path, json=given) as answer:
+            assert ("whsec_" in await answer.text(), answer.headers.get("Cache-Control")) == (True, "no-store"), path
 
 
 async def test_an_imported_secret_signs(service: Service, receiver: Receiver) -> None:

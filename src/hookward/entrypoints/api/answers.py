@@ -64,6 +64,13 @@ def answer(value: Any, status: int = 200) -> web.Response:
     return web.Response(body=_encode(value), status=status, content_type="application/json")
 
 
+def answer_secret(value: Any, status: int = 200) -> web.Response:
+    """A JSON response with a secret that is shown this once: nothing on the way may keep it."""
+    response = answer(value, status)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
 def problem_of(error: HookwardError, request_id: str = "") -> ProblemDocument:
     """The problem document of an error; nothing of an unexpected one is shown."""
     status = next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), HTTPStatus.INTERNAL_SERVER_ERROR)

@@ -22,7 +22,7 @@ from hookward.entrypoints.api.conditions import condition_of, etag_of, match_of,
 from hookward.entrypoints.api.requests import check_parameters, limit_of, read_json
 from hookward.entrypoints.api.reviewing import attempt_answer
 from hookward.entrypoints.api.service import Caller, Service
-from hookward.entrypoints.api.watching import watch_answer
+from hookward.entrypoints.api.watching import answer_watch, watch_answer
 from hookward.entrypoints.api.wire import WatchList
 from hookward.entrypoints.api.wire_watches import PreviewAnswer
 
@@ -49,7 +49,7 @@ async def list_watches(request: web.Request, caller: Caller, service: Service) -
 async def replace_watch(request: web.Request, caller: Caller, service: Service) -> web.Response:
     """Put a watch in the place of one."""
     target = _target(request, caller, condition_of(request))
-    return _changed(*await service.changes.replace(target, await read_json(request), service.type_book.find))
+    return answer_watch(*await service.changes.replace(target, await read_json(request), service.type_book.find))
 
 
 async def patch_watch(request: web.Request, caller: Caller, service: Service) -> web.Response:
@@ -58,7 +58,7 @@ async def patch_watch(request: web.Request, caller: Caller, service: Service) ->
     kind = request.headers.get("Content-Type", "")
     if kind and not _MERGE_PATCH.fullmatch(kind):
         raise UnsupportedType(f"the content type is {kind}; send application/merge-patch+json or application/json")
-    return _changed(*await service.changes.patch(target, await read_json(request), service.type_book.find, _shown))
+    return answer_watch(*await service.changes.patch(target, await read_json(request), service.type_book.find, _shown))
 
 
 async def delete_watch(request: web.Request, caller: Caller, service: Service) -> web.Response:
@@ -89,15 +89,6 @@ async def preview_watch(request: web.Request, caller: Caller, service: Service) 
 def _target(request: web.Request, caller: Caller, at: Callable[[int], bool]) -> Target:
     id_ = from_text(Prefix.WATCH, request.match_info["watchId"])
     return Target(account=caller.account, id=None if id_ is None else WatchId(id_), owner=caller.owner, at=at)
-
-
-def _changed(row: WatchRow, secret: str | None) -> web.Response:
-    shown = watch_answer(row)
-    if secret is not None:
-        shown.signature["secret"] = secret
-    response = answer(shown)
-    response.headers["ETag"] = etag_of(row.version)
-    return response
 
 
 def _shown(row: WatchRow) -> dict[str, Any]:

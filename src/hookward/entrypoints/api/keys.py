@@ -11,7 +11,7 @@ from aiohttp import web
 from hookward.application.crypto_keys import KeyQuery, key_definition_of
 from hookward.application.definitions import KeyRow
 from hookward.domain.ids import CryptoKeyId, Prefix, from_text, to_text
-from hookward.entrypoints.api.answers import answer, moment
+from hookward.entrypoints.api.answers import answer, answer_secret, moment
 from hookward.entrypoints.api.requests import bad_parameter, check_parameters, limit_of, read_json
 from hookward.entrypoints.api.service import Caller, Service
 from hookward.entrypoints.api.wire_keys import KeyAnswer, KeyList
@@ -22,7 +22,7 @@ _PARAMETERS = ("name", "owner", "limit", "cursor")
 async def create_key(request: web.Request, caller: Caller, service: Service) -> web.Response:
     """A crypto key; its secret is shown this once."""
     row, secret = await service.crypto_keys.create(caller.account, await read_json(request), owner=caller.owner)
-    response = answer(_with(secret, row, service), 201)
+    response = answer_secret(_with(secret, row, service), 201)
     response.headers["Location"] = f"/v1/crypto-keys/{to_text(Prefix.CRYPTO_KEY, row.id)}"
     return response
 
@@ -59,7 +59,7 @@ async def rotate_key(request: web.Request, caller: Caller, service: Service) -> 
     """A new secret, shown this once; the former goes on signing beside it for a while."""
     given: Any = await read_json(request) if await request.read() else {}
     row, secret = await service.crypto_keys.rotate(caller.account, _key_id(request), given, owner=caller.owner)
-    return answer(_with(secret, row, service))
+    return answer_secret(_with(secret, row, service))
 
 
 async def retire_key(request: web.Request, caller: Caller, service: Service) -> web.Response:

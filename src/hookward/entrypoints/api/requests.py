@@ -69,7 +69,7 @@ def limit_of(request: web.Request) -> int:
 def check_parameters(request: web.Request, known: tuple[str, ...]) -> None:
     """Refuse query parameters that the route does not know: a misspelt filter would answer everything."""
     unknown = tuple(
-        Problem(message=f"unknown; this list takes {', '.join(known)}", parameter=name)
+        Problem(message=f"{name} is unknown; this list takes {', '.join(known)}", parameter=name)
         for name in dict.fromkeys(request.query)
         if name not in known
     )

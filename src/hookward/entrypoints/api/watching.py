@@ -17,7 +17,7 @@ from hookward.domain.event_rules import read_scope, type_names
 from hookward.domain.ids import Prefix, to_text
 from hookward.domain.resource_type import ResourceType
 from hookward.domain.watch import WatchStatus
-from hookward.entrypoints.api.answers import answer, moment
+from hookward.entrypoints.api.answers import answer, answer_secret, moment
 from hookward.entrypoints.api.conditions import etag_of
 from hookward.entrypoints.api.publishing import MAX_CHANGES, RESTLESS
 from hookward.entrypoints.api.requests import read_json
@@ -70,11 +70,17 @@ async def _create(
     row, secret = await service.watches.create(
         caller.account, given, resource_type, scope, owner=caller.owner, found=problems
     )
+    response = answer_watch(row, secret, 201)
+    response.headers["Location"] = f"/v1/watches/{to_text(Prefix.WATCH, row.id)}"
+    return response
+
+
+def answer_watch(row: WatchRow, secret: str | None, status: int = 200) -> web.Response:
+    """A watch that was made or changed, with its tag, and with the secret of the key that was made for it."""
     shown = watch_answer(row)
     if secret is not None:
         shown.signature["secret"] = secret
-    response = answer(shown, 201)
-    response.headers["Location"] = f"/v1/watches/{shown.id}"
+    response = answer(shown, status) if secret is None else answer_secret(shown, status)
     response.headers["ETag"] = etag_of(row.version)
     return response
 

@@ -13,6 +13,7 @@ import click
 
 from hookward.config import load_settings
 from hookward.domain.errors import ConfigError, Problem, Refused, StoreUnavailable
+from hookward.entrypoints.commands.credential import key_to_ask_with
 
 EXIT_REFUSED = 1
 _TIMEOUT_SECONDS = 60.0
@@ -103,16 +104,11 @@ def asking(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _api(config: Path | None, url: str | None, key: str | None) -> Api:
-    from hookward.bootstrap import bootstrap_key  # noqa: PLC0415  it loads all that a service is made of
-
     settings = load_settings(config)
     url = url or f"http://{settings.server.host}:{settings.server.port}"
     if not url.startswith(("http://", "https://")):
         raise ConfigError("--url: must start with http:// or https://")
-    key = key or bootstrap_key(settings)
-    if key is None or not (key.isascii() and key.isprintable()):
-        raise ConfigError("--key: must be an API key; HOOKWARD_KEY sets it too")
-    return Api(url, key)
+    return Api(url, key_to_ask_with(key, settings))
 
 
 def fail(refused: Refused) -> NoReturn:

@@ -79,7 +79,7 @@ def show(*, api: Api, delivery_id: str, as_json: bool) -> None:
         facts.add_row(Text(name, style="bold"), _shown(value))
     console.print(facts)
     for attempt in found["attempts"]:
-        console.rule(f"attempt {attempt['number']}", align="left")
+        console.print(Text(f"\nattempt {attempt['number']}", style="bold"))
         console.print(Text(_attempt(attempt)))
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from hookward.application.accounts import AccountRow
 from hookward.application.api_keys import ApiKeyRow
-from hookward.bootstrap import Administration, bootstrap_key, open_administration
+from hookward.bootstrap import Administration, open_administration
 from hookward.config import Settings
 from hookward.domain.errors import ConfigError, NotFound, Problem, Refused, StoreUnavailable
 from hookward.domain.ids import AccountRef, ApiKeyId, Prefix, from_text
@@ -22,6 +22,7 @@ from hookward.entrypoints.api.access_wire import (
     new_account_answer,
     new_api_key_answer,
 )
+from hookward.entrypoints.commands.credential import key_to_ask_with
 from hookward.entrypoints.commands.reach import Answer, Desk, Reach
 
 _PAGE = 200
@@ -40,9 +41,7 @@ async def open_desk(reach: Reach, settings: Settings) -> AsyncIterator[Desk]:
     url = reach.url or f"http://{settings.server.host}:{settings.server.port}"
     if not url.startswith(("http://", "https://")):
         raise ConfigError("--url: must start with http:// or https://")
-    key = reach.key or bootstrap_key(settings)
-    if key is None or not key.isprintable():
-        raise ConfigError("--key: needed to ask the api at a URL; HOOKWARD_KEY sets it too")
+    key = key_to_ask_with(reach.key, settings)
     async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {key}"}, timeout=_TIMEOUT) as client:
         yield _HttpDesk(client, url.rstrip("/"))
 

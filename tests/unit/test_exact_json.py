@@ -132,6 +132,16 @@ def test_a_lone_surrogate_is_refused(text: bytes) -> None:
     assert complaint(text).startswith("the body is not ")
 
 
+def test_half_a_pair_at_the_end_is_told_from_a_body_that_was_cut() -> None:
+    kept = "the body is not JSON that can be kept: "
+    assert complaint(b'{"a": "\\ud800"}') == kept + "half of a surrogate pair stands alone (RFC 8259 §8.2)"
+    assert complaint(b'{"a": "\\\\ud800') == kept + "Input data was truncated"
+
+
+def test_what_is_wrong_with_a_number_names_no_place_that_nobody_can_read() -> None:
+    assert complaint(b'{"a": [1e999]}').endswith("a number is outside the range of a double (RFC 8259 §6)")
+
+
 @pytest.mark.parametrize(
     ("data", "offset"),
     [(b'"\xff"', 1), (b'{"caf\xc3\xa9": "abc\x80"}', 14), (b'{"a": "\\n\xff"}', 9), (b'["\xed\xa0\x80"]', 2)],

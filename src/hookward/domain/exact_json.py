@@ -41,6 +41,8 @@ _OUT_OF_RANGE = "a number is outside the range of a double (RFC 8259 §6)"
 _LARGEST = int(1.7976931348623157e308)  # the largest double (RFC 8259 §6)
 _LONGEST = len(str(_LARGEST))
 _LONG_RUN = re.compile(rb"[0-9]{%d}" % _LONGEST)
+_LONE = "half of a surrogate pair stands alone (RFC 8259 §8.2)"
+_LONE_HIGH = re.compile(rb"(?<!\\)(?:\\\\)*\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])")
 _UNDECODABLE = re.compile("[\udc80-\udcff]")
 _decoder = msgspec.json.Decoder(float_hook=_number)
 
@@ -54,13 +56,22 @@ def decode_exact(data: bytes) -> Any:
     except UnicodeDecodeError:
         raise Malformed(f"the body is not UTF-8 text: invalid bytes at offset {_first_bad_byte(data)}") from None
     except ValueError as error:  # msgspec's errors are ValueErrors too
-        raise Malformed(f"the body is not JSON that can be kept: {error}") from None
+        raise Malformed(f"the body is not JSON that can be kept: {_reason(error, data)}") from None
     # Nesting costs a bracket each: few brackets prove it shallow without a walk.
     if data.count(b"{") + data.count(b"[") > MAX_DEPTH:
         check_depth(value)
     if _may_hold_huge(data):
         _check_integers(value)
     return value
+
+
+def _reason(error: ValueError, data: bytes) -> str:
+    """What the decoder says, but for a pair that it misses at the end of the data, and for places that name nothing."""
+    reason = str(error).partition(" - at `")[0]
+    return _LONE if reason == _CUT and _LONE_HIGH.search(data) else reason
+
+
+_CUT = "Input data was truncated"
 
 
 def _first_bad_byte(data: bytes) -> int:

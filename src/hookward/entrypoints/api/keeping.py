@@ -16,7 +16,7 @@ from hookward.entrypoints.api.access_wire import (
     new_api_key_answer,
 )
 from hookward.entrypoints.api.answers import answer
-from hookward.entrypoints.api.requests import bad_parameter, check_parameters, limit_of, read_json
+from hookward.entrypoints.api.requests import bad_parameter, check_parameters, limit_of, read_json, together
 from hookward.entrypoints.api.service import Caller, Service
 
 
@@ -32,11 +32,12 @@ async def create_api_key(request: web.Request, caller: Caller, service: Service)
 
 async def list_api_keys(request: web.Request, caller: Caller, service: Service) -> web.Response:
     """API keys that were not revoked, oldest first."""
-    check_parameters(request, ("owner", "limit", "cursor"))
-    limit, after = limit_of(request), _cursor(request, Prefix.API_KEY)
-    owner = request.query.get("owner")
-    if owner is not None and ("\0" in owner or not owner):
-        raise bad_parameter("owner", "must be an owner's name")
+    _, limit, after, owner = together(
+        lambda: check_parameters(request, ("owner", "limit", "cursor")),
+        lambda: limit_of(request),
+        lambda: _cursor(request, Prefix.API_KEY),
+        lambda: _owner(request),
+    )
     rows = await service.api_keys.listed(
         caller.account, owner=owner, after=None if after is None else ApiKeyId(after), limit=limit + 1
     )
@@ -67,8 +68,11 @@ async def create_account(request: web.Request, _caller: Caller, service: Service
 
 async def list_accounts(request: web.Request, _caller: Caller, service: Service) -> web.Response:
     """Accounts, oldest first."""
-    check_parameters(request, ("limit", "cursor"))
-    limit, after = limit_of(request), _cursor(request, Prefix.ACCOUNT)
+    _, limit, after = together(
+        lambda: check_parameters(request, ("limit", "cursor")),
+        lambda: limit_of(request),
+        lambda: _cursor(request, Prefix.ACCOUNT),
+    )
     rows = await service.accounts.listed(after=None if after is None else AccountRef(after), limit=limit + 1)
     page = rows[:limit]
     cursor = to_text(Prefix.ACCOUNT, page[-1].ref) if len(rows) > limit else None
@@ -93,6 +97,13 @@ def _private(response: web.Response, location: str) -> web.Response:
     response.headers["Location"] = location
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _owner(request: web.Request) -> str | None:
+    owner = request.query.get("owner")
+    if owner is not None and ("\0" in owner or not owner):
+        raise bad_parameter("owner", "must be an owner's name")
+    return owner
 
 
 def _cursor(request: web.Request, prefix: Prefix) -> bytes | None:

@@ -12,7 +12,7 @@ from hookward.application.crypto_keys import KeyQuery, key_definition_of
 from hookward.application.definitions import KeyRow
 from hookward.domain.ids import CryptoKeyId, Prefix, from_text, to_text
 from hookward.entrypoints.api.answers import answer, answer_secret, moment
-from hookward.entrypoints.api.requests import bad_parameter, check_parameters, limit_of, read_json
+from hookward.entrypoints.api.requests import bad_parameter, check_parameters, limit_of, read_json, together
 from hookward.entrypoints.api.service import Caller, Service
 from hookward.entrypoints.api.wire_keys import KeyAnswer, KeyList
 
@@ -35,19 +35,18 @@ async def get_key(request: web.Request, caller: Caller, service: Service) -> web
 
 async def list_keys(request: web.Request, caller: Caller, service: Service) -> web.Response:
     """Crypto keys, oldest first."""
-    check_parameters(request, _PARAMETERS)
-    limit = limit_of(request)
-    after = None
-    if "cursor" in request.query:
-        after = from_text(Prefix.CRYPTO_KEY, request.query["cursor"])
-        if after is None:
-            raise bad_parameter("cursor", "must be a nextCursor of this list")
-    name, owner = _text(request, "name"), _text(request, "owner")
+    _, limit, after, name, owner = together(
+        lambda: check_parameters(request, _PARAMETERS),
+        lambda: limit_of(request),
+        lambda: _cursor(request),
+        lambda: _text(request, "name"),
+        lambda: _text(request, "owner"),
+    )
     if caller.owner is not None and owner not in (None, caller.owner):
         return answer(KeyList(data=[], next_cursor=None))
     query = KeyQuery(
         account=caller.account, owner=caller.owner or owner, name=name,
-        after=None if after is None else CryptoKeyId(after), limit=limit + 1,
+        after=after, limit=limit + 1,
     )  # fmt: skip
     rows = await service.crypto_keys.list(query)
     page = rows[:limit]
@@ -71,6 +70,15 @@ async def retire_key(request: web.Request, caller: Caller, service: Service) -> 
 def _key_id(request: web.Request) -> CryptoKeyId | None:
     id_ = from_text(Prefix.CRYPTO_KEY, request.match_info["keyId"])
     return None if id_ is None else CryptoKeyId(id_)
+
+
+def _cursor(request: web.Request) -> CryptoKeyId | None:
+    if "cursor" not in request.query:
+        return None
+    after = from_text(Prefix.CRYPTO_KEY, request.query["cursor"])
+    if after is None:
+        raise bad_parameter("cursor", "must be a nextCursor of this list")
+    return CryptoKeyId(after)
 
 
 def _text(request: web.Request, name: str) -> str | None:

@@ -27,6 +27,7 @@ from hookward.domain.errors import (
 from hookward.domain.event_rules import ReadEvent, read_event
 from hookward.domain.exact_json import decode_exact, encode_exact
 from hookward.domain.ids import AccountId, EventId, Prefix, to_text, uuid7
+from hookward.domain.mirrored import IDEMPOTENCY_KEY
 from hookward.entrypoints.api.answers import answer, problem_of
 from hookward.entrypoints.api.requests import MAX_BATCH_BYTES, MAX_EVENT_BYTES, REQUEST_ID, read_body
 from hookward.entrypoints.api.service import Caller, Service
@@ -43,14 +44,33 @@ _sorted = msgspec.json.Encoder(decimal_format="number", order="sorted").encode
 async def publish_event(request: web.Request, caller: Caller, service: Service) -> web.Response:
     """One event: 202 once it is durable."""
     value = decode_exact(await read_body(request, MAX_EVENT_BYTES))
-    header = request.headers.get("Idempotency-Key")
+    header = request.headers.get(IDEMPOTENCY_KEY)
     if header is not None and isinstance(value, dict):
         if value.get("id") not in (None, header):
             message = "id and Idempotency-Key differ; send one of them"
             raise Invalid(message, (Problem(message=message, pointer="/id"),))
-        value["id"] = header
+        if value.get("id") is None:
+            return await _publish_under(header, value, caller, service)
     id_ = await publish_value(value, caller.account, service)
     return answer(AcceptedEvent(id=to_text(Prefix.EVENT, id_)), 202)
+
+
+async def _publish_under(key: str, value: dict[str, Any], caller: Caller, service: Service) -> web.Response:
+    """Publish under a key that came as a header: that is where what is wrong with it is told."""
+    try:
+        id_ = await publish_value({**value, "id": key}, caller.account, service)
+    except Invalid as refused:
+        raise Invalid(refused.detail, tuple(_of_header(each) for each in refused.problems)) from None
+    return answer(AcceptedEvent(id=to_text(Prefix.EVENT, id_)), 202)
+
+
+def _of_header(found: Problem) -> Problem:
+    if found.pointer != "/id":
+        return found
+    message = found.message
+    if message.startswith("id "):
+        message = IDEMPOTENCY_KEY + message.removeprefix("id")
+    return Problem(message=message, parameter=IDEMPOTENCY_KEY)
 
 
 async def publish_value(value: Any, account: AccountId, service: Service) -> EventId:

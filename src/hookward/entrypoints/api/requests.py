@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -74,7 +75,21 @@ def check_parameters(request: web.Request, known: tuple[str, ...]) -> None:
         if name not in known
     )
     if unknown:
-        raise BadParameter("a query parameter is unknown", unknown)
+        raise BadParameter("; ".join(each.message for each in unknown), unknown)
+
+
+def together(*checks: Callable[[], Any]) -> list[Any]:
+    """What each of the checks of a query answers; raises BadParameter with what all of them found wrong."""
+    found: list[Any] = []
+    problems: list[Problem] = []
+    for check in checks:
+        try:
+            found.append(check())
+        except BadParameter as error:
+            problems += error.problems
+    if problems:
+        raise BadParameter("; ".join(problem.message for problem in problems), tuple(problems))
+    return found
 
 
 def bad_parameter(name: str, message: str) -> BadParameter:

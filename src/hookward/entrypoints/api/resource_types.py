@@ -13,7 +13,7 @@ from hookward.domain.exact_json import encode_exact
 from hookward.domain.resource_type import ResourceType
 from hookward.domain.type_rules import is_type_name
 from hookward.entrypoints.api.answers import answer, moment
-from hookward.entrypoints.api.requests import bad_parameter, check_parameters, limit_of, read_json
+from hookward.entrypoints.api.requests import bad_parameter, check_parameters, limit_of, read_json, together
 from hookward.entrypoints.api.service import Caller, Service
 from hookward.entrypoints.api.wire_types import PathsAnswer, TypeAnswer, TypeList
 
@@ -29,15 +29,20 @@ async def create_type(request: web.Request, caller: Caller, service: Service) ->
 
 async def list_types(request: web.Request, caller: Caller, service: Service) -> web.Response:
     """Built-in types and the account's, by name."""
-    check_parameters(request, ("limit", "cursor"))
-    limit = limit_of(request)
-    after = request.query.get("cursor", "")
-    if "cursor" in request.query and not is_type_name(after):
-        raise bad_parameter("cursor", "must be a nextCursor of this list")
+    _, limit, after = together(
+        lambda: check_parameters(request, ("limit", "cursor")), lambda: limit_of(request), lambda: _cursor(request)
+    )
     found = await service.resource_types.page(caller.account, after=after, limit=limit + 1)
     page = found[:limit]
     cursor = page[-1].name if len(found) > limit else None
     return answer(TypeList(data=[type_answer(each) for each in page], next_cursor=cursor))
+
+
+def _cursor(request: web.Request) -> str:
+    after = request.query.get("cursor", "")
+    if "cursor" in request.query and not is_type_name(after):
+        raise bad_parameter("cursor", "must be a nextCursor of this list")
+    return after
 
 
 async def get_type(request: web.Request, caller: Caller, service: Service) -> web.Response:

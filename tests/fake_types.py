@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from hookward.application.resource_types import TypeOutline, TypeRow, Watched, definition_of
-from hookward.domain.errors import StoreUnavailable
+from hookward.application.resource_types import Beside, TypeOutline, TypeRow, Watched, definition_of
+from hookward.domain.errors import StoreUnavailable, TypeChanged
 from hookward.domain.ids import AccountId
 
 Key = tuple[AccountId, str]
@@ -31,10 +31,21 @@ class FakeTypes:
         self._current: set[Key] = set()
         self._version = 1
 
-    async def add_type(self, row: TypeRow) -> TypeRow | None:
-        return None if (row.account, row.name) in self._current else self._add(row)
+    async def add_type(self, row: TypeRow, *, beside: Beside = None) -> TypeRow | None:
+        if (row.account, row.name) in self._current:
+            return None
+        self._check_others(row, beside)
+        return self._add(row)
 
-    async def replace_type(self, row: TypeRow, *, scope: Sequence[str]) -> TypeRow | Watched | None:
+    def _check_others(self, row: TypeRow, beside: Beside) -> None:
+        names = [key[1] for key in sorted(self._current) if key[0] == row.account and key[1] != row.name]
+        now = [TypeOutline(name=name, paths=self._rows[row.account, name][-1].paths) for name in names]
+        if beside is not None and list(beside) != now:
+            raise TypeChanged("others")
+
+    async def replace_type(
+        self, row: TypeRow, *, scope: Sequence[str], beside: Beside = None
+    ) -> TypeRow | Watched | None:
         key = (row.account, row.name)
         if key not in self._current:
             return None
@@ -43,6 +54,7 @@ class FakeTypes:
             return stored
         if list(definition_of(stored).scope) != list(scope) and self.watched[key]:
             return Watched(self.watched[key])
+        self._check_others(row, beside)
         return self._add(row)
 
     async def delete_type(self, account: AccountId, name: str) -> bool | Watched:

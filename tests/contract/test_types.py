@@ -161,6 +161,21 @@ async def test_types_are_listed_by_name_behind_a_name(case):
     assert [each.name for each in await case.store.type_outlines(ACCOUNT)] == ["B", "a", "a.b", "b"]
 
 
+async def test_a_type_is_stored_only_beside_those_that_it_was_judged_beside(case):
+    await case.store.add_type(new_row("a"))
+    beside = await case.store.type_outlines(ACCOUNT)
+    assert await case.store.add_type(new_row("b"), beside=beside)
+
+    with pytest.raises(TypeChanged):
+        await case.store.add_type(new_row("c"), beside=beside)
+    with pytest.raises(TypeChanged):
+        await case.store.replace_type(new_row("b", title="new"), scope=("shopId",), beside=[])
+
+    assert await case.found((ACCOUNT, "b"), (ACCOUNT, "c")) == [("b", 1)]
+    await case.store.add_type(new_row("theirs", account=OTHER))
+    assert await case.store.replace_type(new_row("b", title="new"), scope=("shopId",), beside=beside)
+
+
 async def test_an_outline_says_where_a_type_is_published(case):
     for name, collection in (("a", "/a/{shopId}"), ("b", None)):
         await case.store.add_type(new_row(name, collection=collection))

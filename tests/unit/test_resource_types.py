@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from hookward.adapters.json_schema import JsonSchemas
 from hookward.application import resource_types as module
 from hookward.application.definitions import Definitions, TypeShape
-from hookward.application.resource_types import ResourceTypes, TypeRow, row_of, type_of
+from hookward.application.resource_types import ResourceTypes, TypeOutline, TypeRow, row_of, type_of
 from hookward.domain.errors import Conflict, Invalid, NotFound
 from hookward.domain.ids import AccountId
 from hookward.domain.resource_type import BodyShape, ResourceType, TypePaths
@@ -101,6 +102,24 @@ async def test_paths_of_other_types_are_taken(types: ResourceTypes) -> None:
         with pytest.raises(Invalid) as refused:
             await types.create(ACCOUNT, given("other", paths={"collection": collection}))
         assert [each.pointer for each in refused.value.problems] == ["/paths/collection"]
+
+
+async def test_of_two_types_that_come_at_once_one_gets_the_path(types: ResourceTypes) -> None:
+    outcomes = await asyncio.gather(
+        *[types.create(ACCOUNT, given(name, paths=PATHS)) for name in ("a", "b")], return_exceptions=True
+    )
+    assert sorted(type(each).__name__ for each in outcomes) == ["Invalid", "TypeRow"]
+
+
+async def test_types_that_keep_changing_are_a_conflict(types: ResourceTypes, store: FakeTypes) -> None:
+    async def stale(_account: AccountId) -> list[TypeOutline]:
+        return [TypeOutline(name="shop.order", paths=None), TypeOutline(name="gone", paths=None)]
+
+    await types.create(ACCOUNT, given())
+    store.type_outlines = stale  # type: ignore[method-assign,assignment]
+    for change in (types.create(ACCOUNT, given("other")), types.replace(ACCOUNT, "shop.order", given(title="new"))):
+        with pytest.raises(Conflict, match="keep changing"):
+            await change
 
 
 async def test_a_built_in_type_is_read_and_never_changed(types: ResourceTypes) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
 
 import msgspec
 
-from hookward.domain.errors import Conflict, NotFound
+from hookward.domain.errors import Conflict, NotFound, TypeChanged
 from hookward.domain.event_rules import KnownType
 from hookward.domain.exact_json import decode_exact, encode_exact
 from hookward.domain.ids import AccountId
@@ -19,6 +20,7 @@ from hookward.domain.type_paths import operations_of, paths_in_use
 from hookward.domain.type_rules import Schemas, is_type_name, read_type
 
 MAX_TYPES = 200
+MAX_TRIES = 10
 
 
 class TypeDefinition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -63,17 +65,26 @@ class Watched(msgspec.Struct, frozen=True):
     count: int
 
 
+Beside = Sequence[TypeOutline] | None
+"""The other types of an account, by name: none of their names and paths can be given again."""
+
+
 class TypeStore(Protocol):
     """Where resource types are kept."""
 
-    async def add_type(self, row: TypeRow) -> TypeRow | None:
-        """Store a new type; ``None`` when the account has one of that name."""
+    async def add_type(self, row: TypeRow, *, beside: Beside = None) -> TypeRow | None:
+        """Store a new type; ``None`` when the account has one of that name.
+
+        Raises TypeChanged where its other types are not, or no longer, those ``beside`` which it was judged.
+        """
         ...
 
-    async def replace_type(self, row: TypeRow, *, scope: Sequence[str]) -> TypeRow | Watched | None:
+    async def replace_type(
+        self, row: TypeRow, *, scope: Sequence[str], beside: Beside = None
+    ) -> TypeRow | Watched | None:
         """Store a new version of a type with this ``scope``, which cannot change while watched; ``None`` without one.
 
-        A definition that is the current one already is no new version.
+        A definition that is the current one already is no new version. ``beside`` as above.
         """
         ...
 
@@ -103,6 +114,9 @@ class ResourceTypes:
 
     async def create(self, account: AccountId, given: Any) -> TypeRow:
         """Check and store a type; raises Invalid with every problem, or Conflict."""
+        return await _settled(lambda: self._create(account, given))
+
+    async def _create(self, account: AccountId, given: Any) -> TypeRow:
         outlines = await self._store.type_outlines(account)
         known = await self._read(given, outlines)
         name = known.type.name
@@ -110,7 +124,7 @@ class ResourceTypes:
             raise Conflict(_taken(name))
         if len(outlines) >= MAX_TYPES:
             raise Conflict(f"an account may have {MAX_TYPES} resource types; delete one first")
-        row = await self._store.add_type(row_of(account, known.type))
+        row = await self._store.add_type(row_of(account, known.type), beside=outlines)
         if row is None:
             raise Conflict(_taken(name))
         return row
@@ -118,11 +132,15 @@ class ResourceTypes:
     async def replace(self, account: AccountId, name: str, given: Any) -> TypeRow:
         """Check and store a new version of a type; raises Invalid, NotFound or Conflict."""
         self._refuse_built_in(name)
+        return await _settled(lambda: self._replace(account, name, given))
+
+    async def _replace(self, account: AccountId, name: str, given: Any) -> TypeRow:
         outlines = await self._store.type_outlines(account)
         if name not in [each.name for each in outlines]:
             raise NotFound(_NO_TYPE)
-        known = await self._read(given, [each for each in outlines if each.name != name], name)
-        row = await self._store.replace_type(row_of(account, known.type), scope=known.type.scope)
+        others = [each for each in outlines if each.name != name]
+        known = await self._read(given, others, name)
+        row = await self._store.replace_type(row_of(account, known.type), scope=known.type.scope, beside=others)
         if isinstance(row, Watched):
             raise Conflict(f"its scope cannot change while {_watches(row)} on it; delete them first")
         if row is None:
@@ -203,6 +221,14 @@ def type_of(row: TypeRow) -> ResourceType:
 
 _decoder = msgspec.json.Decoder(TypeDefinition)
 _NO_TYPE = "there is no such resource type"
+
+
+async def _settled(change: Callable[[], Awaitable[TypeRow]]) -> TypeRow:
+    """What a change comes to, judged again when other types of the account change meanwhile."""
+    for _ in range(MAX_TRIES):
+        with suppress(TypeChanged):
+            return await change()
+    raise Conflict("other resource types of this account keep changing; try again")
 
 
 def _taken(name: str) -> str:

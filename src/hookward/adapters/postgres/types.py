@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from hookward.adapters.postgres.pool import Acquired, Database
-from hookward.application.resource_types import TypeOutline, TypeRow, Watched, definition_of
+from hookward.application.resource_types import Beside, TypeOutline, TypeRow, Watched, definition_of
+from hookward.domain.errors import TypeChanged
 from hookward.domain.ids import AccountId
 from hookward.domain.resource_type import BodyShape, TypePaths
 
@@ -22,6 +23,7 @@ VALUES ($1, $2, coalesce((SELECT max(type_version) FROM resource_type WHERE acco
   $3, $4, $5, $6, coalesce($7, now()), $8) RETURNING {_COLUMNS}"""
 _RETIRE = "UPDATE resource_type SET current = false WHERE account_id = $1 AND name = $2 AND current"
 _WATCHES = "SELECT count(*) FROM watch WHERE account_id = $1 AND resource_type = $2 AND deleted IS NULL"
+_OUTLINES = "SELECT name, collection, item FROM resource_type WHERE account_id = $1 AND current ORDER BY name"
 _FIND = f"""
 SELECT {_COLUMNS} FROM resource_type JOIN unnest($1::int[], $2::text[]) AS w(account_id, name)
 USING (account_id, name) WHERE current"""
@@ -36,7 +38,7 @@ class PostgresTypes:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add_type(self, row: TypeRow) -> TypeRow | None:
+    async def add_type(self, row: TypeRow, *, beside: Beside = None) -> TypeRow | None:
         """Store a new type; ``None`` when there is one of that name. After a deleted one its versions go on."""
         async with self._database.transaction() as connection:
             if await connection.fetchval(_CURRENT, row.account, row.name) is not None:
@@ -44,9 +46,12 @@ class PostgresTypes:
             version = await connection.fetchval(_BUMP)
             if await connection.fetchval(_CURRENT, row.account, row.name) is not None:
                 return None
+            await _check_others(connection, row, beside)
             return await _add(connection, row, version, None)
 
-    async def replace_type(self, row: TypeRow, *, scope: Sequence[str]) -> TypeRow | Watched | None:
+    async def replace_type(
+        self, row: TypeRow, *, scope: Sequence[str], beside: Beside = None
+    ) -> TypeRow | Watched | None:
         """Store a new version, if it is one; see the port."""
         async with self._database.transaction() as connection:
             found = await connection.fetchrow(_CURRENT, row.account, row.name)
@@ -60,6 +65,7 @@ class PostgresTypes:
                 watches = await connection.fetchval(_WATCHES, row.account, row.name)
                 if watches:
                     return Watched(watches)
+            await _check_others(connection, row, beside)
             await connection.execute(_RETIRE, row.account, row.name)
             return await _add(connection, row, version, _row(found).created)
 
@@ -92,11 +98,20 @@ class PostgresTypes:
 
     async def type_outlines(self, account: AccountId) -> list[TypeOutline]:
         async with self._database.connection() as connection:
-            rows = await connection.fetch(
-                "SELECT name, collection, item FROM resource_type WHERE account_id = $1 AND current ORDER BY name",
-                account,
-            )
-        return [TypeOutline(name=row[0], paths=_paths(row[1], row[2])) for row in rows]
+            return await _outlines(connection, account)
+
+
+async def _outlines(connection: Acquired, account: AccountId) -> list[TypeOutline]:
+    rows = await connection.fetch(_OUTLINES, account)
+    return [TypeOutline(name=row[0], paths=_paths(row[1], row[2])) for row in rows]
+
+
+async def _check_others(connection: Acquired, row: TypeRow, beside: Beside) -> None:
+    """The bump, which is done by now, keeps them as they are until the end of the transaction."""
+    if beside is not None and list(beside) != [
+        each for each in await _outlines(connection, row.account) if each.name != row.name
+    ]:
+        raise TypeChanged("others")
 
 
 async def _add(connection: Acquired, row: TypeRow, version: int, created: Any) -> TypeRow:

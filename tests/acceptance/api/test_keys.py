@@ -106,7 +106,8 @@ async def test_a_secret_is_shown_once(service: Service) -> None:
 async def test_nothing_on_the_way_may_keep_an_answer_that_shows_a_secret(service: Service) -> None:
     key = await new_key(service)
     watch = await service.create_watch("http://127.0.0.1:9/", company=company())
-    made = {"resourceType": TYPE, "address": "http://127.0.0.1:9/", "signature": {"enabled": True}}
+    made: dict[str, Any] = {"resourceType": TYPE, "scope": {"companyId": company()}, "address": "http://127.0.0.1:9/"}
+    made |= {"signature": {"enabled": True}}
     for method, path, given in (
         ("POST", "/v1/crypto-keys", {"name": "a key"}),
         ("POST", f"/v1/crypto-keys/{key['id']}/rotate", {}),

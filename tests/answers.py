@@ -22,7 +22,7 @@ _PROBLEM = {
 }
 _PUBLISHED = ("/companies/{companyId}/appointments", "/companies/{companyId}/appointments/{appointmentId}")
 _WATCHED = "/companies/{companyId}/appointments/watch"
-_METHODS = ("get", "post", "put", "patch", "delete")
+_TOLD = ("Location", "ETag", "Cache-Control", "Retry-After", "WWW-Authenticate")
 
 
 class Answers:
@@ -44,6 +44,9 @@ class Answers:
         for name, header in response.get("headers", {}).items():
             if self._resolved(header).get("required") and name not in headers:
                 return f"the header {name} is missing"
+        unknown = [name for name in _TOLD if name in headers and name not in response.get("headers", {})]
+        if unknown and response is not _PROBLEM:
+            return f"the header {unknown[0]} is not documented"
         contents = response.get("content", {})
         if method == "HEAD" or not contents:
             return f"the body {body[:200]!r} is not documented" if body else None

@@ -81,7 +81,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         method="POST", path="/v1/watches", scope=Scope.WATCHES, handler=watching.create_watch,
         status=201, answers=wire.WatchAnswer, summary="Register a watch",
-        takes=wire_requests.NewWatch, refuses=(409,), gives=("Location", "ETag"),
+        takes=wire_requests.NewWatch, refuses=(409,), gives=("Location", "ETag", "Cache-Control"),
     ),
     Route(
         method="GET", path="/v1/watches", scope=Scope.WATCHES, handler=changing.list_watches,
@@ -101,12 +101,12 @@ ROUTES: tuple[Route, ...] = (
     Route(
         method="PUT", path="/v1/watches/{watchId}", scope=Scope.WATCHES, handler=changing.replace_watch,
         status=200, answers=wire.WatchAnswer, summary="Replace a watch", takes=wire_watches.WatchReplacement,
-        reads=("If-Match", "If-None-Match"), gives=("ETag",),
+        reads=("If-Match", "If-None-Match"), gives=("ETag", "Cache-Control"),
     ),
     Route(
         method="PATCH", path="/v1/watches/{watchId}", scope=Scope.WATCHES, handler=changing.patch_watch,
         status=200, answers=wire.WatchAnswer, summary="Change some properties of a watch",
-        takes=wire_watches.WatchGiven, reads=("If-Match", "If-None-Match"), gives=("ETag",),
+        takes=wire_watches.WatchGiven, reads=("If-Match", "If-None-Match"), gives=("ETag", "Cache-Control"),
         media=("application/merge-patch+json", "application/json"),
     ),
     Route(
@@ -121,8 +121,8 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         method="POST", path="/v1/crypto-keys", scope=Scope.WATCHES, handler=keys.create_key,
-        status=201, answers=wire_keys.KeyAnswer, takes=wire_keys.NewKey, gives=("Location",),
-        summary="Make or import a crypto key",
+        status=201, answers=wire_keys.KeyAnswer, takes=wire_keys.NewKey,
+        summary="Make or import a crypto key", gives=("Location", "Cache-Control"),
     ),
     Route(
         method="GET", path="/v1/crypto-keys", scope=Scope.WATCHES, handler=keys.list_keys,
@@ -136,6 +136,7 @@ ROUTES: tuple[Route, ...] = (
         method="POST", path="/v1/crypto-keys/{keyId}/rotate", scope=Scope.WATCHES, handler=keys.rotate_key,
         status=200, answers=wire_keys.KeyAnswer, takes=wire_keys.KeyRotation | None,
         summary="Give a crypto key a new secret, beside which the former signs for a while", refuses=(409,),
+        gives=("Cache-Control",),
     ),
     Route(
         method="DELETE", path="/v1/crypto-keys/{keyId}", scope=Scope.WATCHES, handler=keys.retire_key,
@@ -242,7 +243,7 @@ def watch_routes(types: Iterable[ResourceType]) -> list[Route]:
             answers=wire.WatchAnswer,
             summary=f"Register a watch on {each.name}",
             takes=wire_requests.WatchInput,
-            gives=("Location", "ETag"),
+            gives=("Location", "ETag", "Cache-Control"),
         )
         for each in types
         for path in each.watch_routes

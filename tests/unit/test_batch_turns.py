@@ -1,0 +1,97 @@
+"""A batch leaves the loop to others: judging a thousand events may take seconds."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any, cast
+
+import pytest
+from aiohttp import web
+
+from hookward.adapters.catalog import load_catalog
+from hookward.application.publish import NewEvent
+from hookward.application.type_book import TypeBook
+from hookward.domain.event_rules import KnownType
+from hookward.domain.ids import AccountId, EventId
+from hookward.domain.operation_index import Match, OperationIndex
+from hookward.entrypoints.api.mirroring import publish_match
+from hookward.entrypoints.api.publishing import publish_batch
+from hookward.entrypoints.api.requests import REQUEST_ID
+from hookward.entrypoints.api.service import Caller, Scope, Service
+from tests.fake_types import FakeTypes
+from tests.virtual_time import FixedChance, VirtualClock
+
+PUBLISHER = Caller(account=AccountId(1), scopes=frozenset({Scope.PUBLISH}))
+TYPE = next(each for each in load_catalog() if each.name == "event.registration")
+PATH = "/registrations/t/batch"
+COUNT = 20
+
+
+class Ticking:
+    """A schema that takes down how many turns the loop had before each resource that it judges."""
+
+    def __init__(self) -> None:
+        self.turns = 0
+        self.seen: list[int] = []
+
+    async def tick(self) -> None:
+        while True:
+            self.turns += 1
+            await asyncio.sleep(0)
+
+    def problems(self, _resource: Any, *_at: str | int) -> list[Any]:
+        self.seen.append(self.turns)
+        return []
+
+
+class Taking:
+    """A publisher that takes everything."""
+
+    async def publish_all(self, events: Sequence[NewEvent]) -> list[EventId]:
+        return [each.id for each in events]
+
+
+class Sent(dict[Any, Any]):
+    """A request with this body."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__({REQUEST_ID: "r"})
+        self.headers = {"Content-Type": "application/json"}
+        self.content_length = len(body)
+        self._body = body
+
+    async def read(self) -> bytes:
+        return self._body
+
+
+async def plain(service: Service, known: KnownType) -> web.Response:
+    one = {"resourceType": known.type.name, "scope": {"tenantId": "t"}, "event": "created", "resource": {"id": "1"}}
+    sent = Sent(json.dumps({"events": [one] * COUNT}).encode())
+    return await publish_batch(cast("Any", sent), PUBLISHER, service)
+
+
+async def mirrored(service: Service, known: KnownType) -> web.Response:
+    sent = Sent(json.dumps({"operations": [{"operation": "create", "id": "1", "payload": {}}] * COUNT}).encode())
+    match = OperationIndex([TYPE]).resolve("POST", PATH)
+    assert isinstance(match, Match)
+    return await publish_match(cast("Any", sent), PUBLISHER, service, match, known)
+
+
+@pytest.mark.parametrize("publish", [plain, mirrored])
+async def test_others_have_their_turn_between_the_events_of_a_batch(publish: Any) -> None:
+    schema = Ticking()
+    known = KnownType(TYPE, schema)
+    nothing: dict[str, Any] = {each.name: None for each in fields(Service)}
+    own = {
+        "publisher": Taking(), "clock": VirtualClock(), "chance": FixedChance(),
+        "type_book": TypeBook({TYPE.name: known}, FakeTypes(), cast("Any", None)),
+    }  # fmt: skip
+    ticking = asyncio.create_task(schema.tick())
+    try:
+        answer = await publish(Service(**{**nothing, **own}), known)
+    finally:
+        ticking.cancel()
+    assert (answer.status, len(schema.seen), len(set(schema.seen))) == (202, COUNT, COUNT)

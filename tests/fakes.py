@@ -12,6 +12,7 @@ from hookward.application.crypto_keys import KeyQuery
 from hookward.application.definitions import Changes, KeyRow, TypeShape, WatchQuery, WatchRow
 from hookward.application.publish import Accepted, NewEvent, Outdated
 from hookward.application.watches import definition_of
+from hookward.domain.errors import Conflict
 from hookward.domain.ids import AccountId, CryptoKeyId, EventId, Prefix, WatchId, to_text
 from hookward.domain.watch import WatchStatus
 
@@ -83,6 +84,8 @@ class FakeDefinitions:
         key: KeyRow | None,
         judged_by: int | None = None,
     ) -> WatchRow:
+        if not self._has_its_keys(watch, key):
+            raise Conflict("one of its crypto keys has just been retired")
         self.version += 1
         self.judged_by = judged_by
         if key is not None:
@@ -101,6 +104,8 @@ class FakeDefinitions:
     ) -> WatchRow | None:
         before = self._watches.get(watch.id)
         if before is None or before.account != watch.account or before.deleted or before.version != watch.version:
+            return None
+        if not self._has_its_keys(watch, key):
             return None
         self.version += 1
         if key is not None:
@@ -180,6 +185,12 @@ class FakeDefinitions:
             and query.status in (None, row.status)
             and query.selects(definition_of(row))
         ][: query.limit]
+
+    def _has_its_keys(self, watch: WatchRow, made: KeyRow | None) -> bool:
+        live = {to_text(Prefix.CRYPTO_KEY, id_) for id_, row in self._keys.items() if not row.retired}
+        if made is not None:
+            live.add(to_text(Prefix.CRYPTO_KEY, made.id))
+        return live.issuperset(definition_of(watch).key_ids)
 
     def _lane(self) -> int:
         self._lanes += 1

@@ -181,3 +181,21 @@ async def test_a_key_is_retired_together_with_what_becomes_of_the_watches_that_n
         (watch.id, b'{"address":"http://a"}', b"sealed")
     ]
     assert {changes.version} == {each.version for each in (*changes.watches, *changes.keys)}
+
+
+@pytest.mark.parametrize("was_there", [False, True])
+async def test_a_key_that_is_retired_while_a_watch_is_checked_is_not_named_by_it(source, keys, was_there):
+    key, bystander = await keys.add_key(new_key()), new_watch()
+    naming = b'{"address":"http://a","signed":true,"key_ids":["%b"]}' % to_text(Prefix.CRYPTO_KEY, key.id).encode()
+    if was_there:
+        bystander = await source.add_watch(bystander, slots=None, paused=False, key=None)
+    await keys.retire_key(ACCOUNT, key.id, owner=None, release=lambda _watches, _left: [])
+    watch = msgspec.structs.replace(bystander, definition=naming)
+
+    if was_there:
+        assert await source.change_watch(watch, slots=None, paused=False, reason="", key=None) is None
+        assert await source.watch(ACCOUNT, watch.id) == bystander
+    else:
+        with pytest.raises(Conflict, match="retired"):
+            await source.add_watch(watch, slots=None, paused=False, key=None)
+        assert await source.watch(ACCOUNT, watch.id) is None

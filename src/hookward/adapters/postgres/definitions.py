@@ -11,8 +11,8 @@ import msgspec
 from hookward.adapters.postgres.crypto_keys import KEY, insert_key, read_key_row
 from hookward.adapters.postgres.pool import Acquired, Database
 from hookward.application.definitions import Changes, KeyRow, TypeShape, WatchQuery, WatchRow
-from hookward.domain.errors import TypeChanged
-from hookward.domain.ids import AccountId, CryptoKeyId, WatchId
+from hookward.domain.errors import Conflict, TypeChanged
+from hookward.domain.ids import AccountId, CryptoKeyId, Prefix, WatchId, from_text
 from hookward.domain.resource_type import BodyShape
 from hookward.domain.watch import WatchDefinition, WatchStatus
 
@@ -43,6 +43,10 @@ WITH bump AS (UPDATE definition_version SET version = version + 1
 UPDATE watch SET deleted = now(), updated = now(), version = bump.version, secrets = NULL FROM bump
 WHERE account_id = $1 AND id = $2 AND deleted IS NULL AND ($3::text IS NULL OR owner = $3)
   AND ($4::bigint IS NULL OR watch.version = $4) RETURNING lane_id"""
+
+# Of keys that a watch is to sign with, how many there are: one may have been retired since the watch was checked.
+_KEYS_LEFT = """
+SELECT count(*) FROM crypto_key WHERE account_id = $1 AND id = ANY($2::uuid[]) AND retired IS NULL"""
 
 # The bump serialises all changes: what is read after it stays so until the end of the transaction.
 _BUMP_FOR = """
@@ -97,7 +101,8 @@ class PostgresDefinitions:
     ) -> WatchRow:
         """Store a new watch with its lane, and the key made for it; answers it with lane, version and times.
 
-        Raises TypeChanged when its type is gone, or no longer of the version that it was ``judged_by``.
+        Raises TypeChanged when its type is gone, or no longer of the version that it was ``judged_by``, and Conflict when
+        a key that it names was retired.
         """
         async with self._database.transaction() as connection:
             version = await _bump(connection)
@@ -105,6 +110,8 @@ class PostgresDefinitions:
                 raise TypeChanged(watch.resource_type)
             if key is not None:
                 await insert_key(connection, key, version)
+            if not await _has_its_keys(connection, watch):
+                raise Conflict("one of its crypto keys has just been retired")
             lane = await connection.fetchval(_OPEN_LANE, watch.account, watch.id, slots, paused)
             row = await connection.fetchrow(
                 "INSERT INTO watch (id, account_id, resource_type, status, status_reason, definition, secrets, "
@@ -159,6 +166,8 @@ class PostgresDefinitions:
     ) -> WatchRow | None:
         """Store status, definition and secrets of a watch if it still has the version of ``watch``; else ``None``.
 
+        ``None`` too when a key that it names has been retired meanwhile.
+
         Disabled, its lane closes: what waits is cancelled with ``reason``. Enabled or paused again it gets a lane of
         its own, so that nothing of before comes back and nothing of after is cancelled with it.
         """
@@ -170,6 +179,8 @@ class PostgresDefinitions:
                 return None
             if key is not None:
                 await insert_key(connection, key, version)
+            if not await _has_its_keys(connection, watch):
+                return None
             status, lane = before
             ends, ended = watch.status == WatchStatus.DISABLED, status == WatchStatus.DISABLED
             if ends or ended:
@@ -225,6 +236,12 @@ class PostgresDefinitions:
 
 async def _bump(connection: Acquired) -> int:
     return int(await connection.fetchval(_BUMP))
+
+
+async def _has_its_keys(connection: Acquired, watch: WatchRow) -> bool:
+    """Whether every key that a watch names is there; no key is retired until the transaction of the bump ends."""
+    ids = {from_text(Prefix.CRYPTO_KEY, each) for each in _definition.decode(watch.definition).key_ids}
+    return not ids or len(ids) == await connection.fetchval(_KEYS_LEFT, watch.account, list(ids))
 
 
 def _watch(row: Any) -> WatchRow:

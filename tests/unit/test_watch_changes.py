@@ -144,6 +144,33 @@ async def test_a_key_that_does_not_exist_is_named(desk: Desk) -> None:
         await desk.replace(row, signature={"enabled": True, "cryptoKeyIds": ["key_" + "0" * 32]})
 
 
+async def test_an_owner_changes_a_watch_that_the_account_gave_a_key_of_its_own(desk: Desk) -> None:
+    made = await desk.make(signature={"enabled": True})
+    row = msgspec.structs.replace(made, owner="integrator")
+    desk.store.put(row)
+    changed, _ = await desk.changes.replace(
+        target(row, owner="integrator"),
+        {
+            "address": ADDRESS,
+            "name": "new",
+            "signature": {"enabled": True, "cryptoKeyIds": list(definition_of(row).key_ids)},
+        },
+        find_type,
+    )
+    assert (definition_of(changed).name, definition_of(changed).key_ids) == ("new", definition_of(row).key_ids)
+
+
+async def test_an_owner_names_no_key_of_the_account_that_the_watch_has_not(desk: Desk) -> None:
+    others = await desk.make(signature={"enabled": True})
+    row = msgspec.structs.replace(await desk.make(), owner="integrator")
+    desk.store.put(row)
+    signature = {"enabled": True, "cryptoKeyIds": list(definition_of(others).key_ids)}
+    with pytest.raises(Invalid, match="problems"):
+        await desk.changes.replace(
+            target(row, owner="integrator"), {"address": ADDRESS, "signature": signature}, find_type
+        )
+
+
 @pytest.mark.parametrize(
     ("status", "paused"), [(WatchStatus.DISABLED, False), (WatchStatus.PAUSED, True), (WatchStatus.ENABLED, False)]
 )

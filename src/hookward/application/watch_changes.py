@@ -91,7 +91,8 @@ class WatchChanges:
                 read_changed_watch, given, definition_of(row), secrets, known.type,
                 second=self._clock.now_us() // 1_000_000, bounds=self._watches.bounds,
             )  # fmt: skip
-            request = await self._watches.checked(target.account, given, read, owner=target.owner)
+            named = definition_of(row).key_ids
+            request = await self._watches.checked(target.account, given, read, owner=target.owner, named=named)
             changed, key, secret = self._changed(row, request)
             if _gist(changed) == _gist(row) and request.secrets == secrets:
                 return row, None

@@ -115,12 +115,12 @@ class Watches:
 
     async def checked(
         self, account: AccountId, given: Any, read: Callable[[], WatchRequest], *, owner: str | None,
-        found: Sequence[Problem] = (),
+        found: Sequence[Problem] = (), named: Sequence[str] = (),
     ) -> WatchRequest:  # fmt: skip
         """What ``read`` makes of ``given``, away from the loop; raises Invalid with every problem.
 
         Those are what was ``found`` before, what ``read`` finds, and crypto keys that do not exist or are not of
-        ``owner``.
+        ``owner``. Those ``named`` by the watch already may be anybody's: the account may have given it one of its own.
         """
         problems = list(found)
         request = None
@@ -129,17 +129,19 @@ class Watches:
                 request = await asyncio.to_thread(read)
             except Invalid as error:
                 problems += error.problems
-        problems += await self._key_problems(account, given, owner)
+        problems += await self._key_problems(account, given, owner, named)
         if problems or request is None:
             raise Invalid(PROBLEMS, tuple(problems))
         return request
 
-    async def _key_problems(self, account: AccountId, given: Any, owner: str | None) -> Sequence[Problem]:
+    async def _key_problems(
+        self, account: AccountId, given: Any, owner: str | None, named: Sequence[str]
+    ) -> Sequence[Problem]:
         ids = {
             index: CryptoKeyId(from_text(Prefix.CRYPTO_KEY, text) or b"") for index, text in key_ids_in(given).items()
         }
-        rows = await self._store.keys(account, list(ids.values()), owner=owner) if ids else []
-        known = {row.id for row in rows}
+        rows = await self._store.keys(account, list(ids.values()), owner=None) if ids else []
+        known = {row.id for row in rows if owner in (None, row.owner) or to_text(Prefix.CRYPTO_KEY, row.id) in named}
         return [
             Problem(message="there is no such crypto key", pointer=pointer_to("signature", "cryptoKeyIds", index))
             for index, id_ in ids.items()

@@ -11,7 +11,7 @@ import msgspec
 from hookward.application.definitions import Changes, KeyRow, WatchRow
 from hookward.application.dispatch import POISON_CRASHES, Claim
 from hookward.application.lane import Pulled
-from hookward.application.replay import Replayed
+from hookward.application.replay import MAX_ATTEMPTS, Replayed
 from hookward.domain.change import ChangeEvent
 from hookward.domain.delivery import Attempt, Consequence, DeliveryStatus, Entry, Payload
 from hookward.domain.errors import LeaseLost, StoreUnavailable
@@ -390,6 +390,8 @@ class FakeStore:
         refusal = self._replay_refusal(logged, owner)
         if refusal is not None:
             return refusal
+        if not new_id and len(logged.attempts) >= MAX_ATTEMPTS:
+            return Replayed.SENT_OFTEN
         row = self.watches[logged.entry.watch]
         base = 0 if new_id else len(logged.attempts)
         if new_id:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from hookward.adapters.postgres.replays import PostgresReplays
-from hookward.application.replay import Replayed
+from hookward.application.replay import MAX_ATTEMPTS, Replayed
 from hookward.domain.delivery import DeliveryStatus, Payload, Wait
 from hookward.domain.ids import AccountId, DeliveryId, WatchId
 from tests.contract.world import ACCOUNT, World, moved, new_attempt, new_entry, new_event, new_id, new_watch
@@ -127,6 +127,15 @@ async def test_a_replay_needs_its_event_and_a_watch_that_delivers(world, change,
 
     assert await replay(world, entry.id) is refusal
     assert await world.value("SELECT count(*) FROM waiting") == 0
+
+
+async def test_what_was_sent_often_is_replayed_under_another_id_only(world):
+    _, entry = await ended(world)
+    await world.rows(f"UPDATE delivery SET attempts = {MAX_ATTEMPTS}")
+
+    assert await replay(world, entry.id) is Replayed.SENT_OFTEN
+    assert await world.value("SELECT count(*) FROM waiting") == 0
+    assert await replay(world, entry.id, new_id=new_id()) is Replayed.YES
 
 
 async def test_an_owner_replays_what_is_theirs(world):

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from hookward.application.replay import Replays
+from hookward.application.replay import MAX_ATTEMPTS, Replays
 from hookward.domain.delivery import DeliveryStatus
 from hookward.domain.errors import Conflict, NotFound
 from hookward.domain.ids import AccountId, DeliveryId, Prefix, to_text
@@ -135,6 +135,14 @@ async def test_a_refusal_says_what_to_do_first(house: House, change: dict[str, A
     house.change(watch, **change)
 
     with pytest.raises(Conflict, match=re.escape(words)):
+        await replay(house, id_)
+
+
+async def test_a_delivery_with_many_attempts_is_replayed_with_an_id_of_its_own(house: House) -> None:
+    id_ = await failed(house)
+    logged = house.store.log[id_]
+    logged.attempts += logged.attempts * MAX_ATTEMPTS
+    with pytest.raises(Conflict, match="newId"):
         await replay(house, id_)
 
 

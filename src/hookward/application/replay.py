@@ -9,6 +9,9 @@ from hookward.application.ports import Chance, Clock
 from hookward.domain.errors import Conflict, NotFound
 from hookward.domain.ids import AccountId, DeliveryId, uuid7
 
+MAX_ATTEMPTS = 100
+"""How many a delivery may have to be replayed under its own id: the log shows all of them, bodies too, at once."""
+
 
 class Replayed(Enum):
     """What came of asking for a replay; all but ``YES`` changed nothing."""
@@ -19,6 +22,7 @@ class Replayed(Enum):
     EVENT_GONE = 4
     WATCH_DELETED = 5
     WATCH_DISABLED = 6
+    SENT_OFTEN = 7
 
 
 class ReplayStore(Protocol):
@@ -60,4 +64,5 @@ _REFUSALS = {
     Replayed.EVENT_GONE: "the delivery's event was erased or is older than the retention; publish it again",
     Replayed.WATCH_DELETED: "the delivery's watch was deleted; create one and publish the event again",
     Replayed.WATCH_DISABLED: "the delivery's watch is disabled; enable it first",
+    Replayed.SENT_OFTEN: f"the delivery had {MAX_ATTEMPTS} attempts; replay it with newId, as a delivery of its own",
 }

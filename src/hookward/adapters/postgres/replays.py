@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hookward.adapters.postgres.pool import Acquired, Database
-from hookward.application.replay import Replayed
+from hookward.application.replay import MAX_ATTEMPTS, Replayed
 from hookward.domain.delivery import DeliveryStatus
 from hookward.domain.ids import AccountId, DeliveryId
 from hookward.domain.watch import WatchStatus
@@ -50,6 +50,8 @@ class PostgresReplays:
             refusal = await _refusal(connection, DeliveryStatus(status), event, lane, owned=owner is not None)
             if refusal is not None or lane is None:
                 return refusal or Replayed.WATCH_DELETED
+            if new_id is None and attempts >= MAX_ATTEMPTS:
+                return Replayed.SENT_OFTEN
             if new_id is None:
                 await connection.execute(_AGAIN, id_)
                 await connection.execute("DELETE FROM payload WHERE delivery_id = $1", id_)

@@ -27,6 +27,9 @@ from hookward.entrypoints.api.requests import MAX_EVENT_BYTES, read_bytes
 from hookward.entrypoints.api.service import Caller, Service
 from hookward.entrypoints.api.wire import AcceptedEvent
 
+_AT_ONCE = 8 << 10
+"""Bytes of JSV or of a form that are read on the loop; more may take seconds (G6)."""
+
 _NO_RESOURCE = "the body is empty; send the resource after the change as a JSON object, with what the API answered"
 
 
@@ -110,7 +113,13 @@ def _read_item(raw: bytes, match: Match, batch: OperationBatch, known: KnownType
 async def _read(request: web.Request, operation: Operation, known: KnownType) -> Any:
     """The decoded body, with what came as query parameters where the operation takes those; ``UNSET`` for nothing."""
     schema, data = known.type.schema, await read_bytes(request, MAX_EVENT_BYTES)
-    given = _decoded(data, request.headers.get("Content-Type", ""), operation, schema) if data else msgspec.UNSET
+    given: Any = msgspec.UNSET
+    if data:
+        kind = request.headers.get("Content-Type", "")
+        if len(data) > _AT_ONCE and format_of_body(kind) is not Format.JSON:  # these are read by Python, slowly
+            given = await asyncio.to_thread(_decoded, data, kind, operation, schema)
+        else:
+            given = _decoded(data, kind, operation, schema)
     if operation.query:
         asked = read_form(request.rel_url.raw_query_string, schema)
         said = {name: value for name, value in asked.items() if name in schema.get("properties", {})}

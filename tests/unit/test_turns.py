@@ -1,4 +1,4 @@
-"""A batch leaves the loop to others: judging a thousand events may take seconds."""
+"""A large request leaves the loop to others: judging a thousand events, or reading much JSV, may take seconds."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any, cast
 
 import pytest
 from aiohttp import web
+from multidict import CIMultiDict
+from yarl import URL
 
 from hookward.adapters.catalog import load_catalog
 from hookward.application.publish import NewEvent
@@ -26,6 +28,7 @@ from tests.virtual_time import FixedChance, VirtualClock
 
 PUBLISHER = Caller(account=AccountId(1), scopes=frozenset({Scope.PUBLISH}))
 TYPE = next(each for each in load_catalog() if each.name == "event.registration")
+SESSION = next(each for each in load_catalog() if each.name == "event.registrationSession")
 PATH = "/registrations/t/batch"
 COUNT = 20
 
@@ -50,6 +53,9 @@ class Ticking:
 class Taking:
     """A publisher that takes everything."""
 
+    async def publish(self, event: NewEvent) -> EventId:
+        return event.id
+
     async def publish_all(self, events: Sequence[NewEvent]) -> list[EventId]:
         return [each.id for each in events]
 
@@ -57,9 +63,12 @@ class Taking:
 class Sent(dict[Any, Any]):
     """A request with this body."""
 
-    def __init__(self, body: bytes) -> None:
+    def __init__(self, body: bytes, kind: str = "application/json") -> None:
         super().__init__({REQUEST_ID: "r"})
-        self.headers = {"Content-Type": "application/json"}
+        self.headers = CIMultiDict({"Content-Type": kind})
+        self.rel_url = URL("/")
+        self.query = self.rel_url.query
+        self.path = self.rel_url.path
         self.content_length = len(body)
         self._body = body
 
@@ -80,10 +89,28 @@ async def mirrored(service: Service, known: KnownType) -> web.Response:
     return await publish_match(cast("Any", sent), PUBLISHER, service, match, known)
 
 
+async def jsv(service: Service, known: KnownType) -> web.Response:
+    sent = Sent(b"{RegistrationID: 3, Tags: [" + b"a," * 50_000 + b"a]}", "text/jsv")
+    match = OperationIndex([SESSION]).resolve("POST", "/Ams/1/Event/2/EventRegistrationSessions")
+    assert isinstance(match, Match)
+    return await publish_match(cast("Any", sent), PUBLISHER, service, match, known)
+
+
 @pytest.mark.parametrize("publish", [plain, mirrored])
 async def test_others_have_their_turn_between_the_events_of_a_batch(publish: Any) -> None:
     schema = Ticking()
     known = KnownType(TYPE, schema)
+    answer = await among_others(schema, publish, known)
+    assert (answer.status, len(schema.seen), len(set(schema.seen))) == (202, COUNT, COUNT)
+
+
+async def test_others_have_their_turn_while_much_jsv_is_read() -> None:
+    schema = Ticking()
+    await among_others(schema, jsv, KnownType(SESSION, schema))
+    assert schema.seen[0] > COUNT
+
+
+async def among_others(schema: Ticking, publish: Any, known: KnownType) -> web.Response:
     nothing: dict[str, Any] = {each.name: None for each in fields(Service)}
     own = {
         "publisher": Taking(), "clock": VirtualClock(), "chance": FixedChance(),
@@ -91,7 +118,7 @@ async def test_others_have_their_turn_between_the_events_of_a_batch(publish: Any
     }  # fmt: skip
     ticking = asyncio.create_task(schema.tick())
     try:
-        answer = await publish(Service(**{**nothing, **own}), known)
+        answer: web.Response = await publish(Service(**{**nothing, **own}), known)
     finally:
         ticking.cancel()
-    assert (answer.status, len(schema.seen), len(set(schema.seen))) == (202, COUNT, COUNT)
+    return answer

@@ -101,8 +101,8 @@ class PostgresDefinitions:
     ) -> WatchRow:
         """Store a new watch with its lane, and the key made for it; answers it with lane, version and times.
 
-        Raises TypeChanged when its type is gone, or no longer of the version that it was ``judged_by``, and Conflict when
-        a key that it names was retired.
+        Raises TypeChanged when its type is gone, or no longer of the version that it was ``judged_by``, and Conflict
+        when a key that it names was retired.
         """
         async with self._database.transaction() as connection:
             version = await _bump(connection)

@@ -18,6 +18,7 @@ from hookward.adapters.http_sender import HttpSender
 from hookward.adapters.json_schema import JsonSchemas, ResourceSchema
 from hookward.adapters.postgres.accounts import PostgresAccounts
 from hookward.adapters.postgres.api_keys import PostgresApiKeys
+from hookward.adapters.postgres.backlog import PostgresBacklog
 from hookward.adapters.postgres.crypto_keys import PostgresCryptoKeys
 from hookward.adapters.postgres.definitions import PostgresDefinitions
 from hookward.adapters.postgres.erasures import PostgresErasures
@@ -38,6 +39,7 @@ from hookward.adapters.sealing import AesGcmSealer
 from hookward.adapters.secret_files import read_secret
 from hookward.application.accounts import Accounts
 from hookward.application.api_keys import ApiKeys
+from hookward.application.backlog import Backlogs
 from hookward.application.crypto_keys import CryptoKeys
 from hookward.application.definitions import Definitions
 from hookward.application.deliver import Courier
@@ -134,6 +136,7 @@ class ApiParts:
     trials: Trials
     crypto_keys: CryptoKeys
     log: DeliveryLog
+    backlogs: Backlogs
     events: EventLog
     replays: Replays
     erasures: Erasures
@@ -187,6 +190,8 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
         stack.push_async_callback(type_book.close)
         route_book = RouteBook(type_store)
         stack.push_async_callback(route_book.close)
+        backlogs = Backlogs(PostgresBacklog(database), bound=settings.limits.backlog, log=log)
+        tasks.start(backlogs.run)
         yield ApiParts(
             publisher=publisher,
             watches=watches,
@@ -204,6 +209,7 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
                 PostgresCryptoKeys(database), sealer, clock=clock, chance=chance, overlap=settings.security.key_overlap
             ),
             log=PostgresLog(database),
+            backlogs=backlogs,
             events=PostgresEvents(database),
             replays=Replays(PostgresReplays(database), clock=clock, chance=chance),
             erasures=Erasures(PostgresErasures(database), clock=clock, chance=chance),

@@ -212,6 +212,13 @@ class Retention:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one account may take up."""
+
+    backlog: int = _setting(1_000_000, _integer(1, 1_000_000_000))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:
     """What is logged."""
 
@@ -231,6 +238,7 @@ class Settings:
     worker: Worker = field(default_factory=Worker)
     delivery: Delivery = field(default_factory=Delivery)
     retention: Retention = field(default_factory=Retention)
+    limits: Limits = field(default_factory=Limits)
     log: LogSettings = field(default_factory=LogSettings)
 
 
@@ -250,7 +258,7 @@ def watch_bounds(settings: Settings) -> WatchBounds:
 _SECTIONS: dict[str, type[Any]] = {
     "server": Server, "data": Data, "database": Database, "queue": Queue, "security": Security, "egress": Egress,
     "worker": Worker, "delivery": Delivery,
-    "retention": Retention, "log": LogSettings,
+    "retention": Retention, "limits": Limits, "log": LogSettings,
 }  # fmt: skip
 
 

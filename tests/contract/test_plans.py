@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from hookward.adapters.clock import SystemClock
+from hookward.adapters.postgres.backlog import PostgresBacklog
 from hookward.adapters.postgres.pool import open_database
 from hookward.application.log import LogQuery
 from hookward.domain.delivery import Consequence, DeliveryStatus, Entry, Payload, Wait
@@ -184,9 +185,14 @@ async def one_delivery(world: World) -> None:
     await world.log.delivery(ACCOUNT, await first_of(world, "id"))
 
 
+async def count_backlog(world: World) -> None:
+    await PostgresBacklog(world.database).backlog(ACCOUNT, limit=100)
+
+
 OPERATIONS: list[Callable[[World], Awaitable[None]]] = [
     claim, claim_behind_an_account, events, split_and_fan, record, record_consequences, slots, pull, cancel, leases,
     accept, list_all, list_by_watch, list_by_event, list_by_status, list_by_watch_and_status, one_delivery,
+    count_backlog,
 ]  # fmt: skip
 
 

@@ -45,6 +45,7 @@ async def publish_match(
     request: web.Request, caller: Caller, service: Service, match: Match, known: KnownType
 ) -> web.Response:
     """What an operation that was found is published as; ``known`` is its type, whoever declared it."""
+    service.backlogs.check(caller.account)
     if match.operation.batch is not None:
         return await _publish_batch(request, caller, service, match, match.operation.batch, known)
     given = await _read(request, match.operation, known)

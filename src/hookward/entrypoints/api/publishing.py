@@ -43,6 +43,7 @@ _sorted = msgspec.json.Encoder(decimal_format="number", order="sorted").encode
 
 async def publish_event(request: web.Request, caller: Caller, service: Service) -> web.Response:
     """One event: 202 once it is durable."""
+    service.backlogs.check(caller.account)
     value = decode_exact(await read_body(request, MAX_EVENT_BYTES))
     header = request.headers.get(IDEMPOTENCY_KEY)
     if header is not None and isinstance(value, dict):
@@ -106,6 +107,7 @@ async def judged_event(value: Any, account: AccountId, service: Service, asked: 
 
 async def publish_batch(request: web.Request, caller: Caller, service: Service) -> web.Response:
     """Up to a thousand events, each accepted or refused on its own."""
+    service.backlogs.check(caller.account)
     if "Idempotency-Key" in request.headers:
         raise Invalid("Idempotency-Key stands for one event; give each event of a batch an id of its own")
     raws = await read_items(request, "events", MAX_BATCH_EVENTS)

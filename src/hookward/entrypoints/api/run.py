@@ -29,6 +29,7 @@ async def run_api(settings: Settings, stop: asyncio.Event) -> None:
             trials=parts.trials,
             crypto_keys=parts.crypto_keys,
             log=parts.log,
+            backlogs=parts.backlogs,
             events=parts.events,
             replays=parts.replays,
             erasures=parts.erasures,

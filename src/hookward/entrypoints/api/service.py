@@ -11,6 +11,7 @@ from aiohttp import web
 
 from hookward.application.accounts import Accounts
 from hookward.application.api_keys import ApiKeys
+from hookward.application.backlog import Backlogs
 from hookward.application.crypto_keys import CryptoKeys
 from hookward.application.erase import Erasures
 from hookward.application.keyring import Keyring
@@ -94,6 +95,7 @@ class Service:
     trials: Trials
     crypto_keys: CryptoKeys
     log: DeliveryLog
+    backlogs: Backlogs
     events: EventLog
     replays: Replays
     erasures: Erasures

@@ -199,6 +199,7 @@ CREATE TABLE lane (
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 2000,
         autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX lane_wake ON lane (wake_at) WHERE wake_at IS NOT NULL;
+CREATE INDEX lane_account ON lane (account_id);
 CREATE INDEX lane_closing ON lane (wake_at) WHERE closing IS NOT NULL;
 
 -- Which lease holds how many slots of a lane, to give a dead worker's slots back.

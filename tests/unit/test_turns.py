@@ -14,6 +14,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from hookward.adapters.catalog import load_catalog
+from hookward.application.backlog import Backlogs
 from hookward.application.publish import NewEvent
 from hookward.application.type_book import TypeBook
 from hookward.domain.event_rules import KnownType
@@ -24,7 +25,7 @@ from hookward.entrypoints.api.publishing import publish_batch
 from hookward.entrypoints.api.requests import REQUEST_ID
 from hookward.entrypoints.api.service import Caller, Scope, Service
 from tests.fake_types import FakeTypes
-from tests.virtual_time import FixedChance, VirtualClock
+from tests.virtual_time import FixedChance, SilentLog, VirtualClock
 
 PUBLISHER = Caller(account=AccountId(1), scopes=frozenset({Scope.PUBLISH}))
 TYPE = next(each for each in load_catalog() if each.name == "event.registration")
@@ -115,6 +116,7 @@ async def among_others(schema: Ticking, publish: Any, known: KnownType) -> web.R
     own = {
         "publisher": Taking(), "clock": VirtualClock(), "chance": FixedChance(),
         "type_book": TypeBook({TYPE.name: known}, FakeTypes(), cast("Any", None)),
+        "backlogs": Backlogs(cast("Any", None), bound=1, log=SilentLog()),
     }  # fmt: skip
     ticking = asyncio.create_task(schema.tick())
     try:

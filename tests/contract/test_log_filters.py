@@ -39,7 +39,8 @@ class Shelf:
         self.watches = []
         for number, owner in enumerate((None, "north", "south", "north")):
             host = HOSTS[number % 3]
-            definition = b'{"address":"https://%s/hooks"}' % host.encode()
+            origin = f"https://{host}"
+            definition = f'{{"address":"{origin.upper() if number % 2 else origin}/hooks"}}'.encode()
             row = msgspec.structs.replace(new_watch(), owner=owner, definition=definition)
             self.watches.append(await self.world.definitions.add_watch(row, slots=None, paused=False, key=None))
             self.owners[row.id], self.hosts[row.id] = owner, host

@@ -17,10 +17,12 @@ _ID = re.compile(r"(dlv|evt|wat)_([0-9a-f]{0,32})")
 _MAX_MS = (1 << 48) - 1
 
 # A definition is JSON that begins with the address: no document has to be opened to compare its start.
-_HOSTS = """
-SELECT id FROM watch WHERE account_id = $1
-AND (substring(definition from 1 for length($2::bytea)) = $2 OR substring(definition from 1 for length($3::bytea)) = $3)
-ORDER BY id DESC LIMIT {limit}"""
+# Schemes and hosts are the same in upper and lower case (RFC 3986, section 6.2.2.1), paths are not.
+_BEGINS = """lower(encode(substring(definition from 1 for length({host}::bytea)), 'escape')) = encode({host}, 'escape')
+  AND substring(definition from 1 + length({host}) for length($4::bytea)) = $4"""
+_HOSTS = f"""
+SELECT id FROM watch WHERE account_id = $1 AND ({_BEGINS.format(host="$2")} OR {_BEGINS.format(host="$3")})
+ORDER BY id DESC LIMIT $5"""
 
 
 def is_id_prefix(text: str) -> tuple[Prefix, bytes, bytes] | None:
@@ -55,9 +57,7 @@ async def host_watches(database: Database, account: AccountId, text: str, *, lim
     if not re.fullmatch(r"[\x21-\x7e]{1,512}", text) or '"' in text or "\\" in text:
         return []
     host, slash, path = text.partition("/")
-    shown = (host.lower() + slash + path).encode()
+    begins = [f'{{"address":"{scheme}://{host.lower()}'.encode() for scheme in ("http", "https")]
     async with database.connection() as connection:
-        rows = await connection.fetch(
-            _HOSTS.format(limit=limit), account, b'{"address":"http://' + shown, b'{"address":"https://' + shown
-        )
+        rows = await connection.fetch(_HOSTS, account, *begins, f"{slash}{path}".encode(), limit)
     return [row[0] for row in rows]

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import jsonschema_rs
 
-from hookward.bootstrap import built_in_types
+from hookward.bootstrap.parts import built_in_types
 from hookward.entrypoints.api.description import describe
 
 JSON = ("application/json", "application/problem+json")

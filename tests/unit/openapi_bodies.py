@@ -12,7 +12,7 @@ import msgspec
 
 from hookward.adapters.json_schema import JsonSchemas
 from hookward.application.erase import Erasures
-from hookward.bootstrap import built_in_types
+from hookward.bootstrap.parts import built_in_types
 from hookward.domain.access import Scope
 from hookward.domain.account_rules import read_account
 from hookward.domain.api_key_rules import read_api_key

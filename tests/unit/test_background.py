@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-from hookward.bootstrap import Tasks
+from hookward.bootstrap.background import Tasks
 
 
 class Silent:

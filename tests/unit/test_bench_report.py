@@ -4,7 +4,7 @@ from benchmarks.appointment import BODY_BYTES, appointment
 from benchmarks.figures import percentile
 from benchmarks.sink import Receipt, astray
 from hookward.adapters.json_schema import ResourceSchema
-from hookward.bootstrap import built_in_types
+from hookward.bootstrap.parts import built_in_types
 from hookward.domain.exact_json import encode_exact
 
 

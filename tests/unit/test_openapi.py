@@ -15,7 +15,7 @@ import pytest
 import schemathesis
 
 from hookward.application.crypto_keys import CryptoKeys
-from hookward.bootstrap import built_in_types
+from hookward.bootstrap.parts import built_in_types
 from hookward.domain.change import ChangeKind
 from hookward.domain.delivery import DeliveryStatus
 from hookward.domain.errors import Invalid

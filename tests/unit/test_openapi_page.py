@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from html import unescape
 
-from hookward.bootstrap import built_in_types
+from hookward.bootstrap.parts import built_in_types
 from hookward.entrypoints.api.description import describe
 from hookward.entrypoints.api.openapi.page import make_page
 

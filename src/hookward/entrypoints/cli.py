@@ -79,7 +79,7 @@ def worker(config: Path | None, parent: int | None, incarnation: str | None) -> 
 def migrate(config: Path | None) -> None:
     """Bring the database to this version's schema."""
     from hookward.adapters.postgres.migrate import migrate as run  # noqa: PLC0415
-    from hookward.bootstrap import find_stores  # noqa: PLC0415
+    from hookward.bootstrap.stores import find_stores  # noqa: PLC0415
 
     settings = _settings(config)
 
@@ -111,7 +111,7 @@ def demo(*, once: bool, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="On one line, byte for byte what /openapi.json answers.")
 def openapi(*, as_json: bool) -> None:
     """Print the OpenAPI 3.1 document; needs no running service."""
-    from hookward.bootstrap import built_in_types  # noqa: PLC0415
+    from hookward.bootstrap.parts import built_in_types  # noqa: PLC0415
     from hookward.entrypoints.api.description import describe  # noqa: PLC0415
     from hookward.entrypoints.api.openapi.document import encode  # noqa: PLC0415
 

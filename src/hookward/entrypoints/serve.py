@@ -18,7 +18,8 @@ from hookward.adapters.postgres.migrate import migrate
 from hookward.adapters.postgres.pool import open_database
 from hookward.adapters.processes import INCARNATION, Child, Supervisor
 from hookward.adapters.secret_files import make_secret
-from hookward.bootstrap import BOOTSTRAP_KEY_FILE, MASTER_KEY_FILE, answers_http, port_is_free
+from hookward.bootstrap.listening import answers_http, port_is_free
+from hookward.bootstrap.stores import BOOTSTRAP_KEY_FILE, MASTER_KEY_FILE
 from hookward.config import EMBEDDED, Settings
 from hookward.domain.errors import ConfigError, StoreUnavailable
 from hookward.observability import get_log

@@ -7,7 +7,7 @@ import os
 import socket
 
 from hookward.adapters.clock import SystemChance
-from hookward.bootstrap import run_worker
+from hookward.bootstrap.worker import run_worker
 from hookward.config import Settings
 
 

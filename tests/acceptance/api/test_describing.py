@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from hookward.bootstrap import built_in_types
+from hookward.bootstrap.parts import built_in_types
 from hookward.entrypoints.api.description import describe
 from hookward.entrypoints.api.openapi.operations import JSON
 from tests.acceptance.commands import run

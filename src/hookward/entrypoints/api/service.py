@@ -4,33 +4,18 @@ from __future__ import annotations
 
 import hmac
 from base64 import b64decode
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from aiohttp import web
 
-from hookward.application.accounts import Accounts
-from hookward.application.api_keys import ApiKeys
-from hookward.application.backlog import Backlogs
-from hookward.application.crypto_keys import CryptoKeys
-from hookward.application.erase import Erasures
 from hookward.application.keyring import Keyring
-from hookward.application.log import DeliveryLog, EventLog
-from hookward.application.ports import Chance, Clock, Log
-from hookward.application.publish import Publisher
-from hookward.application.replay import Replays
-from hookward.application.resource_types import ResourceTypes
-from hookward.application.route_book import RouteBook
-from hookward.application.trial import Trials
-from hookward.application.type_book import TypeBook
-from hookward.application.watch_changes import WatchChanges
-from hookward.application.watches import Watches
+from hookward.bootstrap.api import ApiParts
 from hookward.domain.access import Caller, Scope, is_key_text, key_digest
 from hookward.domain.errors import Forbidden
-from hookward.domain.event_rules import KnownType
 from hookward.domain.ids import AccountId
 from hookward.entrypoints.api.answers import Unauthorized
 
+DEFAULT_ACCOUNT = AccountId(1)
 __all__ = ["SERVICE", "Caller", "Keys", "Scope", "Service"]
 
 
@@ -85,31 +70,16 @@ def _key_in(header: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
-    """Everything a handler may use."""
+class Service(ApiParts):
+    """Everything a handler may use: what was built for the api, and who is asking."""
 
     keys: Keys
-    publisher: Publisher
-    watches: Watches
-    changes: WatchChanges
-    trials: Trials
-    crypto_keys: CryptoKeys
-    log: DeliveryLog
-    backlogs: Backlogs
-    events: EventLog
-    replays: Replays
-    erasures: Erasures
-    types: Mapping[str, KnownType]
-    type_book: TypeBook
-    route_book: RouteBook
-    resource_types: ResourceTypes
-    clock: Clock
-    chance: Chance
-    logger: Log
-    checks: Mapping[str, Callable[[], Awaitable[bool]]]
-    accounts: Accounts
-    api_keys: ApiKeys
-    path_prefixes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, parts: ApiParts) -> Service:
+        """The service of these parts."""
+        keys = Keys(parts.bootstrap_key, parts.keyring, account=DEFAULT_ACCOUNT)
+        return cls(keys=keys, **{each.name: getattr(parts, each.name) for each in fields(parts)})
 
 
 SERVICE: web.AppKey[Service] = web.AppKey("service", Service)

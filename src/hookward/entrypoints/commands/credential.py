@@ -8,7 +8,7 @@ from hookward.domain.errors import ConfigError
 
 def key_to_ask_with(key: str | None, settings: Settings) -> str:
     """The key that was given, else the bootstrap key at hand; raises ConfigError that says how to give one."""
-    from hookward.bootstrap import bootstrap_key  # noqa: PLC0415  it loads all that a service is made of
+    from hookward.bootstrap.stores import bootstrap_key  # noqa: PLC0415  it loads all that a service is made of
 
     try:
         key = key or bootstrap_key(settings)

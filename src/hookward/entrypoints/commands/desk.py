@@ -12,7 +12,7 @@ import msgspec
 
 from hookward.application.accounts import AccountRow
 from hookward.application.api_keys import ApiKeyRow
-from hookward.bootstrap import Administration, open_administration
+from hookward.bootstrap.administration import Administration, open_administration
 from hookward.config import Settings
 from hookward.domain.errors import ConfigError, NotFound, Problem, Refused, StoreUnavailable
 from hookward.domain.ids import AccountRef, ApiKeyId, Prefix, from_text

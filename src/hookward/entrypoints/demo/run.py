@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hookward.adapters.clock import SystemClock
-from hookward.bootstrap import built_in_types
+from hookward.bootstrap.parts import built_in_types
 from hookward.domain.change import ChangeKind
 from hookward.domain.resource_type import ResourceType
 from hookward.domain.signing import secret_from_text

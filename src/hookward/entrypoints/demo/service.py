@@ -19,7 +19,7 @@ import msgspec
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from hookward.adapters.child_log import open_log
-from hookward.bootstrap import answers_http, port_is_free
+from hookward.bootstrap.listening import answers_http, port_is_free
 from hookward.config import Server, environment_without_settings
 from hookward.domain.errors import HookwardError
 from hookward.domain.exact_json import encode_exact

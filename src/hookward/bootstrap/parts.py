@@ -1,0 +1,41 @@
+"""What several roles are made of."""
+
+from __future__ import annotations
+
+from hookward import __version__
+from hookward.adapters.catalog import load_catalog
+from hookward.adapters.http_sender import HttpSender
+from hookward.adapters.postgres.accounts import PostgresAccounts
+from hookward.adapters.postgres.pool import Database
+from hookward.adapters.sealing import AesGcmSealer
+from hookward.application.accounts import Accounts
+from hookward.application.ports import Chance, Clock
+from hookward.bootstrap.stores import master_key
+from hookward.config import Settings
+from hookward.domain.egress import EgressPolicy
+from hookward.domain.resource_type import ResourceType
+
+USER_AGENT = f"Hookward/{__version__}"
+
+
+def built_in_types() -> dict[str, ResourceType]:
+    """The catalog by name."""
+    return {each.name: each for each in load_catalog()}
+
+
+def sealer_of(settings: Settings) -> AesGcmSealer:
+    """What seals secrets at rest and opens them."""
+    return AesGcmSealer(master_key(settings))
+
+
+def open_sender(settings: Settings) -> HttpSender:
+    """The way out, behind the egress guard; opened in the running loop."""
+    return HttpSender(EgressPolicy(allow=settings.egress.allow))
+
+
+def accounts_of(database: Database, settings: Settings, *, clock: Clock, chance: Chance) -> Accounts:
+    """The use cases of accounts."""
+    retention = settings.retention
+    return Accounts(
+        PostgresAccounts(database), clock=clock, chance=chance, days=retention.days, max_days=retention.max_days
+    )

@@ -1,0 +1,59 @@
+"""Where the stores and the service's own secrets are, embedded or not."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+
+from hookward.adapters.embedded.data_dir import read_runtime
+from hookward.adapters.secret_files import read_secret
+from hookward.config import EMBEDDED, Settings
+from hookward.domain.errors import ConfigError
+
+MASTER_KEY_FILE = "master_key"
+BOOTSTRAP_KEY_FILE = "bootstrap_key"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """Where the stores are, embedded or not."""
+
+    database_url: str
+    queue_url: str
+
+
+def find_stores(settings: Settings) -> Stores:
+    """The configured stores, or those of a running ``serve``; raises ConfigError when there is none."""
+    urls = {"database": settings.database.url, "queue": settings.queue.url}
+    if EMBEDDED in urls.values():
+        runtime = read_runtime(settings.data.dir)
+        found = {
+            "database": runtime.database_url if runtime else None,
+            "queue": runtime.queue_url if runtime else None,
+        }
+        for name, url in urls.items():
+            if url == EMBEDDED:
+                embedded = found[name]
+                if embedded is None:
+                    raise ConfigError(
+                        f"{name}.url: {EMBEDDED}, and no hookward serve runs on {settings.data.dir}; "
+                        "start one, or set a URL"
+                    )
+                urls[name] = embedded
+    return Stores(database_url=urls["database"], queue_url=urls["queue"])
+
+
+def master_key(settings: Settings) -> bytes:
+    """The configured master key, or the one that ``serve`` made in the data directory."""
+    if settings.security.master_key is not None:
+        return settings.security.master_key
+    return base64.b64decode(read_secret(settings.data.dir / MASTER_KEY_FILE, "security.master_key"))
+
+
+def bootstrap_key(settings: Settings) -> str | None:
+    """The configured bootstrap key, or the one that ``serve`` made; none where the database is not ours."""
+    if settings.security.bootstrap_key is not None:
+        return settings.security.bootstrap_key
+    if settings.database.url != EMBEDDED:
+        return None
+    return read_secret(settings.data.dir / BOOTSTRAP_KEY_FILE, "security.bootstrap_key")

@@ -1,0 +1,105 @@
+"""The worker's parts."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+
+from hookward.adapters.clock import SystemChance, SystemClock
+from hookward.adapters.postgres.definitions import PostgresDefinitions
+from hookward.adapters.postgres.erasures import PostgresErasures
+from hookward.adapters.postgres.lanes import PostgresLanes
+from hookward.adapters.postgres.leases import PostgresLeases
+from hookward.adapters.postgres.ledger import PostgresLedger
+from hookward.adapters.postgres.outbox import PostgresOutbox
+from hookward.adapters.postgres.pool import Database, open_database
+from hookward.adapters.postgres.retention import PostgresRetention
+from hookward.adapters.postgres.upkeep import PostgresUpkeep
+from hookward.adapters.queue import QueueWaker, WakeUps, open_queue
+from hookward.application.definitions import Definitions
+from hookward.application.deliver import Courier
+from hookward.application.erase import Eraser
+from hookward.application.plans import Plans
+from hookward.application.ports import Log
+from hookward.application.retain import Retainer
+from hookward.application.shift import Bounds, Store
+from hookward.application.worker import Worker
+from hookward.bootstrap.background import background
+from hookward.bootstrap.parts import USER_AGENT, built_in_types, open_sender, sealer_of
+from hookward.bootstrap.stores import find_stores
+from hookward.config import Settings, watch_bounds
+from hookward.domain.errors import StoreUnavailable
+from hookward.observability import AttemptLines, get_log
+
+_UPKEEP_SECONDS = 600.0
+_LATER_SECONDS = 30.0
+
+
+async def run_worker(settings: Settings, *, name: str, stop: asyncio.Event) -> None:
+    """One worker process: shift after shift until ``stop`` is set, then what is in flight is finished."""
+    stores = find_stores(settings)
+    log = get_log(process="worker", worker=name)
+    clock, chance = SystemClock(), SystemChance()
+    lines = AttemptLines(settings.log.level)
+    async with AsyncExitStack() as stack:
+        stack.callback(lines.flush)
+        tasks = await stack.enter_async_context(background(log))
+        database = await stack.enter_async_context(
+            open_database(stores.database_url, name="hookward worker", size=settings.database.pool_size)
+        )
+        definitions = Definitions(PostgresDefinitions(database), built_in_types())
+        sender = await stack.enter_async_context(open_sender(settings))
+        courier = Courier(
+            Plans(definitions, sealer_of(settings), clock=clock, user_agent=USER_AGENT),
+            sender,
+            timeout=settings.delivery.timeout,
+            max_timeout=watch_bounds(settings).timeout,
+            schedule=settings.delivery.schedule,
+            clock=clock,
+            chance=chance,
+            log=lines,
+        )
+        queue = open_queue(stores.queue_url)
+        stack.push_async_callback(queue.aclose, close_connection_pool=True)
+        waker = QueueWaker(queue, clock=clock, log=log)
+        tasks.start(waker.run)
+        tasks.start(lambda: _keep_house(PostgresUpkeep(database), log))
+        tasks.start(Eraser(PostgresErasures(database), log=log).run)
+        retention = PostgresRetention(database)
+        tasks.start(Retainer(retention, seconds=settings.retention.days * 86400.0, log=log).run)
+        store = _store(database, settings)
+        bounds = Bounds(
+            lease=settings.worker.lease,
+            slots=settings.delivery.concurrency,
+            in_flight=settings.worker.in_flight,
+            grace=settings.worker.grace,
+        )
+        worker = Worker(name, store, definitions, courier, waker=waker, bounds=bounds, clock=clock, log=log)
+        wake_ups = WakeUps(stores.queue_url, on_wake=worker.wake, on_health=worker.on_queue_health, log=log)
+        tasks.start(wake_ups.run)
+        await worker.run(stop)
+
+
+def _store(database: Database, settings: Settings) -> Store:
+    lanes = PostgresLanes(database, default_slots=settings.delivery.concurrency)
+    return Store(
+        leases=PostgresLeases(database),
+        outbox=PostgresOutbox(database),
+        ledger=PostgresLedger(database),
+        slots=lanes,
+        waiting=lanes,
+    )
+
+
+async def _keep_house(upkeep: PostgresUpkeep, log: Log) -> None:
+    """Partitions ahead of time and expired keys out of the way, until cancelled."""
+    while True:
+        try:
+            made, forgotten = await upkeep.run()
+        except StoreUnavailable as error:  # there are days of slack
+            log.warning("upkeep.later", error=str(error))
+            await asyncio.sleep(_LATER_SECONDS)
+            continue
+        if made or forgotten:
+            log.info("upkeep.done", partitions=made, idempotency_keys=forgotten)
+        await asyncio.sleep(_UPKEEP_SECONDS)

@@ -4,7 +4,8 @@
 # make test, check, bench
 # make fuzz           20,000 made-up requests: no 5xx, no answer that the OpenAPI document does not have; CASES=… others
 #
-# Needs Python 3.11 or later and nothing else; uses uv where it is. All goes into .venv.
+# Needs Python 3.11 or later and nothing else; uses uv where it is. All goes into .venv, and with npm some of the
+# tests' peers into tests/peers/node_modules.
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,10 +16,12 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-inp
 UV_PIP = $(UV) pip install --quiet --python $(BIN)/python --no-deps
 INSTALL = $(if $(UV),$(UV_PIP),$(PIP))
 
+PEERS := $(if $(shell command -v npm 2>/dev/null),tests/peers/node_modules/.installed)
+
 .PHONY: setup demo serve test fuzz check bench clean
 .DELETE_ON_ERROR:
 
-setup: $(VENV)/.dev
+setup: $(VENV)/.dev $(PEERS)
 
 demo: $(VENV)/.runtime
 	@$(BIN)/hookward demo $(if $(ONCE),--once) $(if $(JSON),--json)
@@ -26,7 +29,7 @@ demo: $(VENV)/.runtime
 serve: $(VENV)/.runtime
 	@$(BIN)/hookward serve $(if $(CONFIG),--config $(CONFIG))
 
-test: $(VENV)/.dev
+test: $(VENV)/.dev $(PEERS)
 	$(BIN)/python -m pytest -n 4 --dist loadfile --cov --cov-report=term:skip-covered $(ARGS)
 	@$(if $(ARGS),:,report=$$($(BIN)/python -m coverage report --fail-under=100 --skip-covered --show-missing \
 	  --include='src/hookward/domain/*$(COMMA)src/hookward/application/*') || { echo "$$report"; exit 1; })
@@ -74,5 +77,10 @@ $(VENV)/.dev: requirements-dev.lock pyproject.toml | $(BIN)/python
 	@$(INSTALL) --require-hashes -r requirements-dev.lock
 	@$(INSTALL) --no-build-isolation --editable .
 	@touch $(VENV)/.runtime $@
+
+# What the tests check us against that is not in Python; where there is no npm, those tests say that they are skipped.
+tests/peers/node_modules/.installed: tests/peers/package.json tests/peers/package-lock.json
+	@cd tests/peers && npm ci --silent
+	@touch $@
 
 COMMA := ,

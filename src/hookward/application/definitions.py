@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 from hookward.domain.change import ChangeEvent
-from hookward.domain.ids import AccountId, CryptoKeyId, WatchId
+from hookward.domain.ids import AccountId, CredentialId, CryptoKeyId, WatchId
 from hookward.domain.matching import MatchIndex, Subscription
 from hookward.domain.perspective import Perspective
 from hookward.domain.resource_type import BodyShape, ResourceType
@@ -34,6 +34,7 @@ class WatchRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     created: datetime | None = None
     updated: datetime | None = None
     deleted: bool = False
+    credential: CredentialId | None = None
 
     def __repr__(self) -> str:
         return f"<WatchRow {self.id.hex()} v{self.version}>"

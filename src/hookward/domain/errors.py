@@ -22,6 +22,7 @@ An exception means that a request cannot be honoured or that *we* are broken; a 
   * TemplateFailed: a template gives no body for this document
   * StoreUnavailable: PostgreSQL cannot be reached or did not answer (503)
   * ConfigError: the service cannot start as configured
+  * NoToken (:mod:`hookward.domain.oauth`): no OAuth2 access token for now
 """
 
 from __future__ import annotations

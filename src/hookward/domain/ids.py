@@ -16,6 +16,7 @@ WatchId = NewType("WatchId", bytes)
 DeliveryId = NewType("DeliveryId", bytes)
 CryptoKeyId = NewType("CryptoKeyId", bytes)
 ApiKeyId = NewType("ApiKeyId", bytes)
+CredentialId = NewType("CredentialId", bytes)  # nobody sees it
 AccountRef = NewType("AccountRef", bytes)  # what users see of an account
 AccountId = NewType("AccountId", int)  # what the store joins by
 

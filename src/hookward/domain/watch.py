@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from hookward.domain.change import ChangeKind
+from hookward.domain.oauth import OAuthDefinition
 
 
 class WatchStatus(IntEnum):
@@ -69,6 +70,7 @@ class WatchDefinition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     timeout: str | None = None
     concurrency: int | None = None
     store_bodies: StoreBodies = StoreBodies.ALL
+    oauth: OAuthDefinition | None = None
 
     @property
     def kinds(self) -> int:
@@ -81,6 +83,7 @@ class WatchSecrets(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """What is sealed at rest and never read back."""
 
     password: str | None = None
+    client_secret: str | None = None
     headers: dict[str, str] = {}
 
     def __repr__(self) -> str:

@@ -18,7 +18,7 @@ from hookward.domain.watch import WatchDefinition, WatchStatus
 
 _WATCH = (
     "id, account_id, resource_type, status, status_reason, definition, secrets, lane_id, active_since, version, "
-    "created, updated, deleted IS NOT NULL, owner"
+    "created, updated, deleted IS NOT NULL, owner, credential_id"
 )
 
 # The version and what changed since, in one statement and so in one snapshot.
@@ -250,5 +250,5 @@ def _watch(row: Any) -> WatchRow:
     return WatchRow(
         id=row[0], account=row[1], resource_type=row[2], status=row[3], status_reason=row[4], definition=row[5],
         secrets=row[6], lane=row[7], active_since=row[8], version=row[9], created=created, updated=updated,
-        deleted=row[12], owner=row[13],
+        deleted=row[12], owner=row[13], credential=row[14],
     )  # fmt: skip

@@ -21,6 +21,22 @@ CREATE TABLE definition_version (
 ) WITH (fillfactor = 50);
 INSERT INTO definition_version (version) VALUES (1);
 
+-- What watches of an account ask for OAuth2 tokens with: shared where token URL, client and refresh token are the same,
+-- so that a rotated refresh token reaches all of them. The row says who asks for a token just now: one at a time.
+CREATE TABLE credential (
+  id uuid PRIMARY KEY,
+  account_id int NOT NULL REFERENCES account,
+  digest bytea NOT NULL,                 -- keyed, of what it is shared by, the refresh token as it was first given
+  state bytea NOT NULL,                  -- sealed JSON: the refresh token as it is now, and as it was first given
+  generation bigint NOT NULL DEFAULT 1,  -- of the refresh token: compare and set
+  refused text,                          -- why no token is asked for until somebody authorizes
+  holder uuid,                           -- who asks for a token,
+  held_until timestamptz,                -- and until when nobody else does
+  created timestamptz NOT NULL DEFAULT now(),
+  updated timestamptz NOT NULL DEFAULT now(),
+  UNIQUE (account_id, digest)
+);
+
 CREATE TABLE watch (
   id uuid PRIMARY KEY,
   account_id int NOT NULL REFERENCES account,
@@ -30,6 +46,7 @@ CREATE TABLE watch (
   status_reason text,
   definition bytea NOT NULL,             -- JSON: what the integrator gave, without its secrets
   secrets bytea,                         -- sealed JSON
+  credential_id uuid REFERENCES credential,
   lane_id bigint NOT NULL,
   active_since bigint NOT NULL,          -- the version at creation, or at the last change from disabled
   version bigint NOT NULL,               -- the version of the last change
@@ -39,6 +56,7 @@ CREATE TABLE watch (
 );
 CREATE INDEX watch_version ON watch (version);
 CREATE INDEX watch_account ON watch (account_id, id) WHERE deleted IS NULL;
+CREATE INDEX watch_credential ON watch (credential_id) WHERE credential_id IS NOT NULL;
 CREATE INDEX watch_owner ON watch (account_id, owner, id) WHERE owner IS NOT NULL;  -- for the log: deleted ones too
 
 CREATE TABLE crypto_key (

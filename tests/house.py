@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from hookward.adapters.signing_keys import CipherKeys
 from hookward.application.definitions import Definitions, WatchRow
 from hookward.application.deliver import Courier
 from hookward.application.lease import Lease
@@ -243,7 +244,8 @@ class House:
 
     def _courier(self, definitions: Definitions) -> Courier:
         return Courier(
-            Plans(definitions, self.sealer, clock=self.clock, user_agent="Hookward/test"), self.endpoints,
+            Plans(definitions, self.sealer, CipherKeys(), clock=self.clock, user_agent="Hookward/test"),
+            self.endpoints,
             timeout=self.timeout, schedule=self.schedule, clock=self.clock, chance=FixedChance(), log=self.lines,
         )  # fmt: skip
 

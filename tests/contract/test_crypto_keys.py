@@ -199,3 +199,44 @@ async def test_a_key_that_is_retired_while_a_watch_is_checked_is_not_named_by_it
         with pytest.raises(Conflict, match="retired"):
             await source.add_watch(watch, slots=None, paused=False, key=None)
         assert await source.watch(ACCOUNT, watch.id) is None
+
+
+@pytest.fixture
+async def postgres(servers) -> AsyncIterator[PostgresCryptoKeys]:
+    async with opened_world(servers[MAJORS[0]]) as world:
+        await world.rows("INSERT INTO account (id, name) VALUES (2, 'other')")
+        yield PostgresCryptoKeys(world.database, most_public=2)
+
+
+async def test_public_keys_are_kept_with_their_past_and_published_until_the_key_is_retired(postgres):
+    keys = postgres
+    key = await keys.add_key(new_key(public=b"first"))
+    other = await keys.add_key(new_key(account=OTHER, public=b"other"))
+    await keys.add_key(new_key())
+
+    def change(row: KeyRow, now: datetime) -> KeyRow:
+        old = OldSecret(secret=row.secret, until=now + timedelta(hours=1), public=row.public)
+        return msgspec.structs.replace(row, secret=b"new", public=b"second", previous=(old,), generation=2)
+
+    before = await keys.version()
+    changed = await keys.change_key(ACCOUNT, key.id, owner=None, change=change)
+    assert await keys.version() == before + 1
+    assert (changed.public, changed.generation, changed.previous[0].public) == (b"second", 2, b"first")
+
+    every = await keys.published(None, limit=9)
+    assert [(row.id, row.public, row.generation) for row in every] == [(other.id, b"other", 1), (key.id, b"second", 2)]
+    assert [public for public, _ in every[1].previous] == [b"first"]
+    assert [row.id for row in await keys.published(None, limit=1)] == [other.id]
+    await keys.retire_key(ACCOUNT, key.id, owner=None, release=lambda _watches, _left: [])
+    assert [await keys.published(id_, limit=1) for id_ in (key.id, CryptoKeyId(new_id()))] == [[], []]
+
+
+async def test_an_account_has_a_bounded_number_of_public_keys(postgres):
+    keys = postgres
+    key, _ = [await keys.add_key(new_key(public=b"p")) for _ in range(2)]
+    with pytest.raises(Conflict, match="retire one"):
+        await keys.add_key(new_key(public=b"p"))
+    await keys.add_key(new_key())
+    await keys.add_key(new_key(account=OTHER, public=b"p"))
+    await keys.retire_key(ACCOUNT, key.id, owner=None, release=lambda _watches, _left: [])
+    await keys.add_key(new_key(public=b"p"))

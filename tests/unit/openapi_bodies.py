@@ -11,6 +11,7 @@ import jsonschema_rs
 import msgspec
 
 from hookward.adapters.json_schema import JsonSchemas
+from hookward.adapters.signing_keys import CipherKeys
 from hookward.application.erase import Erasures
 from hookward.bootstrap.parts import built_in_types
 from hookward.domain.access import Scope
@@ -20,6 +21,7 @@ from hookward.domain.errors import Invalid
 from hookward.domain.event_rules import KnownType
 from hookward.domain.ids import AccountId
 from hookward.domain.key_rules import MAX_OVERLAP, read_rotation
+from hookward.domain.signing_key import Algorithm
 from hookward.domain.type_rules import READ_ONLY as OF_TYPE
 from hookward.domain.type_rules import read_type
 from hookward.domain.watch import WatchDefinition, WatchSecrets
@@ -250,7 +252,9 @@ BODIES = {
         refuses=(("retentionDays", 0), ("name", ""), ("name", None), ("timeZone", 7)),
     ),
     "rotation": Body(
-        reads=lambda given: read_rotation(given, overlap=1.0),
+        reads=lambda given: read_rotation(
+            given, algorithm=Algorithm.HMAC_SHA256, overlap=1.0, read=CipherKeys().read
+        ),
         struct=wire_keys.KeyRotation,
         right={},
         takes=(("secret", None), ("overlap", None), ("overlap", "0s"), ("overlap", f"{MAX_OVERLAP:.0f}s")),

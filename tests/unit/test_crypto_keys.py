@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from hookward.adapters.sealing import AesGcmSealer
+from hookward.adapters.signing_keys import CipherKeys
 from hookward.application.crypto_keys import MAX_OLD_SECRETS, CryptoKeys, KeyQuery, key_definition_of
 from hookward.application.definitions import Definitions, KeyRow, OldSecret, WatchRow
 from hookward.application.plans import Plan, Plans, Unsigned
@@ -17,6 +18,7 @@ from hookward.domain.errors import Conflict, Invalid, NotFound
 from hookward.domain.ids import AccountId, CryptoKeyId, Prefix, to_text
 from hookward.domain.key_rules import read_rotation
 from hookward.domain.signing import secret_to_text
+from hookward.domain.signing_key import Algorithm
 from tests.fakes import FakeDefinitions
 from tests.house import LOOP_FACTORIES, SHOP
 from tests.virtual_time import FixedChance
@@ -52,14 +54,15 @@ class Office:
         self.clock, self.store = Hand(), FakeDefinitions()
         self.store.now = lambda: self.clock.now
         chance = FixedChance()
-        self.keys = CryptoKeys(self.store, SEALER, clock=self.clock, chance=chance)
+        self.keys = CryptoKeys(self.store, SEALER, CipherKeys(), clock=self.clock, chance=chance)
         self.watches = Watches(self.store, SEALER, clock=self.clock, chance=chance)
         self.definitions = Definitions(self.store, {SHOP.name: SHOP})
-        self.plans = Plans(self.definitions, SEALER, clock=self.clock, user_agent="Hookward/test")
+        self.plans = Plans(self.definitions, SEALER, CipherKeys(), clock=self.clock, user_agent="Hookward/test")
 
     async def key(self, **given: Any) -> tuple[KeyRow, str]:
         owner = given.pop("owner", None)
-        return await self.keys.create(ACCOUNT, {"name": "a key", **given}, owner=owner)
+        row, secret = await self.keys.create(ACCOUNT, {"name": "a key", **given}, owner=owner)
+        return row, secret or ""
 
     async def watch(self, *keys: KeyRow, enabled: bool = True) -> WatchRow:
         signature = {"enabled": enabled, "cryptoKeyIds": [text(key) for key in keys]}
@@ -68,7 +71,7 @@ class Office:
         return row
 
     async def rotate(self, key: KeyRow, owner: str | None = None, **given: Any) -> str:
-        return (await self.keys.rotate(ACCOUNT, key.id, given, owner=owner))[1]
+        return (await self.keys.rotate(ACCOUNT, key.id, given, owner=owner))[1] or ""
 
     async def retire(self, key: KeyRow, *, owner: str | None = None) -> None:
         await self.keys.retire(ACCOUNT, key.id, owner=owner)
@@ -198,7 +201,10 @@ async def test_everything_wrong_with_a_rotation_is_named_at_once(
         ([], [""]),
         ({}, ["/name"]),
         ({"name": "", "secret": "whsec_x", "more": 1}, ["/more", "/name", "/secret"]),
-        ({"name": "n", "algorithm": "ed25519", "format": "rfc9421", "secret": 7}, ["/algorithm", "/format", "/secret"]),
+        ({"name": "n", "algorithm": "ed448", "format": "jws", "secret": 7}, ["/algorithm", "/format", "/secret"]),
+        ({"name": "n", "algorithm": 7, "secret": "whsec_x"}, ["/algorithm"]),
+        ({"name": "n", "algorithm": "ed25519", "secret": 7}, ["/secret"]),
+        ({"name": "n", "algorithm": "rsa-pss-sha512", "format": "standard-webhooks"}, ["/format"]),
     ],
 )
 async def test_everything_wrong_with_a_key_is_named_at_once(office: Office, given: Any, pointers: list[str]) -> None:
@@ -322,6 +328,61 @@ async def test_values_that_hold_secrets_do_not_show_them(office: Office) -> None
     key, secret = await office.key()
     await office.rotate(key)
     row = await office.keys.get(ACCOUNT, key.id, owner=None)
-    shown = repr(row) + repr(row.previous) + repr(read_rotation({"secret": secret}, overlap=5.0))
+    given, read = {"secret": secret}, CipherKeys().read
+    rotation = read_rotation(given, algorithm=Algorithm.HMAC_SHA256, overlap=5.0, read=read)
+    shown = repr(row) + repr(row.previous) + repr(rotation) + repr(rotation.brought)
     assert "<OldSecret until 2026-11-22" in shown
     assert ("whsec" in shown, "secret=" in shown, isinstance(row.previous[0], OldSecret)) == (False, False, True)
+
+
+ASYMMETRIC = [each for each in Algorithm if each is not Algorithm.HMAC_SHA256]
+
+
+@pytest.mark.parametrize("algorithm", ASYMMETRIC)
+async def test_a_private_key_is_shown_to_nobody_and_its_public_key_to_all(office: Office, algorithm: Algorithm) -> None:
+    row, secret = await office.keys.create(ACCOUNT, {"name": "k", "algorithm": algorithm.value}, owner=None)
+    _, again = await office.keys.rotate(ACCOUNT, row.id, {}, owner=None)
+    assert (secret, again) == (None, None)
+    shown = office.keys.public_text(row) or ""
+    assert shown.startswith("whpk_" if algorithm is Algorithm.ED25519 else "-----BEGIN PUBLIC KEY-----")
+    hmac, _ = await office.key()
+    assert office.keys.public_text(hmac) is None
+
+
+@pytest.mark.parametrize("algorithm", ["ecdsa-p256-sha256", "rsa-pss-sha512"])
+async def test_what_standard_webhooks_has_no_version_for_signs_messages(office: Office, algorithm: str) -> None:
+    row, _ = await office.key(algorithm=algorithm)
+    assert key_definition_of(row).format == "rfc9421"
+
+
+async def test_while_keys_of_all_kinds_are_rotated_both_of_each_sign_by_names_of_their_own(office: Office) -> None:
+    standard, _ = await office.key(algorithm="ed25519")
+    messages = [(await office.key(algorithm=each.value, format="rfc9421"))[0] for each in Algorithm]
+    watch = await office.watch(standard, *messages)
+    for key in (standard, *messages):
+        await office.rotate(key)
+    await office.definitions.refresh()
+    plan = office.plan(watch)
+    expected = [name for key in (standard, *messages) for name in (f"{text(key)}.2", text(key))]
+    assert ([each.kid for each in plan.signers], plan.keys, plan.signs_slowly) == (expected, (), True)
+    office.clock.forward(DAY)
+    assert [each.kid for each in office.plan(watch).signers] == [f"{text(key)}.2" for key in (standard, *messages)]
+
+
+async def test_a_key_cannot_be_rotated_to_one_of_another_kind(office: Office) -> None:
+    key, _ = await office.key(algorithm="ed25519")
+    with pytest.raises(Invalid) as refused:
+        await office.rotate(key, secret=secret_to_text(b"s" * 32))
+    assert [problem.pointer for problem in refused.value.problems] == ["/secret"]
+
+
+async def test_a_key_that_is_retired_while_a_new_secret_is_made_is_gone(office: Office) -> None:
+    key, _ = await office.key()
+    store = office.store
+
+    async def gone(*_: Any, **__: Any) -> None:
+        return None
+
+    store.change_key = gone  # type: ignore[method-assign]
+    with pytest.raises(NotFound):
+        await office.rotate(key)

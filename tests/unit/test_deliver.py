@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import UTC, datetime
 
 import msgspec
 import pytest
 from standardwebhooks import Webhook
 
+from hookward.adapters.signing_keys import CipherKeys
 from hookward.application.definitions import KeyRow
 from hookward.application.parcel import LoadedEvent
 from hookward.domain.delivery import DeliveryStatus
 from hookward.domain.ids import AccountId, CryptoKeyId, Prefix, to_text
 from hookward.domain.signing import secret_to_text
+from hookward.domain.signing_key import Algorithm
 from hookward.domain.watch import WatchStatus
 from tests.house import LOOP_FACTORIES, House
 
@@ -98,7 +101,8 @@ async def test_what_waits_already_goes_on_waiting_when_its_watch_is_paused(house
 async def test_each_key_of_a_watch_signs_what_is_sent(house: House) -> None:
     secrets = [b"a" * 32, b"b" * 32]
     house.store.keys = [
-        KeyRow(id=CryptoKeyId(secret[:16]), account=AccountId(1), definition=b"{}", secret=secret) for secret in secrets
+        KeyRow(id=CryptoKeyId(secret[:16]), account=AccountId(1), definition=b'{"name":"k"}', secret=secret)
+        for secret in secrets
     ]
     ids = tuple(to_text(Prefix.CRYPTO_KEY, secret[:16]) for secret in secrets)
     house.watch("http://a.test/", signed=True, key_ids=ids)
@@ -110,6 +114,35 @@ async def test_each_key_of_a_watch_signs_what_is_sent(house: House) -> None:
     moment = datetime.fromtimestamp(int(headers["webhook-timestamp"]), UTC)
     expected = [Webhook(secret_to_text(secret)).sign(headers["webhook-id"], moment, body) for secret in secrets]
     assert headers["webhook-signature"].split() == expected
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "format_", "method", "headers"),
+    [
+        (Algorithm.ED25519, "standard-webhooks", "POST", {"webhook-signature"}),
+        (Algorithm.ED25519, "rfc9421", "POST", {"Signature", "Signature-Input", "Content-Digest"}),
+        (Algorithm.RSA_PSS_SHA512, "rfc9421", "POST", {"Signature", "Signature-Input", "Content-Digest"}),
+        (Algorithm.HMAC_SHA256, "rfc9421", "DELETE", {"Signature", "Signature-Input"}),
+    ],
+)
+async def test_each_key_signs_in_its_own_format(
+    house: House, algorithm: Algorithm, format_: str, method: str, headers: set[str]
+) -> None:
+    secret, definition = CipherKeys().generate(algorithm).secret, {"name": "k", "algorithm": algorithm}
+    id_ = CryptoKeyId(b"k" * 16)
+    encoded = msgspec.json.encode({**definition, "format": format_})
+    house.store.keys = [KeyRow(id=id_, account=AccountId(1), definition=encoded, secret=secret)]
+    house.watch("http://a.test/", signed=True, key_ids=(to_text(Prefix.CRYPTO_KEY, id_),), method=method)
+    await house.begin()
+    house.publish()
+    await house.settled()
+    (request,) = house.endpoints.received
+    of_signing = {"webhook-signature", "Signature", "Signature-Input", "Content-Digest"}
+    sent = dict(request.changing)
+    assert of_signing & sent.keys() == headers
+    if format_ == "rfc9421":
+        covered = re.findall(r'"([^"]+)"', sent["Signature-Input"].partition(")")[0])
+        assert ("content-type" in covered, covered[-2:]) == (method == "POST", ["webhook-id", "webhook-timestamp"])
 
 
 async def test_a_method_without_a_body_sends_none(house: House) -> None:

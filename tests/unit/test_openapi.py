@@ -14,6 +14,7 @@ import msgspec
 import pytest
 import schemathesis
 
+from hookward.adapters.signing_keys import CipherKeys
 from hookward.application.crypto_keys import CryptoKeys
 from hookward.bootstrap.parts import built_in_types
 from hookward.domain.change import ChangeKind
@@ -210,7 +211,9 @@ def test_a_watch_is_described_as_it_is_read() -> None:
 async def test_a_crypto_key_is_described_as_it_is_read() -> None:
     nothing = cast("Any", None)
     with pytest.raises(Invalid) as refused:
-        await CryptoKeys(nothing, nothing, clock=nothing, chance=nothing).create(AccountId(1), {"zz": 1}, owner=None)
+        await CryptoKeys(nothing, nothing, CipherKeys(), clock=nothing, chance=nothing).create(
+            AccountId(1), {"zz": 1}, owner=None
+        )
     assert named_by(complaints(refused)["/zz"]) == fields(wire_keys.NewKey)
 
 

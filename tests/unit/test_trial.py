@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from hookward.adapters.sealing import AesGcmSealer
+from hookward.adapters.signing_keys import CipherKeys
 from hookward.application import trial as trial_module
 from hookward.application.definitions import WatchRow
 from hookward.application.trial import Trials
@@ -43,7 +44,14 @@ class Bench:
         store, clock = FakeDefinitions(), VirtualClock()
         self.watches = Watches(store, SEALER, clock=clock, chance=FixedChance())
         self.trials = Trials(
-            store, SEALER, self.endpoints, timeout=1.5, user_agent="Hookward/test", clock=clock, chance=FixedChance()
+            store,
+            SEALER,
+            CipherKeys(),
+            self.endpoints,
+            timeout=1.5,
+            user_agent="Hookward/test",
+            clock=clock,
+            chance=FixedChance(),
         )
 
     async def make(self, account: AccountId = ACCOUNT, **given: Any) -> tuple[WatchRow, str | None]:

@@ -17,8 +17,16 @@ VALUE = (
 TWICE = "this name is given twice; names do not differ by case"
 
 
-def complaints(given: dict[str, Any], *, authenticated: bool = False) -> list[tuple[str, str]]:
-    return list(header_complaints(given, authenticated=authenticated))
+def complaints(given: dict[str, Any], *, authenticated: bool = False, signed: bool = False) -> list[tuple[str, str]]:
+    return list(header_complaints(given, authenticated=authenticated, signed=signed))
+
+
+@pytest.mark.parametrize("name", ["Signature", "signature-input", "CONTENT-DIGEST"])
+def test_what_signing_sets_is_reserved_where_a_watch_signs(name: str) -> None:
+    assert complaints({name: "v"}) == []
+    assert complaints({name: "v"}, signed=True) == [
+        (name, f"{name} is set where a watch signs; leave it out, or signature")
+    ]
 
 
 @pytest.mark.parametrize(

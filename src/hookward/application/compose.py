@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -11,10 +12,12 @@ from hookward.application.plans import MASK, Plan
 from hookward.domain.change import ChangeEvent
 from hookward.domain.delivery import Attempt, Payload
 from hookward.domain.ids import DeliveryId, Prefix, to_text
+from hookward.domain.message_signatures import message_signatures
 from hookward.domain.outcome import Answer, Outcome
 from hookward.domain.outgoing import OutgoingRequest
 from hookward.domain.resource_type import BodyShape
 from hookward.domain.signing import signatures
+from hookward.domain.signing_key import SignatureFormat
 
 MAX_LOGGED_HEADERS = 16 << 10
 SPAN_BYTES = 8
@@ -56,8 +59,8 @@ def compose(
         "hookward-attempt": str(number),
         "traceparent": f"00-{id_.hex()}-{span.hex()}-01",
     }
-    if plan.keys:
-        changing["webhook-signature"] = signatures(plan.keys, webhook_id, second, payload.body or b"")
+    if plan.keys or plan.signers:
+        _sign(plan, payload, changing, second)
     if replay_of is not None:
         changing["hookward-replay-of"] = to_text(Prefix.DELIVERY, replay_of)
     if test:
@@ -70,6 +73,29 @@ def compose(
         body=payload.body,
     )
     return request, plan.shown | changing
+
+
+async def composed(plan: Plan, *given: Any, **named: Any) -> tuple[OutgoingRequest, dict[str, str]]:
+    """What :func:`compose` makes; where signing takes a while, away from the loop."""
+    if plan.signs_slowly:
+        return await asyncio.to_thread(compose, plan, *given, **named)
+    return compose(plan, *given, **named)
+
+
+def _sign(plan: Plan, payload: Payload, changing: dict[str, str], second: int) -> None:
+    """Add what signs a request: it is signed by every key of the watch, each in its own format."""
+    standard = [each for each in plan.signers if each.format is SignatureFormat.STANDARD_WEBHOOKS]
+    if plan.keys or standard:
+        body = payload.body or b""
+        changing["webhook-signature"] = signatures(plan.keys, changing["webhook-id"], second, body, standard)
+    messages = [each for each in plan.signers if each.format is SignatureFormat.RFC9421]
+    if messages:
+        fields = [(name, changing[name]) for name in ("webhook-id", "webhook-timestamp")]
+        if payload.body is not None and plan.content_type is not None:
+            fields.insert(0, ("content-type", plan.content_type))
+        changing |= message_signatures(
+            messages, method=payload.method, address=payload.address, fields=fields, body=payload.body, created=second
+        )
 
 
 def attempt_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -11,15 +12,19 @@ import msgspec
 from hookward.application.definitions import KeyRow, OldSecret, WatchRow
 from hookward.application.plans import key_subject
 from hookward.application.ports import Chance, Clock, Sealer
+from hookward.application.signing_keys import SigningKeys
 from hookward.domain.errors import Conflict, Invalid, NotFound, Problem
 from hookward.domain.ids import AccountId, CryptoKeyId, Prefix, to_text, uuid7
 from hookward.domain.key_rules import DEFAULT_OVERLAP, Rotation, read_key, read_rotation
 from hookward.domain.signing import secret_to_text
+from hookward.domain.signing_key import Algorithm, Material
 from hookward.domain.watch import KeyDefinition, WatchDefinition
 
 NEW_SECRET_BYTES = 32
 MAX_OLD_SECRETS = 4
 """How many former secrets of a key may sign at a time: each adds 48 bytes to every request."""
+MAKING = 2
+"""Keys that are made or read at a time, away from the loop."""
 
 _NAMED = 10
 _NO_KEY = "there is no such crypto key"
@@ -69,21 +74,36 @@ class CryptoKeys:
     """The use cases of signing keys. ``overlap`` is for how many seconds a former secret signs by default."""
 
     def __init__(
-        self, store: KeyStore, sealer: Sealer, *, clock: Clock, chance: Chance, overlap: float = DEFAULT_OVERLAP
-    ) -> None:
+        self, store: KeyStore, sealer: Sealer, keys: SigningKeys, *, clock: Clock, chance: Chance,
+        overlap: float = DEFAULT_OVERLAP,
+    ) -> None:  # fmt: skip
         self._store = store
         self._sealer = sealer
+        self._keys = keys
+        self._making = asyncio.Semaphore(MAKING)
         self._clock = clock
         self._chance = chance
         self._overlap = overlap
 
-    async def create(self, account: AccountId, given: Any, *, owner: str | None) -> tuple[KeyRow, str]:
-        """Check and store a key; answers it with its secret, which is shown once."""
-        definition, secret = read_key(given)
-        row, text = make_key(
-            account, definition, secret, owner=owner, sealer=self._sealer, clock=self._clock, chance=self._chance
+    async def create(self, account: AccountId, given: Any, *, owner: str | None) -> tuple[KeyRow, str | None]:
+        """Check and store a key; answers it, and of HMAC with its secret, which is shown once.
+
+        Raises Invalid, and Conflict when the account has too many.
+        """
+        async with self._making:  # RSA takes a tenth of a second
+            definition, brought = await asyncio.to_thread(read_key, given, read=self._keys.read)
+            material = brought or await self._made(definition.algorithm)
+        row = make_key(
+            account, definition, material, owner=owner, sealer=self._sealer, clock=self._clock, chance=self._chance
         )
-        return await self._store.add_key(row), text
+        return await self._store.add_key(row), shown_secret(definition.algorithm, material)
+
+    def public_text(self, row: KeyRow) -> str | None:
+        """The public key as receivers keep it; none for HMAC."""
+        definition = key_definition_of(row)
+        if row.public is None:
+            return None
+        return self._keys.public_text(definition.algorithm, definition.format, row.public)
 
     async def get(self, account: AccountId, id_: CryptoKeyId | None, *, owner: str | None) -> KeyRow:
         """One key; raises NotFound."""
@@ -97,23 +117,26 @@ class CryptoKeys:
 
     async def rotate(
         self, account: AccountId, id_: CryptoKeyId | None, given: Any, *, owner: str | None
-    ) -> tuple[KeyRow, str]:
+    ) -> tuple[KeyRow, str | None]:
         """Give a key a new secret, beside which the former signs until the overlap is over.
 
-        Answers the key with the new secret, which is shown once. Raises NotFound, Invalid, Conflict.
+        Answers the key, and of HMAC with the new secret, which is shown once. Raises NotFound, Invalid, Conflict.
         """
-        rotation = read_rotation(given, overlap=self._overlap)
-        secret = rotation.secret or self._chance.bytes(NEW_SECRET_BYTES)
+        before = await self.get(account, id_, owner=owner)
+        algorithm = key_definition_of(before).algorithm
+        async with self._making:
+            rotation = await asyncio.to_thread(
+                read_rotation, given, algorithm=algorithm, overlap=self._overlap, read=self._keys.read
+            )
+            material = rotation.brought or await self._made(algorithm)
 
         def change(row: KeyRow, now: datetime) -> KeyRow:
-            return self._rotated(row, secret, rotation, now)
+            return self._rotated(row, material, rotation, now)
 
-        row = None
-        if id_ is not None:
-            row = await self._store.change_key(account, id_, owner=owner, change=change)
+        row = await self._store.change_key(account, before.id, owner=owner, change=change)
         if row is None:
             raise NotFound(_NO_KEY)
-        return row, secret_to_text(secret)
+        return row, shown_secret(algorithm, material)
 
     async def retire(self, account: AccountId, id_: CryptoKeyId | None, *, owner: str | None) -> None:
         """Let a key sign no more and forget its secrets; watches that have another key go on with that.
@@ -127,36 +150,47 @@ class CryptoKeys:
         if id_ is None or not await self._store.retire_key(account, id_, owner=owner, release=release):
             raise NotFound(_NO_KEY)
 
-    def _rotated(self, row: KeyRow, secret: bytes, rotation: Rotation, now: datetime) -> KeyRow:
+    async def _made(self, algorithm: Algorithm) -> Material:
+        return await asyncio.to_thread(self._keys.generate, algorithm)
+
+    def _rotated(self, row: KeyRow, material: Material, rotation: Rotation, now: datetime) -> KeyRow:
         subject = key_subject(row)
         live = [old for old in row.previous if old.until > now]
         known = [self._sealer.unseal(sealed, subject) for sealed in (row.secret, *(old.secret for old in live))]
-        if secret in known:
+        if material.secret in known:
             message = "secret must be a new one; this one signs already"
             raise Invalid("the rotation has problems", (Problem(message=message, pointer="/secret"),))
         end = now + timedelta(seconds=rotation.overlap)
-        olds = [OldSecret(secret=row.secret, until=end), *live]
+        olds = [OldSecret(secret=row.secret, until=end, public=row.public), *live]
         # A shorter overlap than before ends what is left of earlier ones, too: a secret that leaked must stop.
-        olds = [OldSecret(secret=old.secret, until=min(old.until, end)) for old in olds if rotation.overlap > 0]
+        olds = [msgspec.structs.replace(old, until=min(old.until, end)) for old in olds if rotation.overlap > 0]
         if len(olds) > MAX_OLD_SECRETS:
             earliest = min(old.until for old in live).isoformat(timespec="seconds").replace("+00:00", "Z")
             raise Conflict(
                 f"{MAX_OLD_SECRETS} former secrets of this key sign already, the first until {earliest}; wait until "
                 'then, or rotate with {"overlap": "0s"} to end them all'
             )
-        sealed = self._sealer.seal(secret, subject)
-        return msgspec.structs.replace(row, secret=sealed, previous=tuple(olds), rotated=now)
+        sealed = self._sealer.seal(material.secret, subject)
+        return msgspec.structs.replace(
+            row, secret=sealed, public=material.public, generation=row.generation + 1, previous=tuple(olds), rotated=now
+        )
 
 
 def make_key(
-    account: AccountId, definition: KeyDefinition, secret: bytes | None, *, owner: str | None, sealer: Sealer,
+    account: AccountId, definition: KeyDefinition, material: Material, *, owner: str | None, sealer: Sealer,
     clock: Clock, chance: Chance,
-) -> tuple[KeyRow, str]:  # fmt: skip
-    """A key, not yet stored, and its secret as text; a new one unless one is given."""
-    secret = secret or chance.bytes(NEW_SECRET_BYTES)
+) -> KeyRow:  # fmt: skip
+    """A key, not yet stored."""
     id_ = CryptoKeyId(uuid7(clock.now_us() // 1000, chance.bytes(10)))
-    row = KeyRow(id=id_, account=account, definition=_encode(definition), secret=b"", owner=owner)
-    return msgspec.structs.replace(row, secret=sealer.seal(secret, key_subject(row))), secret_to_text(secret)
+    row = KeyRow(
+        id=id_, account=account, definition=_encode(definition), secret=b"", public=material.public, owner=owner
+    )
+    return msgspec.structs.replace(row, secret=sealer.seal(material.secret, key_subject(row)))
+
+
+def shown_secret(algorithm: Algorithm, material: Material) -> str | None:
+    """The secret as an integrator keeps it; a private key is shown to nobody."""
+    return secret_to_text(material.secret) if algorithm is Algorithm.HMAC_SHA256 else None
 
 
 def released(watches: Sequence[WatchRow], key: str, left: set[CryptoKeyId], *, owner: str | None) -> Sequence[WatchRow]:

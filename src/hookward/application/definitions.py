@@ -41,10 +41,11 @@ class WatchRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class OldSecret(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A former secret of a key, sealed, and the moment until which it signs too."""
+    """A former secret of a key, sealed, the moment until which it signs too, and the public key that goes with it."""
 
     secret: bytes
     until: datetime
+    public: bytes | None = None
 
     def __repr__(self) -> str:
         return f"<OldSecret until {self.until}>"
@@ -53,7 +54,8 @@ class OldSecret(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class KeyRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A crypto key as stored: ``definition`` is JSON, ``secret`` is sealed, ``previous`` are those before it.
 
-    They are listed newest first. A retired key is a tombstone without secrets.
+    They are listed newest first. A retired key is a tombstone without secrets. ``public`` is the public key in DER,
+    where there is one, and ``generation`` counts the secrets that the key has had, each by one.
     """
 
     id: CryptoKeyId
@@ -66,6 +68,8 @@ class KeyRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     previous: tuple[OldSecret, ...] = ()
     rotated: datetime | None = None
     retired: bool = False
+    public: bytes | None = None
+    generation: int = 1
 
     def __repr__(self) -> str:
         return f"<KeyRow {self.id.hex()} v{self.version}>"

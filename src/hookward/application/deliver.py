@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from hookward.application.compose import SPAN_BYTES, attempt_of, compose, render
+from hookward.application.compose import SPAN_BYTES, attempt_of, composed, render
 from hookward.application.parcel import Parcel
 from hookward.application.plans import Plan, Plans
 from hookward.application.ports import Chance, Clock
@@ -94,7 +94,7 @@ class Courier:
             outcome = Outcome(duration_us=0, failure=failure)
             recorder.settle(parcel, self._entry(parcel, plan, payload, {}, sent_us, outcome))
             return False
-        request, shown = compose(
+        request, shown = await composed(
             plan, parcel.event.change, payload,
             id_=parcel.id, number=parcel.number, second=sent_us // _US, span=self._chance.bytes(SPAN_BYTES),
             replay_of=parcel.replay_of,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -11,40 +12,44 @@ import msgspec
 from hookward.application.definitions import Definitions, KeyRow, WatchRow
 from hookward.application.ports import Clock, Sealer
 from hookward.application.recipes import Recipe, Recipes
+from hookward.application.signing_keys import SigningKeys
 from hookward.domain.change import ChangeEvent
 from hookward.domain.errors import HookwardError
-from hookward.domain.ids import AccountId, CryptoKeyId, Prefix, WatchId, from_text
+from hookward.domain.ids import AccountId, CryptoKeyId, Prefix, WatchId, from_text, to_text
 from hookward.domain.perspective import Perspective
 from hookward.domain.resource_type import BodyShape
-from hookward.domain.watch import WatchDefinition, WatchMethod, WatchSecrets, WatchStatus
+from hookward.domain.signing_key import Algorithm, SignatureFormat, Signer, kid_of
+from hookward.domain.watch import KeyDefinition, WatchDefinition, WatchMethod, WatchSecrets, WatchStatus
 
 MASK = "********"
 _LIMIT = 4096
 
 _definition = msgspec.json.Decoder(WatchDefinition)
 _secrets = msgspec.json.Decoder(WatchSecrets)
+_key_definition = msgspec.json.Decoder(KeyDefinition)
 
 
-SigningKeys: TypeAlias = tuple[tuple[bytes, ...], int | None]
-"""Secrets that sign, and when the first of them ends: microseconds since 1970, or never."""
+_Live: TypeAlias = tuple[bytes | Signer, int | None]
+"""What signs, and until when: microseconds since 1970, or for good. HMAC of Standard Webhooks signs by its secret."""
 
 
 class Plan:
     """How to make the requests of one watch.
 
-    ``headers`` are those that never change, ``shown`` the same with every secret masked; ``keys`` are the secrets that
-    sign, until the first of them ends at ``until_us`` (microseconds since 1970), if one does. For ``template``,
-    ``place``, ``schedule`` and ``timeout`` see :class:`~hookward.application.recipes.Recipe`.
+    ``headers`` are those that never change, ``shown`` the same with every secret masked. ``keys`` are the secrets of
+    Standard Webhooks that sign by HMAC, ``signers`` what signs otherwise: until the first of them ends at ``until_us``
+    (microseconds since 1970), if one does. For ``template``, ``place``, ``schedule`` and ``timeout`` see
+    :class:`~hookward.application.recipes.Recipe`.
     """
 
     __slots__ = (
-        "address", "bodies", "has_body", "headers", "keys", "lane", "method", "perspective", "place", "schedule",
-        "shown", "status", "template", "timeout", "until_us", "version",
+        "address", "bodies", "content_type", "has_body", "headers", "keys", "lane", "method", "perspective", "place",
+        "schedule", "shown", "signers", "signs_slowly", "status", "template", "timeout", "until_us", "version",
     )  # fmt: skip
 
     def __init__(
         self, row: WatchRow, definition: WatchDefinition, *, headers: tuple[tuple[str, str], ...],
-        shown: dict[str, str], keys: SigningKeys, perspective: Perspective, recipe: Recipe,
+        shown: dict[str, str], keys: Sequence[_Live], perspective: Perspective, recipe: Recipe,
     ) -> None:  # fmt: skip
         self.lane = row.lane
         self.status = WatchStatus(row.status)
@@ -54,7 +59,11 @@ class Plan:
         self.has_body = definition.method not in WatchMethod.WITHOUT_BODY
         self.headers = headers
         self.shown = shown
-        self.keys, self.until_us = keys
+        self.keys = tuple([each for each, _ in keys if isinstance(each, bytes)])
+        self.signers = tuple([each for each, _ in keys if isinstance(each, Signer)])
+        self.signs_slowly = any(each.slow for each in self.signers)
+        self.until_us = min([until for _, until in keys if until], default=None)
+        self.content_type = next((value for name, value in headers if name.lower() == "content-type"), None)
         self.perspective = perspective
         self.bodies = definition.store_bodies
         self.template = recipe.template
@@ -66,15 +75,18 @@ class Plan:
 class Plans:
     """Plans by watch, made when first needed, at most a few thousand at a time (G12)."""
 
-    def __init__(self, definitions: Definitions, sealer: Sealer, *, clock: Clock, user_agent: str) -> None:
+    def __init__(
+        self, definitions: Definitions, sealer: Sealer, keys: SigningKeys, *, clock: Clock, user_agent: str
+    ) -> None:
         self._definitions = definitions
         self._sealer = sealer
+        self._signing_keys = keys
         self._clock = clock
         self._user_agent = user_agent
         self._plans: OrderedDict[WatchId, tuple[int, Plan]] = OrderedDict()
         self._recipes = Recipes()
         definitions.on_change(self._forget_keys)
-        self._keys: dict[CryptoKeyId, tuple[tuple[bytes, int | None], ...]] = {}
+        self._keys: dict[CryptoKeyId, tuple[_Live, ...]] = {}
 
     def get(self, watch: WatchId) -> Plan | None:
         """The plan of a watch; ``None`` when it is gone or disabled."""
@@ -132,33 +144,50 @@ class Plans:
             definition,
             headers=tuple(headers),
             shown=dict(shown),
-            keys=self._signing_keys(definition),
+            keys=self._keys_of(definition),
             perspective=self._definitions.perspective(row, definition),
             recipe=self._recipes.get(row.id, row.version, definition),
         )
 
-    def _signing_keys(self, definition: WatchDefinition) -> SigningKeys:
-        """The secrets of each key that still sign, newest first; raises where a watch that signs has none."""
+    def _keys_of(self, definition: WatchDefinition) -> Sequence[_Live]:
+        """What still signs of each key, newest first; raises where a watch that signs has none."""
         if not definition.signed:
-            return (), None
+            return ()
         ids = [from_text(Prefix.CRYPTO_KEY, text) for text in definition.key_ids]
         rows = [self._definitions.key(CryptoKeyId(id_)) for id_ in ids if id_ is not None]
         now_us = self._clock.now_us()
-        secrets = [each for row in rows if row is not None for each in self._secrets_of(row)]
-        live = [(secret, until) for secret, until in secrets if until is None or until > now_us]
+        known = [each for row in rows if row is not None for each in self._live_of(row)]
+        live = [(each, until) for each, until in known if until is None or until > now_us]
         if not live:
             raise Unsigned("none of its crypto keys is left to sign with")
-        return tuple([secret for secret, _ in live]), min([until for _, until in live if until], default=None)
+        return live
 
-    def _secrets_of(self, row: KeyRow) -> tuple[tuple[bytes, int | None], ...]:
-        secrets = self._keys.get(row.id)
-        if secrets is None:
-            subject = key_subject(row)
+    def _live_of(self, row: KeyRow) -> tuple[_Live, ...]:
+        known = self._keys.get(row.id)
+        if known is None:
+            definition, subject = _key_definition.decode(row.definition), key_subject(row)
             olds = [(old.secret, int(old.until.timestamp() * 1_000_000)) for old in row.previous]
             sealed: list[tuple[bytes, int | None]] = [(row.secret, None), *olds]
-            secrets = tuple([(self._sealer.unseal(each, subject), until) for each, until in sealed])
-            self._keys[row.id] = secrets
-        return secrets
+            secrets = [(self._sealer.unseal(each, subject), until) for each, until in sealed]
+            known = self._keys[row.id] = tuple(
+                [
+                    (self._signs(row, definition, row.generation - index, secret), until)
+                    for index, (secret, until) in enumerate(secrets)
+                ]
+            )
+        return known
+
+    def _signs(self, row: KeyRow, definition: KeyDefinition, generation: int, secret: bytes) -> bytes | Signer:
+        standard = definition.format is SignatureFormat.STANDARD_WEBHOOKS
+        if standard and definition.algorithm is Algorithm.HMAC_SHA256:
+            return secret
+        return Signer(
+            kid=kid_of(to_text(Prefix.CRYPTO_KEY, row.id), generation),
+            algorithm=definition.algorithm,
+            format=definition.format,
+            sign=self._signing_keys.signer(definition.algorithm, secret),
+            slow=definition.algorithm is Algorithm.RSA_PSS_SHA512,
+        )
 
 
 class Unsigned(HookwardError):

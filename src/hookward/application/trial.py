@@ -12,13 +12,14 @@ from typing import Any
 
 import msgspec
 
-from hookward.application.compose import SPAN_BYTES, attempt_of, compose, render
+from hookward.application.compose import SPAN_BYTES, attempt_of, composed, render
 from hookward.application.definitions import Changes, Definitions, KeyRow, WatchRow
 from hookward.application.deliver import Sender
 from hookward.application.log import LoggedAttempt
 from hookward.application.parcel import LoadedEvent
 from hookward.application.plans import Plan, Plans
 from hookward.application.ports import Chance, Clock, Sealer
+from hookward.application.signing_keys import SigningKeys
 from hookward.application.watches import DefinitionStore, definition_of
 from hookward.domain.change import ChangeEvent
 from hookward.domain.delivery import Attempt, Payload
@@ -37,11 +38,12 @@ class Trials:
     """Test sends and previews, as many at a time as leave the api to others (G6). ``timeout`` is seconds."""
 
     def __init__(
-        self, store: DefinitionStore, sealer: Sealer, sender: Sender,
+        self, store: DefinitionStore, sealer: Sealer, keys: SigningKeys, sender: Sender,
         *, timeout: float, user_agent: str, clock: Clock, chance: Chance,
     ) -> None:  # fmt: skip
         self._store = store
         self._sealer = sealer
+        self._keys = keys
         self._sender = sender
         self._timeout = timeout
         self._user_agent = user_agent
@@ -79,7 +81,9 @@ class Trials:
         else:
             id_ = DeliveryId(uuid7(sent_us // 1000, self._chance.bytes(10)))
             span = self._chance.bytes(SPAN_BYTES)
-            request, shown = compose(plan, change, payload, id_=id_, number=1, second=second, span=span, test=True)
+            request, shown = await composed(
+                plan, change, payload, id_=id_, number=1, second=second, span=span, test=True
+            )
             outcome = await self._sender.send(request, timeout=plan.timeout or self._timeout)
         return attempt_of(1, payload, shown, sent_us, outcome, with_body=True)
 
@@ -89,7 +93,7 @@ class Trials:
         keys = await self._store.keys(row.account, ids, owner=None) if ids else []
         enabled = msgspec.structs.replace(row, status=WatchStatus.ENABLED)
         definitions = Definitions(_Known(enabled, keys), {known.type.name: known.type})
-        plans = Plans(definitions, self._sealer, user_agent=self._user_agent, clock=self._clock)
+        plans = Plans(definitions, self._sealer, self._keys, user_agent=self._user_agent, clock=self._clock)
         await definitions.refresh()
         plan = await asyncio.to_thread(plans.get, row.id)  # its template may take a while to compile
         assert plan is not None

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from hookward.application.crypto_keys import make_key
+from hookward.application.crypto_keys import NEW_SECRET_BYTES, make_key
 from hookward.application.definitions import KeyRow, WatchQuery, WatchRow
 from hookward.application.plans import seal_subject
 from hookward.application.ports import Chance, Clock, Sealer
@@ -17,6 +17,8 @@ from hookward.domain.errors import Invalid, NotFound, Problem, pointer_to
 from hookward.domain.ids import AccountId, CryptoKeyId, Prefix, WatchId, from_text, to_text, uuid7
 from hookward.domain.key_rules import MAX_KEY_NAME
 from hookward.domain.resource_type import ResourceType
+from hookward.domain.signing import secret_to_text
+from hookward.domain.signing_key import Material
 from hookward.domain.watch import KeyDefinition, WatchDefinition, WatchSecrets, WatchStatus
 from hookward.domain.watch_bounds import WatchBounds
 from hookward.domain.watch_rules import DEFAULT_BOUNDS, PROBLEMS, WatchRequest, key_ids_in, read_watch
@@ -151,7 +153,12 @@ class Watches:
     def new_key(self, account: AccountId, definition: WatchDefinition, *, owner: str | None) -> tuple[KeyRow, str]:
         """A key for one watch, not stored yet, with its secret as an integrator keeps it."""
         key = KeyDefinition(name=(definition.name or definition.address)[:MAX_KEY_NAME])
-        return make_key(account, key, None, owner=owner, sealer=self._sealer, clock=self._clock, chance=self._chance)
+        secret = self._chance.bytes(NEW_SECRET_BYTES)
+        row = make_key(
+            account, key, Material(secret=secret), owner=owner, sealer=self._sealer, clock=self._clock,
+            chance=self._chance,
+        )  # fmt: skip
+        return row, secret_to_text(secret)
 
     def _new_id(self) -> bytes:
         return uuid7(self._clock.now_us() // 1000, self._chance.bytes(10))

@@ -22,6 +22,7 @@ from hookward.adapters.postgres.replays import PostgresReplays
 from hookward.adapters.postgres.types import PostgresTypes
 from hookward.adapters.postgres.upkeep import PostgresUpkeep
 from hookward.adapters.queue import QueueWaker, open_queue
+from hookward.adapters.signing_keys import CipherKeys
 from hookward.application.accounts import Accounts
 from hookward.application.api_keys import ApiKeys
 from hookward.application.backlog import Backlogs
@@ -31,6 +32,7 @@ from hookward.application.keyring import Keyring
 from hookward.application.log import DeliveryLog, EventLog
 from hookward.application.ports import Chance, Clock, Log
 from hookward.application.publish import Publisher
+from hookward.application.published_keys import PublishedKeys
 from hookward.application.replay import Replays
 from hookward.application.resource_types import ResourceTypes
 from hookward.application.route_book import RouteBook
@@ -59,6 +61,7 @@ class ApiParts:
     changes: WatchChanges
     trials: Trials
     crypto_keys: CryptoKeys
+    published_keys: PublishedKeys
     log: DeliveryLog
     backlogs: Backlogs
     events: EventLog
@@ -124,6 +127,7 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
             trials=Trials(
                 definitions,
                 sealer,
+                CipherKeys(),
                 sender,
                 timeout=settings.delivery.timeout,
                 user_agent=USER_AGENT,
@@ -131,8 +135,14 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
                 chance=chance,
             ),
             crypto_keys=CryptoKeys(
-                PostgresCryptoKeys(database), sealer, clock=clock, chance=chance, overlap=settings.security.key_overlap
+                PostgresCryptoKeys(database),
+                sealer,
+                CipherKeys(),
+                clock=clock,
+                chance=chance,
+                overlap=settings.security.key_overlap,
             ),
+            published_keys=PublishedKeys(PostgresCryptoKeys(database), CipherKeys(), clock=clock),
             log=PostgresLog(database),
             backlogs=backlogs,
             events=PostgresEvents(database),

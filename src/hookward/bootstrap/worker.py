@@ -16,6 +16,7 @@ from hookward.adapters.postgres.pool import Database, open_database
 from hookward.adapters.postgres.retention import PostgresRetention
 from hookward.adapters.postgres.upkeep import PostgresUpkeep
 from hookward.adapters.queue import QueueWaker, WakeUps, open_queue
+from hookward.adapters.signing_keys import CipherKeys
 from hookward.application.definitions import Definitions
 from hookward.application.deliver import Courier
 from hookward.application.erase import Eraser
@@ -50,7 +51,7 @@ async def run_worker(settings: Settings, *, name: str, stop: asyncio.Event) -> N
         definitions = Definitions(PostgresDefinitions(database), built_in_types())
         sender = await stack.enter_async_context(open_sender(settings))
         courier = Courier(
-            Plans(definitions, sealer_of(settings), clock=clock, user_agent=USER_AGENT),
+            Plans(definitions, sealer_of(settings), CipherKeys(), clock=clock, user_agent=USER_AGENT),
             sender,
             timeout=settings.delivery.timeout,
             max_timeout=watch_bounds(settings).timeout,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from hookward.domain.duration import parse_duration
 from hookward.domain.errors import Invalid, Problem, pointer_to
-from hookward.domain.signing import MAX_SECRET_BYTES, MIN_SECRET_BYTES, secret_from_text
+from hookward.domain.signing_key import STANDARD_ALGORITHMS, Algorithm, Material, SignatureFormat
 from hookward.domain.watch import KeyDefinition
 
 MAX_KEY_NAME = 255
@@ -21,43 +22,51 @@ _NO_ROTATION = "a rotation must be a JSON object with secret, overlap or neither
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rotation:
-    """How to rotate: to a ``secret`` or, with ``None``, to a new one; the former sign for ``overlap`` seconds more."""
+    """How to rotate: to what was ``brought`` or else to a new key; former ones sign for ``overlap`` seconds."""
 
-    secret: bytes | None
+    brought: Material | None
     overlap: float
 
     def __repr__(self) -> str:
         return f"<Rotation {self.overlap:g}s>"
 
 
-def read_key(given: Any) -> tuple[KeyDefinition, bytes | None]:
-    """A new key, with its secret where one is imported; raises Invalid."""
+ReadKey = Callable[[Algorithm, str], Material]
+"""What reads a key that somebody brings; it raises ValueError with what the key must be."""
+_Choice = TypeVar("_Choice", Algorithm, SignatureFormat)
+
+
+def read_key(given: Any, *, read: ReadKey) -> tuple[KeyDefinition, Material | None]:
+    """A new key, with its material where one is imported; raises Invalid."""
     if not isinstance(given, dict):
         raise Invalid(_NO_KEY, (Problem(message=_NO_KEY, pointer=""),))
     problems = _unknown(given, _KEY, "a crypto key")
     name = given.get("name")
     if not isinstance(name, str) or not 1 <= len(name) <= MAX_KEY_NAME:
         problems.append(Problem(message=f"name must be a text of 1 to {MAX_KEY_NAME} characters", pointer="/name"))
-    for what, only in (("algorithm", "hmac-sha256"), ("format", "standard-webhooks")):
-        if given.get(what) not in (None, only):
-            problems.append(Problem(message=f"only {only} is supported yet", pointer=pointer_to(what)))
-    secret = _secret(given, problems)
-    if problems:
+    algorithm = _choice(given, "algorithm", Algorithm.HMAC_SHA256, problems)
+    standard = SignatureFormat.STANDARD_WEBHOOKS if algorithm in STANDARD_ALGORITHMS else SignatureFormat.RFC9421
+    format_ = _choice(given, "format", standard, problems)
+    if format_ is SignatureFormat.STANDARD_WEBHOOKS and algorithm not in (None, *STANDARD_ALGORITHMS):
+        message = f"standard-webhooks has no version for {algorithm}; format must be rfc9421, or left out"
+        problems.append(Problem(message=message, pointer="/format"))
+    brought = _brought(given, algorithm, read, problems)
+    if problems or algorithm is None or format_ is None:
         raise Invalid("the crypto key has problems", tuple(problems))
-    return KeyDefinition(name=str(name)), secret
+    return KeyDefinition(name=str(name), algorithm=algorithm, format=format_), brought
 
 
-def read_rotation(given: Any, *, overlap: float) -> Rotation:
-    """A rotation, by default with that ``overlap`` in seconds; raises Invalid."""
+def read_rotation(given: Any, *, algorithm: Algorithm, overlap: float, read: ReadKey) -> Rotation:
+    """A rotation of a key of that ``algorithm``, by default with that ``overlap`` in seconds; raises Invalid."""
     if not isinstance(given, dict):
         raise Invalid(_NO_ROTATION, (Problem(message=_NO_ROTATION, pointer=""),))
     problems = _unknown(given, _ROTATION, "a rotation")
-    secret = _secret(given, problems)
+    brought = _brought(given, algorithm, read, problems)
     if given.get("overlap") is not None:
         overlap = _overlap(given["overlap"], problems)
     if problems:
         raise Invalid("the rotation has problems", tuple(problems))
-    return Rotation(secret=secret, overlap=overlap)
+    return Rotation(brought=brought, overlap=overlap)
 
 
 def _unknown(given: dict[Any, Any], known: tuple[str, ...], what: str) -> list[Problem]:
@@ -68,14 +77,32 @@ def _unknown(given: dict[Any, Any], known: tuple[str, ...], what: str) -> list[P
     ]
 
 
-def _secret(given: dict[Any, Any], problems: list[Problem]) -> bytes | None:
-    if given.get("secret") is None:
+def _choice(given: dict[Any, Any], name: str, default: _Choice, problems: list[Problem]) -> _Choice | None:
+    """One of the words of ``default``'s kind; ``None`` with a problem."""
+    value = given.get(name)
+    if value is None:
+        return default
+    words = [each.value for each in type(default)]
+    if value not in words:
+        problems.append(Problem(message=f"{name} must be one of {', '.join(words)}", pointer=pointer_to(name)))
         return None
-    secret = secret_from_text(given["secret"]) if isinstance(given["secret"], str) else None
-    if secret is None:
-        message = f"secret must be whsec_ and {MIN_SECRET_BYTES} to {MAX_SECRET_BYTES} bytes in base64"
-        problems.append(Problem(message=message, pointer="/secret"))
-    return secret
+    return type(default)(value)
+
+
+def _brought(
+    given: dict[Any, Any], algorithm: Algorithm | None, read: ReadKey, problems: list[Problem]
+) -> Material | None:
+    text = given.get("secret")
+    if text is None or (algorithm is None and isinstance(text, str)):  # of what kind it has to be is not known
+        return None
+    if algorithm is None or not isinstance(text, str):
+        problems.append(Problem(message="secret must be a text", pointer="/secret"))
+        return None
+    try:
+        return read(algorithm, text)
+    except ValueError as error:
+        problems.append(Problem(message=f"secret must be {error}", pointer="/secret"))
+        return None
 
 
 def _overlap(given: Any, problems: list[Problem]) -> float:

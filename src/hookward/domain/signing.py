@@ -5,6 +5,9 @@ from __future__ import annotations
 import hmac
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
+from collections.abc import Callable, Sequence
+
+from hookward.domain.signing_key import Signer
 
 PREFIX = "whsec_"
 MIN_SECRET_BYTES = 24
@@ -19,11 +22,19 @@ def sign_v1(secret: bytes, message_id: str, timestamp: int, body: bytes) -> str:
     return "v1," + b64encode(digest).decode()
 
 
-def signatures(secrets: tuple[bytes, ...], message_id: str, timestamp: int, body: bytes) -> str:
-    """The value of ``webhook-signature``: one signature a key, separated by a space."""
-    if len(secrets) == 1:
+def sign_v1a(sign: Callable[[bytes], bytes], message_id: str, timestamp: int, body: bytes) -> str:
+    """``v1a,<base64>``: Ed25519 (``sign``) over ``{id}.{timestamp}.{body}``; timestamp in seconds since 1970."""
+    return "v1a," + b64encode(sign(b"%b.%d.%b" % (message_id.encode(), timestamp, body))).decode()
+
+
+def signatures(
+    secrets: tuple[bytes, ...], message_id: str, timestamp: int, body: bytes, pairs: Sequence[Signer] = ()
+) -> str:
+    """The value of ``webhook-signature``: one signature a key, separated by a space; ``pairs`` are Ed25519's."""
+    if len(secrets) == 1 and not pairs:
         return sign_v1(secrets[0], message_id, timestamp, body)
-    return " ".join([sign_v1(secret, message_id, timestamp, body) for secret in secrets])
+    signed = [sign_v1(secret, message_id, timestamp, body) for secret in secrets]
+    return " ".join([*signed, *(sign_v1a(each.sign, message_id, timestamp, body) for each in pairs)])
 
 
 def verify(header: str, secret: bytes, message_id: str, timestamp: int, body: bytes) -> bool:

@@ -9,6 +9,7 @@ import msgspec
 
 from hookward.domain.change import ChangeKind
 from hookward.domain.oauth import OAuthDefinition
+from hookward.domain.signing_key import Algorithm, SignatureFormat
 
 
 class WatchStatus(IntEnum):
@@ -94,5 +95,5 @@ class KeyDefinition(msgspec.Struct, frozen=True, kw_only=True):
     """All of a crypto key that may be read back."""
 
     name: str
-    algorithm: str = "hmac-sha256"
-    format: str = "standard-webhooks"
+    algorithm: Algorithm = Algorithm.HMAC_SHA256
+    format: SignatureFormat = SignatureFormat.STANDARD_WEBHOOKS

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hookward.domain.jsonpath_limits import shown
+from hookward.domain.message_signatures import HEADERS
 
 MAX_NAME = 255
 MAX_VALUE_BYTES = 8192
@@ -23,8 +24,11 @@ _RESERVED = _HOP_BY_HOP | {"host", "content-length", "expect", "traceparent"}
 _RESERVED_PREFIXES = ("webhook-", "hookward-")
 
 
-def name_complaint(name: str, *, authenticated: bool) -> str | None:
-    """What is wrong with a header's name, if anything; ``authenticated`` says that Authorization is set already."""
+def name_complaint(name: str, *, authenticated: bool, signed: bool = False) -> str | None:
+    """What is wrong with a header's name, if anything.
+
+    ``authenticated`` says that Authorization is set already, ``signed`` that signatures are.
+    """
     lower = name.lower()
     if not _TOKEN.fullmatch(name) or len(name) > MAX_NAME:
         return f"a header name is 1 to {MAX_NAME} letters, digits and !#$%&'*+-.^_`|~ (RFC 9110 §5.1)"
@@ -32,6 +36,8 @@ def name_complaint(name: str, *, authenticated: bool) -> str | None:
         return f"{shown(name)} is reserved: it is set for every request, or not at all; leave it out"
     if lower == "authorization" and authenticated:
         return "Authorization is set by basicAuth; leave one of them out"
+    if lower in HEADERS and signed:
+        return f"{shown(name)} is set where a watch signs; leave it out, or signature"
     return None
 
 
@@ -45,11 +51,11 @@ def value_complaint(value: Any) -> str | None:
     )
 
 
-def header_complaints(given: dict[str, Any], *, authenticated: bool) -> Iterator[tuple[str, str]]:
+def header_complaints(given: dict[str, Any], *, authenticated: bool, signed: bool = False) -> Iterator[tuple[str, str]]:
     """All that is wrong with some headers: the name of each at fault, and a sentence."""
     seen: set[str] = set()
     for name, value in given.items():
-        complaints = [name_complaint(name, authenticated=authenticated), value_complaint(value)]
+        complaints = [name_complaint(name, authenticated=authenticated, signed=signed), value_complaint(value)]
         if name.lower() in seen:
             complaints.append("this name is given twice; names do not differ by case")
         seen.add(name.lower())

@@ -61,8 +61,8 @@ def read_watch(
         if not any(_same(given.get(name), each) for each in (None, *defaults)):
             reader.problem(f"{name} is not yet supported; leave it out", name)
     authenticated, username, password = _basic_auth(reader)
-    headers = _headers(reader, authenticated=authenticated)
     signed, key_ids = _signature(reader)
+    headers = _headers(reader, authenticated=authenticated, signed=signed)
     previous = read_previous(reader)
     rules = DocumentRules(reader, resource_type, scope, second=second, previous=previous)
     definition = WatchDefinition(
@@ -141,14 +141,14 @@ def _basic_auth(reader: Reader) -> tuple[bool, str | None, str | None]:
     return True, username, password
 
 
-def _headers(reader: Reader, *, authenticated: bool) -> dict[str, str]:
+def _headers(reader: Reader, *, authenticated: bool, signed: bool) -> dict[str, str]:
     given = reader.given.get("httpRequestHeader")
     if given is None:
         return {}
     if not isinstance(given, dict) or len(given) > MAX_HEADERS:
         reader.problem(f"httpRequestHeader must be an object of at most {MAX_HEADERS} names", "httpRequestHeader")
         return {}
-    for name, complaint in header_complaints(given, authenticated=authenticated):
+    for name, complaint in header_complaints(given, authenticated=authenticated, signed=signed):
         reader.problem(complaint, "httpRequestHeader", name)
     return {name: value for name, value in given.items() if isinstance(value, str)}
 

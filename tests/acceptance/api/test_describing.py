@@ -25,6 +25,7 @@ LISTS = [
     path
     for path, methods in DOCUMENT["paths"].items()
     if any(each.get("in") == "query" for each in methods.get("get", {}).get("parameters", []))
+    and methods["get"]["security"]  # what is open to everybody ignores what it does not know
 ]
 EXAMPLES = {
     f"{method} {path} {name}": (method, path, operation, example["value"])

@@ -11,11 +11,13 @@ import msgspec
 from hookward.adapters.postgres.pool import Acquired, Database
 from hookward.application.crypto_keys import KeyQuery
 from hookward.application.definitions import KeyRow, OldSecret, WatchRow
+from hookward.application.published_keys import MAX_PUBLIC_KEYS, PublishedKey
+from hookward.domain.errors import Conflict
 from hookward.domain.ids import AccountId, CryptoKeyId, Prefix, WatchId, to_text
 
 KEY = (
     "id, account_id, definition, secret, version, created, owner, previous, previous_until, rotated, "
-    "retired IS NOT NULL"
+    "retired IS NOT NULL, public, previous_public, generation"
 )
 _BUMP = "UPDATE definition_version SET version = version + 1 RETURNING version, clock_timestamp()"
 _FIND = f"""
@@ -27,12 +29,20 @@ SELECT {KEY} FROM crypto_key
 WHERE account_id = $1 AND id > $2 AND ($3::text IS NULL OR owner = $3) AND retired IS NULL
 AND ($4::bytea IS NULL OR position($4 IN definition) = 2) ORDER BY id LIMIT $5"""
 _CHANGE = f"""
-UPDATE crypto_key SET secret = $2, previous = $3, previous_until = $4, rotated = $5, version = $6 WHERE id = $1
+UPDATE crypto_key SET secret = $2, previous = $3, previous_until = $4, rotated = $5, version = $6, public = $7,
+  previous_public = $8, generation = $9 WHERE id = $1
 RETURNING {KEY}"""
 # A tombstone, so that caches learn of it; nothing of the secrets stays.
 _RETIRE = """
-UPDATE crypto_key SET retired = now(), secret = '', previous = '{}', previous_until = '{}', version = $2
+UPDATE crypto_key SET retired = now(), secret = '', previous = '{}', previous_until = '{}', public = NULL,
+  previous_public = '{}', version = $2
 WHERE id = $1"""
+_PUBLIC_KEYS = "SELECT count(*) FROM crypto_key WHERE account_id = $1 AND public IS NOT NULL"
+# For everybody, whose account it may be: public keys, by names that say nothing.
+_PUBLISHED = """
+SELECT id, definition, generation, public, previous_public, previous_until FROM crypto_key
+WHERE public IS NOT NULL AND ($1::uuid IS NULL OR id = $1) ORDER BY id DESC LIMIT $2"""
+_VERSION = "SELECT version FROM definition_version"
 # Whoever names the key has its id in the definition; who has it there for another reason is sorted out by the caller.
 _NAMING = """
 SELECT id, account_id, resource_type, status, definition, version, owner FROM watch
@@ -46,13 +56,26 @@ FROM unnest($1::uuid[], $2::bytea[]) AS r(id, definition) WHERE w.id = r.id"""
 class PostgresCryptoKeys:
     """The :class:`~hookward.application.crypto_keys.KeyStore` port on PostgreSQL."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, most_public: int = MAX_PUBLIC_KEYS) -> None:
         self._database = database
+        self._most_public = most_public
 
     async def add_key(self, key: KeyRow) -> KeyRow:
         async with self._database.transaction() as connection:
             version, _ = await _bump(connection)
+            if key.public is not None and await connection.fetchval(_PUBLIC_KEYS, key.account) >= self._most_public:
+                raise Conflict(f"the account has {self._most_public} asymmetric keys; retire one that is not used")
             return await insert_key(connection, key, version)
+
+    async def published(self, id_: CryptoKeyId | None, *, limit: int) -> list[PublishedKey]:
+        """The public keys that verify now, of all accounts: up to ``limit``, newest first, or one."""
+        async with self._database.connection() as connection:
+            return [_published(row) for row in await connection.fetch(_PUBLISHED, id_, limit)]
+
+    async def version(self) -> int:
+        """The version of the definitions: while it stays, so do the keys."""
+        async with self._database.connection() as connection:
+            return int(await connection.fetchval(_VERSION))
 
     async def key(self, account: AccountId, id_: CryptoKeyId, *, owner: str | None) -> KeyRow | None:
         async with self._database.connection() as connection:
@@ -79,9 +102,9 @@ class PostgresCryptoKeys:
                 return None
             key = change(read_key_row(row), now)
             secrets, ends = [old.secret for old in key.previous], [old.until for old in key.previous]
-            return read_key_row(
-                await connection.fetchrow(_CHANGE, id_, key.secret, secrets, ends, key.rotated, version)
-            )
+            publics = [old.public for old in key.previous]
+            values = (key.secret, secrets, ends, key.rotated, version, key.public, publics, key.generation)
+            return read_key_row(await connection.fetchrow(_CHANGE, id_, *values))
 
     async def retire_key(
         self, account: AccountId, id_: CryptoKeyId, *, owner: str | None,
@@ -108,7 +131,8 @@ class PostgresCryptoKeys:
 async def insert_key(connection: Acquired, key: KeyRow, version: int) -> KeyRow:
     """Store a new key in the transaction that bumped the version."""
     row = await connection.fetchrow(
-        "INSERT INTO crypto_key (id, account_id, definition, secret, version, owner) VALUES ($1, $2, $3, $4, $5, $6) "
+        "INSERT INTO crypto_key (id, account_id, definition, secret, version, owner, public) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7) "
         f"RETURNING {KEY}",
         key.id,
         key.account,
@@ -116,6 +140,7 @@ async def insert_key(connection: Acquired, key: KeyRow, version: int) -> KeyRow:
         key.secret,
         version,
         key.owner,
+        key.public,
     )
     return read_key_row(row)
 
@@ -129,10 +154,18 @@ async def _bump(connection: Acquired) -> tuple[int, datetime]:
 
 def read_key_row(row: Any) -> KeyRow:
     """A key from the columns of ``KEY``."""
-    previous = tuple([OldSecret(secret=secret, until=until) for secret, until in zip(row[7], row[8], strict=True)])
+    olds = zip(row[7], row[8], row[12], strict=True)
+    previous = tuple([OldSecret(secret=secret, until=until, public=public) for secret, until, public in olds])
     return KeyRow(
         id=row[0], account=row[1], definition=row[2], secret=row[3], version=row[4], created=row[5], owner=row[6],
-        previous=previous, rotated=row[9], retired=row[10],
+        previous=previous, rotated=row[9], retired=row[10], public=row[11], generation=row[13],
+    )  # fmt: skip
+
+
+def _published(row: Any) -> PublishedKey:
+    return PublishedKey(
+        id=row[0], definition=row[1], generation=row[2], public=row[3],
+        previous=tuple(zip(row[4], row[5], strict=True)),
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from aiohttp import web
 from hookward.application.crypto_keys import KeyQuery, key_definition_of
 from hookward.application.definitions import KeyRow
 from hookward.domain.ids import CryptoKeyId, Prefix, from_text, to_text
+from hookward.domain.signing_key import kid_of
 from hookward.entrypoints.api.answers import answer, answer_secret, moment
 from hookward.entrypoints.api.requests import bad_parameter, check_parameters, limit_of, read_json, together
 from hookward.entrypoints.api.service import Caller, Service
@@ -20,7 +21,7 @@ _PARAMETERS = ("name", "owner", "limit", "cursor")
 
 
 async def create_key(request: web.Request, caller: Caller, service: Service) -> web.Response:
-    """A crypto key; its secret is shown this once."""
+    """A crypto key; the secret of an HMAC key is shown this once, a private key never."""
     row, secret = await service.crypto_keys.create(caller.account, await read_json(request), owner=caller.owner)
     response = answer_secret(_with(secret, row, service), 201)
     response.headers["Location"] = f"/v1/crypto-keys/{to_text(Prefix.CRYPTO_KEY, row.id)}"
@@ -88,8 +89,9 @@ def _text(request: web.Request, name: str) -> str | None:
     return text
 
 
-def _with(secret: str, row: KeyRow, service: Service) -> KeyAnswer:
-    return msgspec.structs.replace(_key_answer(row, service), secret=secret)
+def _with(secret: str | None, row: KeyRow, service: Service) -> KeyAnswer:
+    shown = _key_answer(row, service)
+    return shown if secret is None else msgspec.structs.replace(shown, secret=secret)
 
 
 def _key_answer(row: KeyRow, service: Service) -> KeyAnswer:
@@ -105,4 +107,6 @@ def _key_answer(row: KeyRow, service: Service) -> KeyAnswer:
         owner=row.owner,
         rotated=moment(row.rotated),
         overlap_until=moment(max(ends, default=None)),
+        public_key=service.crypto_keys.public_text(row),
+        kid=kid_of(to_text(Prefix.CRYPTO_KEY, row.id), row.generation),
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from hookward.entrypoints.api import describing, health, wire
+from hookward.entrypoints.api import describing, health, publishing_keys, wire, wire_keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +16,7 @@ class OpenRoute:
     """One route without a key. ``also`` are statuses that it answers besides ``status``, each with its wire type.
 
     ``media`` is the content type of what it answers; ``reads`` and ``gives`` are headers, named in
-    :mod:`.openapi.headers`.
+    :mod:`.openapi.headers`; ``query`` is the wire type of the query, ``refuses`` are statuses that a problem explains.
     """
 
     path: str
@@ -29,6 +29,8 @@ class OpenRoute:
     also: tuple[tuple[int, Any], ...] = ()
     reads: tuple[str, ...] = ()
     gives: tuple[str, ...] = ()
+    query: Any = None
+    refuses: tuple[int, ...] = ()
 
 
 OPEN_ROUTES: tuple[OpenRoute, ...] = (
@@ -44,5 +46,10 @@ OPEN_ROUTES: tuple[OpenRoute, ...] = (
     OpenRoute(
         path="/docs", handler=describing.get_page, answers={"type": "string"}, also=((304, None),), media="text/html",
         reads=("If-None-Match",), gives=("ETag", "Cache-Control"), summary="This document, as a page for people",
+    ),
+    OpenRoute(
+        path="/.well-known/jwks.json", handler=publishing_keys.get_key_set, answers=wire_keys.KeySet,
+        query=wire_keys.KeySetQuery, also=((304, None),), refuses=(503,), media="application/jwk-set+json",
+        reads=("If-None-Match",), gives=("ETag", "Cache-Control"), summary="The public keys of those that sign",
     ),
 )  # fmt: skip

@@ -122,7 +122,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         method="POST", path="/v1/crypto-keys", scope=Scope.WATCHES, handler=keys.create_key,
         status=201, answers=wire_keys.KeyAnswer, takes=wire_keys.NewKey,
-        summary="Make or import a crypto key", gives=("Location", "Cache-Control"),
+        summary="Make or import a crypto key", refuses=(409,), gives=("Location", "Cache-Control"),
     ),
     Route(
         method="GET", path="/v1/crypto-keys", scope=Scope.WATCHES, handler=keys.list_keys,

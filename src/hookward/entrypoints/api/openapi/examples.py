@@ -72,6 +72,7 @@ _KEY_ANSWER = {
     "name": "calendar sync",
     "algorithm": "hmac-sha256",
     "format": "standard-webhooks",
+    "kid": _KEY,
     "created": MADE,
 }
 _SHOWN_ONCE = "hw_example_shown_this_once"
@@ -89,7 +90,10 @@ _FIXED: Mapping[Any, Mapping[str, Any]] = {
         "plain": {"resourceType": "appointment", "scope": {"companyId": "42"}, **_WATCH_INPUT},
         "any queue": {"resourceType": "queue.registration", **_TEMPLATE_INPUT},
     },
-    wire_keys.NewKey: {"made": {"name": "calendar sync"}},
+    wire_keys.NewKey: {
+        "made": {"name": "calendar sync"},
+        "message signatures": {"name": "calendar sync", "algorithm": "ed25519", "format": "rfc9421"},
+    },
     wire.AcceptedEvent: {"accepted": {"id": EVENT}},
     wire.BatchResults: {"mixed": {"results": [{"id": EVENT}, {"error": _REFUSED}]}},
     wire.WatchAnswer: {"watch": _WATCH_ANSWER},
@@ -100,9 +104,14 @@ _FIXED: Mapping[Any, Mapping[str, Any]] = {
             "name": "calendar sync",
             "algorithm": "hmac-sha256",
             "format": "standard-webhooks",
+            "kid": _KEY,
             "created": MADE,
             "secret": "whsec_" + "bXkgc2VjcmV0IGlzIG5vdCB0aGlzIG9uZSwgZnJpZW5k",
-        }
+        },
+        "asymmetric": {**_KEY_ANSWER, "algorithm": "ed25519", "publicKey": f"whpk_{'A' * 43}="},
+    },
+    wire_keys.KeySet: {
+        "set": {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "A" * 43, "kid": _KEY, "use": "sig", "alg": "EdDSA"}]}
     },
     access_wire.NewApiKey: {
         "plain": {"name": "calendar", "scopes": ["publish", "deliveries"]},

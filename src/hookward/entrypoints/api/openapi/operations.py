@@ -69,11 +69,11 @@ class Operations:
     def of_open(self, route: OpenRoute) -> Schema:
         """The operation of a route that needs no key."""
         operation = self._begin(route, OPEN_TAG)
-        operation["parameters"] = [*_in_path(route.path), *_read(route.reads)]
+        operation["parameters"] = self._parameters(route)
         operation["responses"] = {
             str(status): self._success(status, answers, route.gives, (route.media,))
             for status, answers in ((route.status, route.answers), *route.also)
-        }
+        } | {str(status): refusals.reference_to(status) for status in route.refuses}
         operation["security"] = []
         return operation
 
@@ -99,7 +99,7 @@ class Operations:
         self._ids.add(id_)
         return id_
 
-    def _parameters(self, route: Route) -> list[Schema]:
+    def _parameters(self, route: Route | OpenRoute) -> list[Schema]:
         query = []
         if route.query is not None:
             for name, (schema, required) in self._schemas.fields_of(route.query).items():

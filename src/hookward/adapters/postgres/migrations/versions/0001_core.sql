@@ -67,6 +67,9 @@ CREATE TABLE crypto_key (
   secret bytea NOT NULL,                 -- sealed
   previous bytea[] NOT NULL DEFAULT '{}',              -- former secrets, sealed, newest first
   previous_until timestamptz[] NOT NULL DEFAULT '{}',  -- until when each of them signs too
+  public bytea,                          -- SubjectPublicKeyInfo; null for HMAC
+  previous_public bytea[] NOT NULL DEFAULT '{}',
+  generation int NOT NULL DEFAULT 1,     -- secrets that it has had
   rotated timestamptz,
   retired timestamptz,                   -- a tombstone without secrets, so that caches learn of it
   version bigint NOT NULL,
@@ -74,6 +77,7 @@ CREATE TABLE crypto_key (
 );
 CREATE INDEX crypto_key_version ON crypto_key (version);
 CREATE INDEX crypto_key_account ON crypto_key (account_id, id);
+CREATE INDEX crypto_key_public ON crypto_key (id) WHERE public IS NOT NULL;
 
 CREATE TABLE api_key (
   id uuid PRIMARY KEY,

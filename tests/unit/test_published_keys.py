@@ -1,0 +1,109 @@
+"""The key set that receivers fetch, and what a worker signs with while keys of each kind are rotated."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from hookward.adapters.signing_keys import CipherKeys
+from hookward.application.published_keys import KEPT_SECONDS, MAX_PUBLISHED, PublishedKey, PublishedKeys
+from hookward.domain.ids import CryptoKeyId, Prefix, to_text
+from hookward.domain.signing_key import Algorithm
+from hookward.domain.watch import KeyDefinition
+from tests.house import LOOP_FACTORIES
+
+__all__ = ["LOOP_FACTORIES"]
+
+KEYS = CipherKeys()
+START = datetime(2026, 11, 21, 12, tzinfo=UTC)
+ID = CryptoKeyId(b"k" * 16)
+NAME = to_text(Prefix.CRYPTO_KEY, ID)
+
+
+class Hand:
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def now_us(self) -> int:
+        return int(self.now.timestamp() * 1_000_000)
+
+    def monotonic(self) -> float:
+        return self.now.timestamp()
+
+
+class Shelf:
+    """Public keys in memory, and how often they were asked for."""
+
+    def __init__(self) -> None:
+        self.rows: list[PublishedKey] = []
+        self.now_version = 1
+        self.asked: list[tuple[CryptoKeyId | None, int]] = []
+
+    async def published(self, id_: CryptoKeyId | None, *, limit: int) -> list[PublishedKey]:
+        self.asked.append((id_, limit))
+        return [row for row in self.rows if id_ in (None, row.id)][:limit]
+
+    async def version(self) -> int:
+        return self.now_version
+
+
+def row(algorithm: Algorithm = Algorithm.ED25519, id_: CryptoKeyId = ID, generation: int = 1) -> PublishedKey:
+    public = KEYS.generate(algorithm).public
+    assert public is not None
+    definition = msgspec.json.encode(KeyDefinition(name="k", algorithm=algorithm))
+    return PublishedKey(id=id_, definition=definition, generation=generation, public=public)
+
+
+def kids(body: bytes) -> list[str]:
+    return [key["kid"] for key in msgspec.json.decode(body)["keys"]]
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    return Shelf()
+
+
+@pytest.fixture
+def hand() -> Hand:
+    return Hand()
+
+
+@pytest.fixture
+def published(shelf: Shelf, hand: Hand) -> PublishedKeys:
+    return PublishedKeys(shelf, KEYS, clock=hand)
+
+
+async def test_a_rotated_key_is_there_under_both_names_until_its_overlap_is_over(
+    published: PublishedKeys, shelf: Shelf, hand: Hand
+) -> None:
+    former = row().public
+    shelf.rows = [
+        msgspec.structs.replace(row(generation=3), previous=[(former, START + timedelta(hours=1)), (former, START)])
+    ]
+    assert kids(await published.of(ID)) == [f"{NAME}.3", f"{NAME}.2"]
+    hand.now += timedelta(hours=1)
+    assert kids(await published.of(ID)) == [f"{NAME}.3"]
+
+
+async def test_the_set_is_made_again_when_definitions_changed_or_a_minute_has_passed(
+    published: PublishedKeys, shelf: Shelf, hand: Hand
+) -> None:
+    assert await published.every() == b'{"keys":[]}'
+    shelf.rows = [row(algorithm) for algorithm in (Algorithm.ECDSA_P256_SHA256, Algorithm.RSA_PSS_SHA512)]
+    assert await published.every() == b'{"keys":[]}'
+    shelf.now_version = 2
+    assert kids(await published.every()) == [NAME, NAME]
+    hand.now += timedelta(seconds=KEPT_SECONDS)
+    await published.every()
+    assert shelf.asked == [(None, MAX_PUBLISHED)] * 3
+
+
+async def test_one_key_is_asked_for_by_its_id_alone(published: PublishedKeys, shelf: Shelf) -> None:
+    other = CryptoKeyId(b"o" * 16)
+    shelf.rows = [row(), row(id_=other)]
+    assert kids(await published.of(other)) == [to_text(Prefix.CRYPTO_KEY, other)]
+    assert shelf.asked == [(other, 1)]

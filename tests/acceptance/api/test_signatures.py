@@ -152,11 +152,11 @@ async def test_the_key_set_knows_no_hmac_and_forgets_what_is_retired(service: Se
     hidden, shown = await new_key(service), await new_key(service, algorithm="ed25519")
     every = await service.ask("GET", "/.well-known/jwks.json", expect=200)
     kids = {each["kid"] for each in every["keys"]}
-    assert (hidden["kid"] in kids, shown["kid"] in kids) == (False, True)
+    assert (hidden["id"] in kids, shown["kid"] in kids, "kid" in hidden) == (False, True, False)
     await service.ask("DELETE", f"/v1/crypto-keys/{shown['id']}", expect=204)
     every = await service.ask("GET", "/.well-known/jwks.json", expect=200)
     assert shown["kid"] not in {each["kid"] for each in every["keys"]}
-    for kid in (hidden["kid"], shown["kid"], "key_x", "x"):
+    for kid in (hidden["id"], shown["kid"], "key_x", "x"):
         assert await service.ask("GET", "/.well-known/jwks.json", expect=200, params={"kid": kid}) == {"keys": []}
 
 

@@ -11,7 +11,7 @@ from aiohttp import web
 from hookward.application.crypto_keys import KeyQuery, key_definition_of
 from hookward.application.definitions import KeyRow
 from hookward.domain.ids import CryptoKeyId, Prefix, from_text, to_text
-from hookward.domain.signing_key import kid_of
+from hookward.domain.signing_key import SignatureFormat, kid_of
 from hookward.entrypoints.api.answers import answer, answer_secret, moment
 from hookward.entrypoints.api.requests import bad_parameter, check_parameters, limit_of, read_json, together
 from hookward.entrypoints.api.service import Caller, Service
@@ -97,9 +97,10 @@ def _with(secret: str | None, row: KeyRow, service: Service) -> KeyAnswer:
 def _key_answer(row: KeyRow, service: Service) -> KeyAnswer:
     definition = key_definition_of(row)
     now = datetime.fromtimestamp(service.clock.now_us() / 1_000_000, UTC)
+    id_, named = to_text(Prefix.CRYPTO_KEY, row.id), row.public or definition.format is SignatureFormat.RFC9421
     ends = [old.until for old in row.previous if old.until > now]
     return KeyAnswer(
-        id=to_text(Prefix.CRYPTO_KEY, row.id),
+        id=id_,
         name=definition.name,
         algorithm=definition.algorithm,
         format=definition.format,
@@ -108,5 +109,5 @@ def _key_answer(row: KeyRow, service: Service) -> KeyAnswer:
         rotated=moment(row.rotated),
         overlap_until=moment(max(ends, default=None)),
         public_key=service.crypto_keys.public_text(row),
-        kid=kid_of(to_text(Prefix.CRYPTO_KEY, row.id), row.generation),
+        kid=kid_of(id_, row.generation) if named else None,
     )

@@ -47,15 +47,15 @@ class KeyQueryParameters(Input, frozen=True):
 class KeyAnswer(Wire, frozen=True, omit_defaults=True):
     """A crypto key; ``secret`` only in the answer that made it, and only of HMAC.
 
-    ``overlapUntil``: when its last former secret ends. ``kid`` names what it signs with now: ``keyid`` of HTTP Message
-    Signatures, ``kid`` of the key set.
+    ``overlapUntil``: when its last former secret ends. ``kid`` names what it signs with now to receivers, where they
+    need it: ``keyid`` of HTTP Message Signatures, ``kid`` of the key set.
     """
 
     id: str
     name: str
     algorithm: Algorithm
     format: SignatureFormat
-    kid: str
+    kid: str | None = None
     public_key: str | None = None
     created: str | None = None
     owner: str | None = None

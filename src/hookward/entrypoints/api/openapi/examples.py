@@ -72,7 +72,6 @@ _KEY_ANSWER = {
     "name": "calendar sync",
     "algorithm": "hmac-sha256",
     "format": "standard-webhooks",
-    "kid": _KEY,
     "created": MADE,
 }
 _SHOWN_ONCE = "hw_example_shown_this_once"
@@ -104,11 +103,10 @@ _FIXED: Mapping[Any, Mapping[str, Any]] = {
             "name": "calendar sync",
             "algorithm": "hmac-sha256",
             "format": "standard-webhooks",
-            "kid": _KEY,
             "created": MADE,
             "secret": "whsec_" + "bXkgc2VjcmV0IGlzIG5vdCB0aGlzIG9uZSwgZnJpZW5k",
         },
-        "asymmetric": {**_KEY_ANSWER, "algorithm": "ed25519", "publicKey": f"whpk_{'A' * 43}="},
+        "asymmetric": {**_KEY_ANSWER, "algorithm": "ed25519", "kid": _KEY, "publicKey": f"whpk_{'A' * 43}="},
     },
     wire_keys.KeySet: {
         "set": {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "A" * 43, "kid": _KEY, "use": "sig", "alg": "EdDSA"}]}

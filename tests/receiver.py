@@ -98,6 +98,11 @@ class Receiver:
         script = self._scripts.get(received.path)
         return OK if script is None else script(received)
 
+    def answer(self, received: Received, reply: Reply = OK) -> None:
+        """Answer a request that hangs, at last."""
+        [connection] = [each for each in self._open if each.carries(received)]
+        connection.answer(received, reply)
+
     # What came
 
     def at(self, path: str) -> list[Received]:
@@ -163,6 +168,9 @@ class _Connection(asyncio.Protocol):
     def abort(self) -> None:
         self._transport.abort()
 
+    def carries(self, received: Received) -> bool:
+        return self._current is received
+
     def _next(self) -> None:
         head, separator, rest = self._buffer.partition(b"\r\n\r\n")
         if self._current is not None or not separator:
@@ -183,11 +191,11 @@ class _Connection(asyncio.Protocol):
         if reply.hang:
             return
         if reply.delay > 0:
-            self._timer = asyncio.get_running_loop().call_later(reply.delay, self._answer, received, reply)
+            self._timer = asyncio.get_running_loop().call_later(reply.delay, self.answer, received, reply)
         else:
-            self._answer(received, reply)
+            self.answer(received, reply)
 
-    def _answer(self, received: Received, reply: Reply) -> None:
+    def answer(self, received: Received, reply: Reply) -> None:
         self._timer = None
         if reply.close:
             self._transport.close()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from hookward.domain.errors import StoreUnavailable
 from hookward.entrypoints.api.answers import answer
 from hookward.entrypoints.api.service import SERVICE
 from hookward.entrypoints.api.wire import Health
@@ -23,13 +25,16 @@ async def live(_request: web.Request) -> web.Response:
 async def ready(request: web.Request) -> web.Response:
     """Each dependency by name; 503 when one that publishing needs is away."""
     service = request.app[SERVICE]
-    checks: dict[str, str] = {}
-    for name, check in service.checks.items():
-        try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
-                checks[name] = "ok" if await check() else "away"
-        except TimeoutError:
-            checks[name] = "away"
+    states = await asyncio.gather(*map(_state, service.checks.values()))
+    checks = dict(zip(service.checks, states, strict=True))
     needed = all(checks.get(name) == "ok" for name in _NEEDED)
     status = "ok" if all(state == "ok" for state in checks.values()) else "degraded" if needed else "unavailable"
     return answer(Health(status=status, checks=checks), 200 if needed else 503)
+
+
+async def _state(check: Callable[[], Awaitable[bool]]) -> str:
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            return "ok" if await check() else "away"
+    except (TimeoutError, StoreUnavailable):
+        return "away"

@@ -148,7 +148,7 @@ async def test_everything_that_needs_the_store_answers_503_while_it_is_away_and_
         await wait_until(lambda: len(receiver.requests) == 1)
         async with no_database(service):
             await said(service, 503, "unavailable", {"database": "away", "queue": "ok"})
-            given = [(*each, None) for each in NEEDS_THE_STORE]
+            given: list[tuple[str, str, Any, str | None]] = [(*each, None) for each in NEEDS_THE_STORE]
             given.append(("GET", "/v1/watches", None, tenant.key))  # whose key was not seen yet: not 401
             guarded = [entry for entry in surface() if entry.scope is not None]
             refused, statuses = await asyncio.gather(

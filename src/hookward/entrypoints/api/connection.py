@@ -1,6 +1,8 @@
-"""Connections whose requests never reach a handler: what cannot be read as HTTP is answered like any other mistake.
+"""What connections do that no handler sees.
 
-aiohttp answers it with plain text and logs it as it came, keys included.
+What cannot be read as HTTP is answered like any other mistake: aiohttp answers it with plain text and logs it as it
+came, keys included. And a request whose body is still on its way when the api is asked to end is answered: aiohttp
+drops what comes then, waits in vain until the grace time is over, and hangs up.
 """
 
 from __future__ import annotations
@@ -35,6 +37,18 @@ class _Server(web.Server):
 
 class _Connection(web.RequestHandler):
     __slots__ = ()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what comes, also while ending where it belongs to a request that was begun; no other is begun then."""
+        ending = self._close, self._force_close
+        if not any(ending) or not self._request_in_progress or self.transport is None:
+            super().data_received(data)
+            return
+        self._close = self._force_close = False
+        try:
+            super().data_received(data)
+        finally:
+            self._close, self._force_close = ending
 
     def handle_error(
         self,

@@ -43,3 +43,15 @@ async def test_what_is_no_http_is_refused_like_any_other_mistake(service: Servic
     assert said in problem["detail"]
     assert b"canary" not in body
     assert "canary" not in service.log.read_text()
+
+
+@pytest.mark.parametrize("path", ["/v1/watches", "/companies/1/appointments/watch", "/shops/of/mine"])
+@pytest.mark.parametrize("second", ["{key}", "hw_another", ""])
+async def test_of_two_keys_none_is_taken(service: Service, path: str, second: str) -> None:
+    keys = f"Authorization: Bearer {service.key}\r\nAuthorization: {second.format(key=service.key)}\r\n"
+    request = f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{keys}Content-Length: 0\r\n\r\n"
+    first, headers, body = await sent(service, request.encode())
+    assert first.endswith(" 400 Bad Request")
+    assert headers["Content-Type"] == "application/problem+json"
+    assert [each["parameter"] for each in json.loads(body)["errors"]] == ["Authorization"]
+    assert "2 times" in json.loads(body)["detail"]

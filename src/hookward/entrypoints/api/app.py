@@ -17,7 +17,7 @@ from hookward.entrypoints.api.describing import DOCUMENT, PAGE
 from hookward.entrypoints.api.description import as_page, as_text, describe
 from hookward.entrypoints.api.open_routes import OPEN_ROUTES
 from hookward.entrypoints.api.own_routes import own_routes
-from hookward.entrypoints.api.requests import MAX_BATCH_BYTES, REQUEST_ID
+from hookward.entrypoints.api.requests import MAX_BATCH_BYTES, REQUEST_ID, authorization_of
 from hookward.entrypoints.api.routes import ROUTES, Route, mirrored_routes, unchanging_routes, watch_routes
 from hookward.entrypoints.api.service import SERVICE, Service
 from hookward.entrypoints.api.wire import ProblemDocument
@@ -65,7 +65,7 @@ def _bound(route: Route, service: Service) -> Callable[[web.Request], Awaitable[
 async def _authorized(route: Route, service: Service, request: web.Request) -> web.StreamResponse:
     """What every route but the public ones goes through."""
     request[ERRORS] = route.errors
-    caller = await service.keys.authorize(request.headers.get("Authorization"), route.scope)
+    caller = await service.keys.authorize(authorization_of(request), route.scope)
     return await route.handler(request, caller, service)
 
 

@@ -19,6 +19,7 @@ from hookward.domain.operation_index import OperationIndex, WatchMatch, settled
 from hookward.domain.type_paths import RESERVED
 from hookward.entrypoints.api.mirroring import match_of, paths_below, publish_match
 from hookward.entrypoints.api.publishing import MAX_CHANGES, RESTLESS
+from hookward.entrypoints.api.requests import authorization_of
 from hookward.entrypoints.api.service import SERVICE, Caller, Scope, Service, check_scope
 from hookward.entrypoints.api.watching import create_watch_on_route
 
@@ -34,7 +35,7 @@ async def own_routes(
     nowhere = request.match_info.http_exception
     if nowhere is None or nowhere.status != web.HTTPNotFound.status_code:
         return await handler(request)
-    service, header = request.app[SERVICE], request.headers.get("Authorization")
+    service, header = request.app[SERVICE], authorization_of(request)
     if not _may_be_own(request, service) or (header is None and request.method not in METHODS):
         return await handler(request)
     return await _answer(request, await service.keys.caller(header), service)

@@ -57,6 +57,17 @@ async def read_json(request: web.Request, limit: int = MAX_EVENT_BYTES) -> Any:
     return decode_exact(await read_body(request, limit))
 
 
+def authorization_of(request: web.Request) -> str | None:
+    """The ``Authorization`` header; raises BadParameter for several: a proxy may go by another one than we.
+
+    It is no list (RFC 9110, sections 5.3 and 11.6.2).
+    """
+    given = request.headers.getall("Authorization", ())
+    if len(given) > 1:
+        raise bad_parameter("Authorization", f"stands in the request {len(given)} times; send it once")
+    return given[0] if given else None
+
+
 def limit_of(request: web.Request) -> int:
     """The page size that was asked for."""
     text = request.query.get("limit")

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from hookward.adapters.postgres.attempts import read_attempts
 from hookward.application.log import LogPage, LogQuery
 from hookward.domain.delivery import NOT_KEPT, DeliveryStatus, Payload, Wait
 from hookward.domain.ids import AccountId, DeliveryId, EventId
@@ -153,6 +154,31 @@ async def test_after_an_attempt_without_a_kept_body_no_earlier_one_is_shown_in_i
 
     assert found is not None
     assert [each.request_body for each in found[1]] == [b"first", None, None, None]
+
+
+OMITTED = "omitted"
+
+
+@pytest.mark.parametrize(
+    ("most", "shown"),
+    [
+        (99, [b"one", b"one", b"three", b"three", None, b"six"]),
+        (12, [OMITTED, b"one", OMITTED, b"three", None, b"six"]),
+        (8, [OMITTED, OMITTED, OMITTED, b"three", None, b"six"]),
+        (0, [OMITTED, OMITTED, OMITTED, OMITTED, None, b"six"]),
+    ],
+)
+async def test_of_many_bodies_the_newest_are_told_as_far_as_there_is_room(world, most, shown):
+    watch, token = await world.watch(), await world.lease()
+    entry = new_entry(new_event(), watch, DELIVERED)
+    for number, body in enumerate([b"one", None, b"three", None, NOT_KEPT, b"six"], 1):
+        attempt = new_attempt(number, request_body=body)
+        await world.ledger.record(token, [moved(entry, DELIVERED, waited=False, attempt=attempt)], done=[], slots={})
+
+    async with world.database.connection() as connection:
+        found = await read_attempts(connection, entry.id, body_bytes=most)
+
+    assert [OMITTED if each.body_omitted else each.request_body for each in found] == shown
 
 
 @pytest.mark.parametrize("known", [True, False])

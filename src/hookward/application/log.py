@@ -74,7 +74,10 @@ class LogPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoggedAttempt(msgspec.Struct, frozen=True, kw_only=True):
-    """An attempt as recorded; ``request`` and ``response`` are JSON."""
+    """An attempt as recorded; ``request`` and ``response`` are JSON.
+
+    ``body_omitted`` says that the request's body was not read: there was too much of them.
+    """
 
     number: int
     sent: datetime
@@ -84,6 +87,7 @@ class LoggedAttempt(msgspec.Struct, frozen=True, kw_only=True):
     message: str | None
     request: bytes
     request_body: bytes | None
+    body_omitted: bool = False
     response: bytes | None
     response_body: bytes | None
     truncated: bool
@@ -97,7 +101,9 @@ class DeliveryLog(Protocol):
 
     async def delivery(
         self, account: AccountId, id_: DeliveryId, *, owner: str | None = None
-    ) -> tuple[LoggedDelivery, Sequence[LoggedAttempt]] | None: ...
+    ) -> tuple[LoggedDelivery, Sequence[LoggedAttempt]] | None:
+        """One delivery with its attempts, oldest first."""
+        ...
 
 
 class EventQuery(msgspec.Struct, frozen=True, kw_only=True):

@@ -90,6 +90,20 @@ async def test_a_delivery_tells_all_that_was_sent_and_said(service: Service, rec
     }  # fmt: skip
 
 
+async def test_an_answer_holds_the_newest_bodies_and_says_which_it_leaves_out(
+    service: Service, receiver: Receiver
+) -> None:
+    mine = company()
+    retry = {"schedule": ["0s"] * 5}
+    watch = await service.create_watch(receiver.on("/large", Reply(status=500)), company=mine, retry=retry)
+    await service.publish(event("1", company=mine, resource={"id": "1", "unknown": "x" * 1_000_000}))
+    shown = await logged(service, watch, status="failed")
+    sent = receiver.requests[0].body.decode()
+    requests = [each["request"] for each in shown["attempts"]]
+    assert [each["body"] for each in requests] == [None] * 2 + [sent] * 4
+    assert [each.get("bodyOmitted") for each in requests] == [True] * 2 + [None] * 4
+
+
 async def test_an_attempt_without_an_answer_tells_why(service: Service, receiver: Receiver) -> None:
     mine = company()
     address = receiver.on("/broken", Reply(close=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from hookward.adapters.postgres.attempts import read_attempts
 from hookward.adapters.postgres.log_search import SCAN, TEXT_SCAN, host_watches, is_id_prefix, span_of, text_window
 from hookward.adapters.postgres.pages import Found, Values, Walk, walk_page
 from hookward.adapters.postgres.pool import Database
@@ -26,10 +27,6 @@ SELECT {_COLUMNS} FROM delivery d LEFT JOIN waiting w ON w.delivery_id = d.id LE
 LEFT JOIN watch c ON c.id = d.watch_id WHERE d.id = ANY($1::uuid[]) AND d.id BETWEEN $2 AND $3 AND d.account_id = $4
 AND ($5::text IS NULL OR c.owner = $5)
 ORDER BY d.id DESC"""
-
-_ATTEMPTS = """
-SELECT number, sent, duration_us, code, error, message, request, request_body, response, response_body, truncated,
-  remote FROM attempt WHERE delivery_id = $1 ORDER BY number"""
 
 _WHOSE = "SELECT account_id, owner FROM watch WHERE id = $1"
 _OWNED = f"SELECT id FROM watch WHERE account_id = $1 AND owner = $2 ORDER BY id LIMIT {MAX_ARMS + 1}"
@@ -68,8 +65,7 @@ class PostgresLog:
         if not found:
             return None
         async with self._database.connection() as connection:
-            attempts = await connection.fetch(_ATTEMPTS, id_)
-        return found[0], _attempts(attempts)
+            return found[0], await read_attempts(connection, id_)
 
     async def _dressed(self, ids: list[bytes], account: AccountId, owner: str | None) -> list[LoggedDelivery]:
         if not ids:
@@ -227,29 +223,3 @@ def _delivery(row: Any) -> LoggedDelivery:
         last_code=last_code, last_error=last_error, finished=finished, next_attempt=due, replay_of=replay_of,
         watch_definition=definition,
     )  # fmt: skip
-
-
-def _attempts(rows: Sequence[Any]) -> list[LoggedAttempt]:
-    """Attempts with each body filled in from the one before where it is the same; empty stands for none."""
-    attempts: list[LoggedAttempt] = []
-    body: bytes | None = None
-    for row in rows:
-        number, sent, duration, code, error, message, request, own, response, response_body, truncated, remote = row
-        body = body if own is None else own
-        attempts.append(
-            LoggedAttempt(
-                number=number,
-                sent=sent,
-                duration_us=duration,
-                code=code,
-                error=error,
-                message=message,
-                request=request,
-                request_body=body or None,
-                response=response,
-                response_body=response_body,
-                truncated=truncated,
-                remote=remote,
-            )
-        )
-    return attempts

@@ -125,6 +125,7 @@ def attempt_answer(row: LoggedAttempt) -> AttemptAnswer:
             address=request["address"],
             headers=request["headers"],
             body=as_text(row.request_body),
+            body_omitted=row.body_omitted or msgspec.UNSET,
         ),
         response=response,
         error=None if row.error is None else AttemptError(type=row.error, message=row.message or ""),

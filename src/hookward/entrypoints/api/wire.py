@@ -145,12 +145,17 @@ class DeliveryItem(Wire, frozen=True):
 
 
 class RequestAnswer(Wire, frozen=True):
-    """A request as it was sent; secrets are masked."""
+    """A request as it was sent; secrets are masked.
+
+    ``bodyOmitted`` says that there was a body, and that this answer has no room for it: bodies of the newest attempts
+    are shown, up to 4 MiB of them.
+    """
 
     method: str
     address: str
     headers: dict[str, str]
     body: str | None
+    body_omitted: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class ResponseAnswer(Wire, frozen=True):

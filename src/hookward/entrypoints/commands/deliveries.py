@@ -131,7 +131,7 @@ def _attempt(attempt: dict[str, Any]) -> str:
         f"{attempt['sent']}  {attempt['durationMs']:.1f} ms  {attempt['remoteAddress'] or ''}",
         f"{request['method']} {request['address']}",
         *(f"  {name}: {value}" for name, value in request["headers"].items()),
-        request["body"],
+        "(body not shown)" if request.get("bodyOmitted") else request["body"],
     ]
     if response:
         cut = "  (cut)" if response["truncated"] else ""

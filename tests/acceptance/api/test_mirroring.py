@@ -6,10 +6,12 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
 from tests.acceptance.api.mirrored import APPOINTMENT, CONFERENCE, EVENT, QUEUE, SAMPLES, SESSION, A, C, E, Own, Q, S
+from tests.service import event
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -185,3 +187,17 @@ async def test_an_idempotency_key_answers_the_first_event_and_refuses_another(ow
         assert (status, problem["errors"][0]["parameter"]) == (422, "Idempotency-Key")
     await own.send("DELETE", A + "/a1")
     assert [each["event"] for each in await own.heard(2)] == ["updated", "deleted"]
+
+
+@pytest.mark.parametrize("odd", ["%00", "%0A", "%7F", "a%2Fb", "%E2%80%A8", "%F0%9F%A6%86"])
+async def test_a_value_of_the_scope_is_the_same_text_in_a_path_and_in_a_body(own: Own, odd: str) -> None:
+    value = own.own + unquote(odd)
+    await own.service.create_watch(f"{own.receiver.url}/by-value", company=value)
+    path = f"/companies/{own.own}{odd}/appointments"
+    given = {"address": f"{own.receiver.url}/by-path"}
+    await own.service.ask("POST", f"{path}/watch", expect=201, json=given)
+    await own.service.publish(event("by-value", company=value))
+    accepted = await own.service.ask("POST", path, expect=202, json={"id": "by-path"})
+    assert sorted(each["id"] for each in await own.heard(4)) == ["by-path", "by-path", "by-value", "by-value"]
+    found = await own.service.ask("GET", f"/v1/events/{accepted['id']}", expect=200)
+    assert found["scope"] == {"companyId": value}

@@ -111,7 +111,7 @@ class Shelf:
             to_text(Prefix.EVENT, entry.event),
             to_text(Prefix.WATCH, entry.watch),
         )
-        if text[:4] in ("dlv_", "evt_", "wat_"):
+        if text[:4] in ("dlv_", "evt_", "wat_") and text[4:]:
             return any(id_.startswith(text) for id_ in ids)
         if any(f"{host}/hooks".startswith(text) for host in HOSTS):
             return f"{self.hosts[entry.watch]}/hooks".startswith(text)

@@ -61,7 +61,15 @@ DELIVERY_FILTERS: list[dict[str, Any]] = [
 EVENT_FILTERS: list[dict[str, Any]] = [
     {}, {"resource_type": "none"}, {"resource_id": "none"}, {"kind": ChangeKind.MERGED}, {"since_ms": NOW_MS},
     {"until_ms": NOW_MS - 30 * HOUR_MS}, {"search": "evt_01"}, {"search": "evt_00"}, {"search": "nothing has this"},
-    {"owner": "owner 1"}, {"owner": "nobody"}, {"owner": "nobody", "resource_id": "none"},
+    {"owner": "owner 1"}, {"owner": "nobody"}, {"owner": "nobody", "resource_id": "none"}, {"watch": 5},
+    {"watch": "none"}, {"event": 5}, {"event": "none"}, *({"status": status} for status in DeliveryStatus),
+    {"code": 503}, {"code": 418}, {"code": 200}, {"code": 299}, {"error": "timeout"}, {"error": "dns"},
+    {"search": "dlv_01"}, {"search": "dlv_00"}, {"search": "wat_00"}, {"search": "host7.example"}, {"search": "host"},
+    {"owner": "owner 1", "code": 418}, {"owner": "owner 1", "event": "none"}, {"watch": 5, "event": 5},
+    {"watch": 5, "status": DeliveryStatus.FAILED}, {"watch": 5, "resource_id": "none"}, {"event": 5, "code": 418},
+    {"status": DeliveryStatus.DELIVERED, "code": 418}, {"status": DeliveryStatus.FAILED, "code": 418, "error": "dns"},
+    {"search": "host", "code": 418}, {"search": "nothing has this", "status": DeliveryStatus.DELIVERED},
+    {"status": DeliveryStatus.DELIVERED, "since_ms": NOW_MS}, {"code": 200, "until_ms": NOW_MS - 20 * HOUR_MS},
 ]  # fmt: skip
 
 
@@ -137,12 +145,36 @@ async def test_a_page_of_deliveries_is_bounded_work(filled, resolved, account, f
 
 
 @pytest.mark.parametrize("filters", EVENT_FILTERS, ids=named)
-async def test_a_page_of_events_is_bounded_work(filled, filters):
-    query = EventQuery(account=ACCOUNT, limit=50, **filters)
+@pytest.mark.parametrize("account", [1, 2])
+async def test_a_page_of_events_is_bounded_work(filled, resolved, account, filters):
+    query = EventQuery(account=AccountId(account), limit=50, **await resolved(filters))
 
     rows, whole = await cost(filled, lambda database: PostgresEvents(database).events, query)
 
     assert (rows <= MOST, whole) == (True, set()), rows
+
+
+@pytest.mark.parametrize("filters", [{"code": 200}, {"status": DeliveryStatus.FAILED}, {"code": 418}], ids=named)
+async def test_a_batch_of_one_millisecond_is_bounded_work_page_by_page(filled, filters):
+    query = EventQuery(account=AccountId(12), limit=200, **filters)
+    found: list[bytes] = []
+    costs: list[int] = []
+    async with open_database(filled, name="recorded", size=1) as opened:
+        recording = RecordingDatabase(opened._pool, acquire_timeout=60)
+        while True:
+            recording.ran = []
+            page = await PostgresEvents(recording, scan=10_000).events(query, now_ms=NOW_MS)
+            found += [row.id for row in page.rows]
+            ran = recording.ran
+            async with recording.connection() as connection:
+                looks = [await looked_at(connection, each.query, each.args) for each in ran]  # type: ignore[arg-type]
+            costs.append(sum(rows for rows, _ in looks))
+            if page.older is None:
+                break
+            query = msgspec.structs.replace(query, before=page.older)
+
+    expected = {200: 1000, 418: 0, None: 100}[query.code]
+    assert (len(found), len(set(found)), max(costs) <= MOST) == (expected, expected, True), costs
 
 
 async def test_one_event_and_one_delivery_are_a_handful_of_rows(filled):

@@ -6,17 +6,23 @@ from collections.abc import Sequence
 from typing import Any
 
 from hookward.adapters.postgres.attempts import read_attempts
-from hookward.adapters.postgres.log_search import SCAN, TEXT_SCAN, host_watches, is_id_prefix, span_of, text_window
-from hookward.adapters.postgres.pages import Found, Values, Walk, walk_page
+from hookward.adapters.postgres.log_search import (
+    MAX_ARMS,
+    SCAN,
+    TEXT_SCAN,
+    is_id_prefix,
+    span_of,
+    status_arms,
+    text_window,
+    watches_meant,
+    watches_seen,
+)
+from hookward.adapters.postgres.pages import Arm, Found, Values, Walk, id_before, id_behind, walk_page
 from hookward.adapters.postgres.pool import Database
 from hookward.application.log import LoggedAttempt, LoggedDelivery, LogPage, LogQuery
 from hookward.domain.change import ChangeKind
 from hookward.domain.delivery import DeliveryStatus
 from hookward.domain.ids import AccountId, DeliveryId, Prefix, millisecond_of
-
-MAX_ARMS = 1000
-MAX_NAMED = 20_000
-"""How many watches the beginning of a host or id may stand for."""
 
 _COLUMNS = (
     "d.id, d.event_id, d.watch_id, d.resource_type, d.kind, d.resource_id, d.status, d.reason, d.attempts, "
@@ -28,13 +34,10 @@ LEFT JOIN watch c ON c.id = d.watch_id WHERE d.id = ANY($1::uuid[]) AND d.id BET
 AND ($5::text IS NULL OR c.owner = $5)
 ORDER BY d.id DESC"""
 
-_WHOSE = "SELECT account_id, owner FROM watch WHERE id = $1"
-_OWNED = f"SELECT id FROM watch WHERE account_id = $1 AND owner = $2 ORDER BY id LIMIT {MAX_ARMS + 1}"
 # Bodies are looked at as far as their first 64 KiB: what is kept compressed is opened no further.
 _TEXT = """(position({q} in d.resource_id) > 0 OR EXISTS (SELECT 1 FROM attempt a WHERE a.delivery_id = d.id AND (
   position({q} in substring(a.request_body from 1 for 65536)) > 0
   OR position({q} in substring(a.response_body from 1 for 65536)) > 0) OFFSET 0))"""
-_NOT_DELIVERED = [status for status in DeliveryStatus if status is not DeliveryStatus.DELIVERED]
 
 
 class PostgresLog:
@@ -78,47 +81,36 @@ class PostgresLog:
         """How to find a query's rows; ``None`` where there can be none."""
         values = Values()
         low, high = span_of(query.since_ms, query.until_ms)
-        walk = Walk(table="delivery", arms=[], values=values, low=low, high=high, scan=self._scan)
+        walk = Walk(arms=[], values=values, low=low, high=high, scan=self._scan)
         walk.checks = _checks(query, values)
         searched = None
         watches: list[bytes] | None = None if query.watch is None else [query.watch]
         if query.search is not None:
-            searched, hosts = await self._search(walk, query, now_ms)
-            if hosts is not None:
-                watches = hosts if watches is None else [id_ for id_ in watches if id_ in hosts]
+            meant = await watches_meant(self._database, query.account, query.search)
+            if meant is None:
+                searched = self._search(walk, query, query.search, now_ms)
+            else:
+                watches = meant if watches is None else [id_ for id_ in watches if id_ in meant]
         possible = await self._drive(walk, query, watches)
         return (walk if possible else None), searched
 
-    async def _search(
-        self, walk: Walk, query: LogQuery, now_ms: int
-    ) -> tuple[tuple[int, int] | None, list[bytes] | None]:
-        """Narrow a walk to what ``q`` says; answers the window of time of a text, or the watches that it names."""
-        text = query.search or ""
+    def _search(self, walk: Walk, query: LogQuery, text: str, now_ms: int) -> tuple[int, int] | None:
+        """Narrow a walk to what ``q`` says, if it names no watches; answers the window of time of a text."""
         if (found := is_id_prefix(text)) is not None:
             prefix, low, high = found
             if prefix is Prefix.DELIVERY:
                 walk.checks.append(f"d.id BETWEEN {walk.values.add(low)} AND {walk.values.add(high)}")
-                walk.low, walk.high = max(walk.low, _less(low)), min(walk.high, _more(high))
-            elif prefix is Prefix.EVENT:
+                walk.low, walk.high = max(walk.low, id_before(low)), min(walk.high, id_behind(high))
+            else:
                 walk.checks.append(f"d.event_id BETWEEN {walk.values.add(low)} AND {walk.values.add(high)}")
                 # A replay with an id of its own is younger than its event; all others carry its time.
-                walk.low = max(walk.low, _less(millisecond_of(low)[0]))
-            else:
-                async with self._database.connection() as connection:
-                    rows = await connection.fetch(
-                        f"SELECT id FROM watch WHERE id BETWEEN $1 AND $2 AND account_id = $3 LIMIT {MAX_NAMED}",
-                        low, high, query.account,
-                    )  # fmt: skip
-                return None, [row[0] for row in rows]
-            return None, None
-        hosts = await host_watches(self._database, query.account, text, limit=MAX_NAMED)
-        if hosts:
-            return None, hosts
+                walk.low = max(walk.low, id_before(millisecond_of(low)[0]))
+            return None
         window = text_window(query.since_ms, query.until_ms, now_ms)
         walk.low, walk.high = span_of(*window)
         walk.scan = self._text_scan
         walk.checks.append(_TEXT.format(q=walk.values.add(text.encode())))
-        return window, None
+        return window
 
     async def _drive(self, walk: Walk, query: LogQuery, watches: list[bytes] | None) -> bool:
         """Choose what a walk is driven by; False when nothing can be found."""
@@ -129,38 +121,29 @@ class PostgresLog:
             event = values.add(query.event)
             # A delivery carries its event's time: a short stretch of the primary key to look at.
             own = f"d.id BETWEEN {values.add(low)} AND {values.add(high)} AND d.replay_of IS NULL"
-            walk.arms = [own, f"d.event_id = {event} AND d.replay_of IS NOT NULL"]
+            walk.arms = [
+                Arm("delivery", own),
+                Arm("delivery", f"d.event_id = {event} AND d.replay_of IS NOT NULL"),
+            ]
             walk.checks += [account, f"d.event_id = {event}"]
             if watches is not None:
                 walk.checks.append(f"d.watch_id = ANY({values.add(watches)}::uuid[])")
             _restrict_to_owner(walk, query)
             return True
-        if watches is None and query.owner is not None:
-            async with self._database.connection() as connection:
-                watches = [row[0] for row in await connection.fetch(_OWNED, query.account, query.owner)]
-            if len(watches) > MAX_ARMS:
-                watches = None
-                _restrict_to_owner(walk, query)
-        elif watches is not None:
-            watches = await self._seen(watches, query)
-        if watches is not None and len(watches) > MAX_ARMS:
+        watches = await watches_seen(self._database, query.account, query.owner, watches)
+        if watches is None:
+            _restrict_to_owner(walk, query)
+        elif len(watches) > MAX_ARMS:
             walk.checks.append(f"d.watch_id = ANY({values.add(watches)}::uuid[])")
-        elif watches is not None:
-            walk.arms, walk.over = ["d.watch_id = o.id"], watches
+        else:
+            walk.arms = [Arm("delivery", "d.watch_id = o.id", watches)]
             _check_status(walk, query)
             return bool(watches)
-        walk.arms = [f"{account}{status}" for status in _status_arms(walk, query)]
+        arms, said = status_arms(query.status, query.code, query.error)
+        walk.arms = [Arm("delivery", f"{account}{status}") for status in arms]
+        if not said:
+            _check_status(walk, query)
         return True
-
-    async def _seen(self, watches: list[bytes], query: LogQuery) -> list[bytes]:
-        """Those of ``watches`` that the asker may see; one that is gone is nobody's."""
-        async with self._database.connection() as connection:
-            rows = await connection.fetch(
-                "SELECT id FROM watch WHERE id = ANY($1::uuid[]) AND account_id = $2 "
-                "AND ($3::text IS NULL OR owner = $3)",
-                watches, query.account, query.owner,
-            )  # fmt: skip
-        return [row[0] for row in rows]
 
 
 def _checks(query: LogQuery, values: Values) -> list[str]:
@@ -183,33 +166,12 @@ def _check_status(walk: Walk, query: LogQuery) -> None:
         walk.checks.append(f"d.status = {int(query.status)}")
 
 
-def _status_arms(walk: Walk, query: LogQuery) -> list[str]:
-    """Deliveries that were not delivered have an index: they are few, and hold every code and error but success.
-
-    Said, not passed: a plan for any status cannot use it.
-    """
-    if query.status is not None and query.status is not DeliveryStatus.DELIVERED:
-        return [f" AND d.status = {int(query.status)}"]
-    if query.status is None and (query.error is not None or (query.code is not None and not 200 <= query.code < 300)):
-        return [f" AND d.status = {int(status)}" for status in _NOT_DELIVERED]
-    _check_status(walk, query)
-    return [""]
-
-
 def _restrict_to_owner(walk: Walk, query: LogQuery) -> None:
     if query.owner is not None:
         account, owner = walk.values.add(query.account), walk.values.add(query.owner)
         walk.checks.append(
             f"EXISTS (SELECT 1 FROM watch c WHERE c.id = d.watch_id AND c.account_id = {account} AND c.owner = {owner})"
         )
-
-
-def _less(id_: bytes) -> bytes:
-    return (int.from_bytes(id_, "big") - 1).to_bytes(16, "big") if any(id_) else id_
-
-
-def _more(id_: bytes) -> bytes:
-    return (int.from_bytes(id_, "big") + 1).to_bytes(16, "big") if id_ != b"\xff" * 16 else id_
 
 
 def _delivery(row: Any) -> LoggedDelivery:

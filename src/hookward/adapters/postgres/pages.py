@@ -12,10 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hookward.adapters.postgres.pool import Database
+from hookward.domain.ids import millisecond_of
 
 _PARAMETER = re.compile(r"\$([0-9]+)")
 LEAST = bytes(16)
 GREATEST = b"\xff" * 16
+GREATER = "{greater}"
+"""In a statement: ids at or behind the end of a walk, within the millisecond in which it ends."""
 
 
 class Values:
@@ -28,6 +31,11 @@ class Values:
         self.given.append(value)
         return f"${len(self.given)}"
 
+    def copy(self) -> Values:
+        values = Values()
+        values.given = list(self.given)
+        return values
+
     def statement(self, text: str) -> list[Any]:
         """A statement and those of the parameters that it uses, numbered anew: PostgreSQL takes no others."""
         used: dict[str, int] = {}
@@ -36,23 +44,40 @@ class Values:
         return [_PARAMETER.sub(lambda found: f"${used[found[1]]}", text), *(self.given[int(n) - 1] for n in used)]
 
 
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """Rows of a table, called ``d``, under a condition that has an index which ends in the id.
+
+    ``over`` is a list each of whose members makes an arm, in whose condition it is ``o.id``.
+    """
+
+    table: str
+    where: str
+    over: Sequence[bytes] | None = None
+
+    @property
+    def count(self) -> int:
+        return 1 if self.over is None else len(self.over)
+
+
 @dataclass(slots=True, kw_only=True)
 class Walk:
     """How to find the rows of a page.
 
-    ``arms`` are conditions, each with an index that ends in the id; ``over`` is an array parameter each of whose
-    members makes an arm (in whose condition it is ``o.id``). ``checks`` are conditions without an index. ``scan`` is
-    how many rows may be looked at. The range of ids is ``low`` to ``high``, both excluded, as of the cursors.
+    ``checks`` are conditions without an index. ``scan`` is how many rows may be looked at. The range of ids is ``low``
+    to ``high``, both excluded, as of the cursors. With ``once`` rows stand for what they name in that column, and ids
+    need not be unique: each is found once, at its greatest id, all of whose rows are of one millisecond; ``once_seen``
+    selects from that column what has a row at a :data:`GREATER` id.
     """
 
-    table: str
-    arms: list[str]
+    arms: list[Arm]
     values: Values
     scan: int
-    over: Sequence[bytes] | None = None
     checks: list[str] = field(default_factory=list)
     low: bytes = LEAST
     high: bytes = GREATEST
+    once: str | None = None
+    once_seen: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,70 +100,76 @@ async def walk_page(
     more = len(ids) > limit
     ids = ids[:limit]
     onward = ids[-1] if more else edge
-    if forward:
-        return Found(ids=ids, older=onward, newer=None if before is None else (ids[0] if ids else _before(high)))
-    older = ids[0] if ids else _behind(low)
+    if forward:  # going back from an empty page begins with the row that was its cursor
+        return Found(ids=ids, older=onward, newer=None if before is None else (ids[0] if ids else id_before(high)))
+    older = ids[0] if ids else id_behind(low)
     return Found(ids=ids[::-1], older=older, newer=onward)
 
 
-def _before(high: bytes) -> bytes:
-    """The id just before ``high``: going back from an empty page begins with the row that was its cursor."""
-    return (int.from_bytes(high, "big") - 1).to_bytes(16, "big") if high > LEAST else LEAST
+def id_before(id_: bytes) -> bytes:
+    """The id just before this one, or itself if it is the least."""
+    return (int.from_bytes(id_, "big") - 1).to_bytes(16, "big") if id_ > LEAST else LEAST
 
 
-def _behind(low: bytes) -> bytes:
-    return (int.from_bytes(low, "big") + 1).to_bytes(16, "big") if low < GREATEST else GREATEST
+def id_behind(id_: bytes) -> bytes:
+    """The id just behind this one, or itself if it is the greatest."""
+    return (int.from_bytes(id_, "big") + 1).to_bytes(16, "big") if id_ < GREATEST else GREATEST
 
 
 async def _ids(
     database: Database, walk: Walk, *, low: bytes, high: bytes, limit: int, forward: bool
 ) -> tuple[list[bytes], bytes | None]:
     """Up to ``limit`` ids in the direction of the walk, and how far the bound let us look, where it ended the page."""
-    if low >= high or walk.over == []:
+    arms = sum(arm.count for arm in walk.arms)
+    if low >= high or not arms:
         return [], None
-    arms = len(walk.over) if walk.over is not None else len(walk.arms)
-    depth = max(limit, walk.scan // arms) if walk.checks else limit
-    order, first = ("DESC", "max") if forward else ("ASC", "min")
+    bounded, several = bool(walk.checks) or walk.once is not None, arms > 1 or walk.once is not None
+    depth = max(limit, walk.scan // arms) if bounded else limit
+    order = "DESC" if forward else "ASC"
     # Both questions are of one moment: what is deleted in between must not move the edge behind what nobody looked at.
     async with database.connection() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         edge: bytes | None = None
-        if walk.checks and arms > 1:
+        if bounded and several:
             # Several arms end in different places: only as far as the first of them is everything known.
-            edge = await connection.fetchval(*_edge(walk, low, high, depth=depth, order=order, first=first))
+            edge = await connection.fetchval(*_edge(walk, low, high, depth=depth, order=order))
             if edge is not None:
-                low, high = (max(low, _before(edge)), high) if forward else (low, min(high, _behind(edge)))
+                low, high = (max(low, id_before(edge)), high) if forward else (low, min(high, id_behind(edge)))
         rows = await connection.fetch(*_rows(walk, low, high, depth=depth, order=order, limit=limit))
-        if walk.checks and arms == 1 and len(rows) < limit:
-            edge = await connection.fetchval(*_edge(walk, low, high, depth=depth, order=order, first=first))
+        if bounded and not several and len(rows) < limit:
+            edge = await connection.fetchval(*_edge(walk, low, high, depth=depth, order=order))
     return [row[0] for row in rows], edge
 
 
 def _rows(walk: Walk, low: bytes, high: bytes, *, depth: int, order: str, limit: int) -> list[Any]:
-    values = Values()
-    values.given = list(walk.values.given)
-    span = f"d.id > {values.add(low)} AND d.id < {values.add(high)}"
-    arms = [
-        f"(SELECT * FROM {walk.table} d WHERE {arm} AND {span} ORDER BY d.id {order} LIMIT {depth})"
-        for arm in walk.arms
-    ]
-    source = " UNION ALL ".join(arms)
-    if walk.over is not None:
-        source = f"SELECT a.* FROM unnest({values.add(walk.over)}::uuid[]) o(id) CROSS JOIN LATERAL {arms[0]} a"
-    where = f"WHERE {' AND '.join(walk.checks)} " if walk.checks else ""
-    return values.statement(f"SELECT d.id FROM ({source}) d {where}ORDER BY d.id {order} LIMIT {limit}")
+    values = walk.values.copy()
+    taken = f"LIMIT {depth}" if walk.once is None else f"FETCH FIRST {depth} ROWS WITH TIES"
+    source = _source(walk, values, low, high, select="*", order=f"{order} {taken}")
+    checks = list(walk.checks)
+    if walk.once is not None:
+        seen = walk.once_seen.replace(GREATER, f"BETWEEN {values.add(high)} AND {values.add(millisecond_of(high)[1])}")
+        checks.append(f"d.{walk.once} NOT IN ({seen})")
+    where = f"WHERE {' AND '.join(checks)} " if checks else ""
+    found = f"SELECT d.id FROM ({source}) d {where}"
+    if walk.once is not None:
+        each = f"SELECT DISTINCT ON (d.{walk.once}) d.id FROM ({source}) d {where}ORDER BY d.{walk.once}, d.id DESC"
+        found = f"SELECT d.id FROM ({each}) d "
+    return values.statement(f"{found}ORDER BY d.id {order} LIMIT {limit}")
 
 
-def _edge(walk: Walk, low: bytes, high: bytes, *, depth: int, order: str, first: str) -> list[Any]:
+def _edge(walk: Walk, low: bytes, high: bytes, *, depth: int, order: str) -> list[Any]:
     """The last row that the bound lets us look at, of the arm where that comes first."""
-    values = Values()
-    values.given = list(walk.values.given)
+    values = walk.values.copy()
+    source = _source(walk, values, low, high, select="d.id", order=f"{order} OFFSET {depth - 1} LIMIT 1")
+    return values.statement(f"SELECT id FROM ({source}) e ORDER BY id {order} LIMIT 1")
+
+
+def _source(walk: Walk, values: Values, low: bytes, high: bytes, *, select: str, order: str) -> str:
+    """What every arm has between two ids, in the walk's order and as far as that says."""
     span = f"d.id > {values.add(low)} AND d.id < {values.add(high)}"
-    arms = [
-        f"(SELECT d.id FROM {walk.table} d WHERE {arm} AND {span} ORDER BY d.id {order} OFFSET {depth - 1} LIMIT 1)"
-        for arm in walk.arms
-    ]
-    source = " UNION ALL ".join(arms)
-    if walk.over is not None:
-        source = f"SELECT a.id FROM unnest({values.add(walk.over)}::uuid[]) o(id) CROSS JOIN LATERAL {arms[0]} a"
-    way = "DESC" if first == "max" else "ASC"
-    return values.statement(f"SELECT id FROM ({source}) e ORDER BY id {way} LIMIT 1")
+    arms = []
+    for arm in walk.arms:
+        rows = f"(SELECT {select} FROM {arm.table} d WHERE {arm.where} AND {span} ORDER BY d.id {order})"
+        if arm.over is not None:
+            rows = f"SELECT a.* FROM unnest({values.add(arm.over)}::uuid[]) o(id) CROSS JOIN LATERAL {rows} a"
+        arms.append(rows)
+    return " UNION ALL ".join(arms)

@@ -179,6 +179,7 @@ CREATE INDEX delivery_account ON delivery (account_id, id);
 CREATE INDEX delivery_watch ON delivery (watch_id, id);
 CREATE INDEX delivery_status ON delivery (account_id, status, id) WHERE status <> 3;
 CREATE INDEX delivery_replay ON delivery (event_id, id) WHERE replay_of IS NOT NULL;  -- they do not carry its time
+CREATE INDEX delivery_replayed ON delivery (account_id, event_id, id) WHERE replay_of IS NOT NULL;
 CREATE TABLE delivery_rest PARTITION OF delivery DEFAULT;
 
 CREATE TABLE attempt (

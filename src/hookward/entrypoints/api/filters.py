@@ -13,11 +13,15 @@ from aiohttp import web
 from hookward.domain.change import ChangeKind
 from hookward.domain.delivery import DeliveryStatus
 from hookward.domain.errors import Problem
-from hookward.domain.ids import Prefix, from_text
+from hookward.domain.ids import Prefix, WatchId, from_text
 from hookward.domain.outcome import ErrorKind
 from hookward.entrypoints.api.answers import BadParameter
 from hookward.entrypoints.api.requests import DEFAULT_LIMIT, MAX_LIMIT
 
+LOG_PARAMETERS = (
+    "watchId", "eventId", "resourceType", "resourceId", "event", "status", "statusCode", "errorType",
+    "since", "until", "q", "limit", "cursor",
+)  # fmt: skip
 T = TypeVar("T")
 MAX_TEXT = 512
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+ -]\d\d:\d\d)")
@@ -73,6 +77,16 @@ class Filters:
             **cursor,
         }
 
+    def of_delivery(self) -> dict[str, Any]:
+        """What is asked of a delivery alone, as the fields of a query."""
+        watch = self.read("watchId", id_of(Prefix.WATCH))
+        return {
+            "watch": None if watch is None else WatchId(watch),
+            "status": self.read("status", status_of),
+            "code": self.read("statusCode", code_of),
+            "error": self.read("errorType", error_of),
+        }
+
     def _refuse(self, name: str, message: str) -> None:
         shown = name if len(name) <= 100 else name[:100] + "…"
         self._problems.append(Problem(message=f"{shown} {message}", parameter=shown))
@@ -88,6 +102,16 @@ def id_of(prefix: Prefix) -> Callable[[str], bytes]:
         return id_
 
     return parse
+
+
+def event_name(text: str) -> str:
+    """An event's id, or what its publisher called it."""
+    if not re.fullmatch(r"[!-~]{1,255}", text):
+        raise ValueError(
+            f"an event's id ({Prefix.EVENT}_ and 32 hexadecimal digits) or the id that its publisher gave "
+            "(1 to 255 visible ASCII characters)"
+        )
+    return text
 
 
 def moment_ms(text: str) -> int:

@@ -10,10 +10,10 @@ from aiohttp import web
 
 from hookward.application.log import LoggedAttempt, LoggedDelivery, LogQuery
 from hookward.domain.errors import NotFound
-from hookward.domain.ids import DeliveryId, EventId, Prefix, WatchId, from_text, to_text, unix_ms_of
+from hookward.domain.ids import DeliveryId, EventId, Prefix, from_text, to_text, unix_ms_of
 from hookward.domain.watch import WatchDefinition
 from hookward.entrypoints.api.answers import answer, as_text, moment
-from hookward.entrypoints.api.filters import Filters, code_of, cursors, error_of, id_of, status_of
+from hookward.entrypoints.api.filters import LOG_PARAMETERS, Filters, cursors, id_of
 from hookward.entrypoints.api.service import Caller, Service
 from hookward.entrypoints.api.wire import (
     AttemptAnswer,
@@ -27,26 +27,18 @@ from hookward.entrypoints.api.wire import (
 )
 from hookward.entrypoints.api.wire_log import DeliveryPage, Searched
 
-DELIVERY_PARAMETERS = (
-    "watchId", "eventId", "resourceType", "resourceId", "event", "status", "statusCode", "errorType",
-    "since", "until", "q", "limit", "cursor",
-)  # fmt: skip
 _definition = msgspec.json.Decoder(WatchDefinition)
 
 
 async def list_deliveries(request: web.Request, caller: Caller, service: Service) -> web.Response:
     """Deliveries, newest first."""
-    filters = Filters(request, DELIVERY_PARAMETERS)
-    watch = filters.read("watchId", id_of(Prefix.WATCH))
+    filters = Filters(request, LOG_PARAMETERS)
     event = filters.read("eventId", id_of(Prefix.EVENT))
     query = LogQuery(
         account=caller.account,
         owner=caller.owner,
-        watch=None if watch is None else WatchId(watch),
         event=None if event is None else EventId(event),
-        status=filters.read("status", status_of),
-        code=filters.read("statusCode", code_of),
-        error=filters.read("errorType", error_of),
+        **filters.of_delivery(),
         **filters.common(),
     )
     filters.check()

@@ -16,8 +16,8 @@ _Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 _Resource = Annotated[Any, Meta(extra_json_schema={"type": ["object", "null"]})]
 
 
-class EventFilters(Input, frozen=True):
-    """Query parameters of the list of events."""
+class DeliveryFilters(Input, frozen=True):
+    """Query parameters of the list of deliveries."""
 
     resource_type: Annotated[_Text | UnsetType, Meta(description="The name of a type.")] = UNSET
     resource_id: Annotated[_Text | UnsetType, Meta(description="The id of a resource, whole.")] = UNSET
@@ -27,26 +27,41 @@ class EventFilters(Input, frozen=True):
     ] = UNSET
     until: Annotated[_Moment | UnsetType, Meta(description="Before this moment, likewise.")] = UNSET
     q: Annotated[
-        _Text | UnsetType, Meta(description="The beginning of an id, or a text within a bounded stretch of time.")
+        _Text | UnsetType,
+        Meta(description="The beginning of an id or of a watch's host, or a text within a bounded stretch of time."),
     ] = UNSET
     limit: Limit = 50
     cursor: Annotated[
         str | UnsetType,
         Meta(pattern="^[A-Za-z0-9_-]{23}$", description="A nextCursor or prevCursor that this list answered."),
     ] = UNSET
-
-
-class DeliveryFilters(EventFilters, frozen=True):
-    """Query parameters of the list of deliveries; ``q`` may be the beginning of a watch's host too."""
-
     watch_id: Annotated[WatchIdText | UnsetType, Meta(description="The watch they are for.")] = UNSET
     event_id: Annotated[EventIdText | UnsetType, Meta(description="The event they carry.")] = UNSET
     status: Annotated[DeliveryStatusWord | UnsetType, Meta(description="Where they stand.")] = UNSET
     status_code: Annotated[int | UnsetType, Meta(ge=100, le=999, description="The last answer's status code.")] = UNSET
     error_type: Annotated[ErrorWord | UnsetType, Meta(description="Why the last attempt had no usable answer.")] = UNSET
-    q: Annotated[
-        _Text | UnsetType,
-        Meta(description="The beginning of an id or of a watch's host, or a text within a bounded stretch of time."),
+
+
+class EventFilters(DeliveryFilters, frozen=True):
+    """Query parameters of the list of events.
+
+    ``watchId``, ``status``, ``statusCode`` and ``errorType`` together say what one delivery of the event is like.
+    """
+
+    event_id: Annotated[
+        str | UnsetType,
+        Meta(
+            pattern="^[!-~]{1,255}$",
+            description="The event's own id, or the one that its publisher gave, which is remembered for 24 hours.",
+        ),
+    ] = UNSET
+    watch_id: Annotated[WatchIdText | UnsetType, Meta(description="A watch that it has a delivery to.")] = UNSET
+    status: Annotated[DeliveryStatusWord | UnsetType, Meta(description="Where one of its deliveries stands.")] = UNSET
+    status_code: Annotated[
+        int | UnsetType, Meta(ge=100, le=999, description="The last answer's status code of one of its deliveries.")
+    ] = UNSET
+    error_type: Annotated[
+        ErrorWord | UnsetType, Meta(description="Why the last attempt of one of its deliveries had no usable answer.")
     ] = UNSET
 
 
@@ -85,19 +100,24 @@ class EventItem(EventBrief, frozen=True):
 
 
 class EventPage(Page, frozen=True, kw_only=True):
-    """Events, newest first."""
+    """Events, newest first. A page may hold fewer than asked for: only ``nextCursor`` says whether more come."""
 
     data: list[EventItem]
 
 
 class EventAnswer(EventItem, frozen=True, kw_only=True):
-    """An event whole, with the watches that it matched and its newest deliveries, a hundred at most."""
+    """An event whole, with its newest deliveries, a hundred at most, and the watches that those are for.
+
+    ``moreDeliveries`` is the path and query at which the rest is listed, ``null`` where these are all. An event is
+    found by its own id as long as it is kept, and by the id that its publisher gave for 24 hours.
+    """
 
     resource: _Resource
     previous_data: _Resource
     extra_full: _Resource
     watches: list[WatchBrief]
     deliveries: list[DeliveryItem]
+    more_deliveries: str | None
 
 
 class ReplayRequest(Input, frozen=True):

@@ -81,6 +81,7 @@ EXAMPLES: Mapping[Any, Mapping[str, Any]] = {
             "extraFull": None,
             "watches": [_WATCH_BRIEF],
             "deliveries": [_ITEM],
+            "moreDeliveries": None,
         }
     },
     wire_log.ReplayRequest: {"apart": {"newId": True}},

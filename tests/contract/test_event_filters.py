@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from hookward.adapters.postgres.events import PostgresEvents
+from hookward.adapters.postgres.log_search import MAX_ARMS
 from hookward.application.log import EventPage, EventQuery
 from hookward.application.publish import NewEvent
 from hookward.domain.change import ChangeKind
@@ -223,3 +224,23 @@ async def test_an_event_with_more_replays_than_a_page_looks_at_is_found_by_any_o
     pages = await ledger.down(limit=1, watch=first.watch, status=FAILED, code=200)
 
     assert found(pages) == [first.event.id]
+
+
+@pytest.mark.parametrize("scan", [50_000, 3])
+async def test_events_of_more_watches_than_a_page_can_name_are_found_by_what_these_are(world, scan):
+    ledger = Ledger(world, scan)
+    await ledger.fill()
+    await world.rows(
+        "INSERT INTO watch (id, account_id, owner, resource_type, status, definition, lane_id, active_since, version) "
+        "SELECT gen_random_uuid(), account_id, owner, resource_type, 1, definition, lane_id, active_since, version "
+        "FROM watch, generate_series(1, $2) WHERE id = ANY($1::uuid[])",
+        [row.id for row, owner, _ in ledger.watches if owner != "north"], MAX_ARMS,
+    )  # fmt: skip
+    queries: list[dict[str, Any]] = [
+        {"owner": "south"}, {"search": "a.example"}, {"owner": "south", "code": 418}, {"search": "a", "status": FAILED},
+        {"search": "a", "owner": "south"},
+    ]  # fmt: skip
+
+    hits = [await check(ledger, query) for query in queries]
+
+    assert hits == [True, True, True, True, True]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
+from tests.acceptance.api.callers import new_tenant
 from tests.receiver import Receiver, Reply, failing_first
 from tests.service import Service, event, wait_until
 
@@ -380,6 +381,23 @@ async def test_lists_are_filtered_by_everything_at_once(service: Service) -> Non
     first = await service.ask("GET", "/v1/watches", expect=200, params={"q": mine, "limit": "2"})
     rest = await service.ask("GET", "/v1/watches", expect=200, params={"q": mine, "cursor": first["nextCursor"]})
     assert [each["id"] for each in first["data"] + rest["data"]] == ids
+
+
+async def test_the_watches_of_an_owner_are_found_by_the_account_which_alone_may_ask_whose(service: Service) -> None:
+    tenant = await new_tenant(service)
+    made = {}
+    for owner in ("north", "south", None):
+        key = await tenant.new_key("watches", owner=owner)
+        given = {"resourceType": "appointment", "address": ADDRESS}
+        made[owner] = key, (await tenant.ask("POST", "/v1/watches", expect=201, json=given, key=key))["id"]
+
+    async def listed(owner: str, key: str | None = None) -> list[str]:
+        page = await tenant.ask("GET", "/v1/watches", expect=200, params={"owner": owner}, key=key)
+        return [each["id"] for each in page["data"]]
+
+    assert await listed("north") == [made["north"][1]]
+    assert (await listed("nobody"), await listed("south", made[None][0])) == ([], [made["south"][1]])
+    await tenant.ask("GET", "/v1/watches?owner=north", expect=400, key=made["north"][0])
 
 
 async def test_every_bad_parameter_of_a_list_is_named_at_once(service: Service) -> None:

@@ -97,12 +97,16 @@ async def test_everything_wrong_with_a_type_is_named_at_once(service: Service) -
     }  # fmt: skip
 
 
-async def test_merged_and_a_property_named_date_do_not_go_together(service: Service) -> None:
+@pytest.mark.parametrize("name", ["date", "event", "previousData"])
+async def test_merged_and_a_property_that_the_document_has_do_not_go_together(service: Service, name: str) -> None:
     given = new_type(body="merged")
-    given["schema"]["properties"]["date"] = {"type": "string"}
+    given["schema"]["properties"][name] = {"type": "string"}
     problem = await service.ask("POST", TYPES, expect=422, json=given)
+    [found] = problem["errors"]
+    assert (found["pointer"], f"hide {name} " in found["message"]) == ("/body", True)
+    made = await service.ask("POST", TYPES, expect=201, json={**given, "body": "wrapped"})
+    problem = await service.ask("PUT", f"{TYPES}/{made['name']}", expect=422, json=given)
     assert [each["pointer"] for each in problem["errors"]] == ["/body"]
-    assert (await service.ask("POST", TYPES, expect=201, json={**given, "body": "wrapped"}))["body"] == "wrapped"
 
 
 async def test_a_sample_must_fit_the_schema_and_say_which_it_is(service: Service) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hookward.domain.duration import parse_duration
+from hookward.domain.egress_proxy import EgressProxy, parse_proxy
 from hookward.domain.errors import ConfigError
 from hookward.domain.key_rules import DEFAULT_OVERLAP, MAX_OVERLAP
 from hookward.domain.retry import DEFAULT_SCHEDULE
@@ -60,6 +61,21 @@ def _networks(value: object) -> tuple[Network, ...]:
         return tuple(ipaddress.ip_network(each) for each in _strings(value))
     except ValueError:
         raise ValueError('a list of networks such as ["127.0.0.1/32"]') from None
+
+
+def _ports(value: object) -> tuple[range, ...]:
+    """Ports and spans of ports, ``443`` or ``8000-8999``."""
+    listed = [value] if isinstance(value, int) else value
+    texts = _strings([str(each) for each in listed] if isinstance(listed, list) else listed)
+    spans = [re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", each) for each in texts]
+    ports = [range(int(span[1]), int(span[2] or span[1]) + 1) for span in spans if span is not None]
+    if len(ports) < len(spans) or not all(each and each[0] >= 1 and each[-1] <= 65535 for each in ports):
+        raise ValueError('a list of ports and spans of ports from 1 to 65535, such as [443, "8000-8999"]')
+    return tuple(ports)
+
+
+def _proxy(value: object) -> EgressProxy:
+    return parse_proxy(_text(value))
 
 
 def _integer(low: int, high: int) -> Callable[[object], int]:
@@ -175,9 +191,12 @@ class Security:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Egress:
-    """Which networks deliveries may reach."""
+    """What deliveries may reach, and how."""
 
     allow: tuple[Network, ...] = _setting((), _networks)
+    deny: tuple[Network, ...] = _setting((), _networks)
+    ports: tuple[range, ...] = _setting((), _ports)
+    proxy: EgressProxy | None = _secret(None, _proxy)  # noqa: RUF009  as above
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -329,5 +348,7 @@ def _parse(section: str, kind: type[Any], key: str, value: object) -> Any:
     try:
         return known[key].metadata["parse"](value)
     except ValueError as error:
-        shown = "the value given" if section == "security" or key == "url" else repr(value)  # may hold a secret
+        shown = (
+            "the value given" if section == "security" or key in {"url", "proxy"} else repr(value)
+        )  # may hold a secret
         raise ConfigError(f"{section}.{key}: {shown} is not right; must be {error}") from None

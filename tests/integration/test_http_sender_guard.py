@@ -80,7 +80,7 @@ async def test_no_spelling_of_loopback_is_reached(host: str) -> None:
 async def test_a_refusal_is_in_the_words_of_the_policy() -> None:
     async with HttpSender(NOTHING_OPENED) as sender:
         outcome = await send(sender, "http://127.0.0.1:9/")
-    message = NOTHING_OPENED.refusal("127.0.0.1")
+    message = NOTHING_OPENED.refusal("127.0.0.1", 9)
     assert message is not None
     assert outcome.failure == Failure(kind=ErrorKind.FORBIDDEN_ADDRESS, message=message)
 
@@ -183,4 +183,4 @@ async def test_a_look_up_gives_numeric_addresses() -> None:
     resolver = ThreadedResolver(1)
     found = await resolver.resolve("localhost", 80)
     await resolver.close()
-    assert {NOTHING_OPENED.refusal(result["host"]) is not None for result in found} == {True}
+    assert {NOTHING_OPENED.refusal(result["host"], 443) is not None for result in found} == {True}

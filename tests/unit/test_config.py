@@ -46,6 +46,9 @@ WRONG = {
     "HOOKWARD_SECURITY__MASTER_KEY": "AAAA",
     "HOOKWARD_SECURITY__KEY_OVERLAP": "31d",
     "HOOKWARD_EGRESS__ALLOW": "localhost",
+    "HOOKWARD_EGRESS__DENY": "203.0.113.1/24",
+    "HOOKWARD_EGRESS__PORTS": "443,0",
+    "HOOKWARD_EGRESS__PROXY": "proxy.internal:3128",
     "HOOKWARD_WORKER__PROCESSES": "0",
     "HOOKWARD_WORKER__LEASE": "45",
     "HOOKWARD_WORKER__GRACE": "1w",
@@ -86,7 +89,12 @@ def test_a_file_is_held_to_the_same_rules(tmp_path: Path, value: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("SECURITY__BOOTSTRAP_KEY", "hw_s3cret"), ("DATABASE__URL", "mysql://us:s3cret@db"), ("QUEUE__URL", "q://s3cret")],
+    [
+        ("SECURITY__BOOTSTRAP_KEY", "hw_s3cret"),
+        ("DATABASE__URL", "mysql://us:s3cret@db"),
+        ("QUEUE__URL", "q://s3cret"),
+        ("EGRESS__PROXY", "https://u:s3cret@proxy:1"),
+    ],
 )
 def test_a_secret_that_is_wrong_is_not_repeated(name: str, value: str) -> None:
     assert "s3cret" not in refusal({f"HOOKWARD_{name}": value})
@@ -167,6 +175,40 @@ def test_lists_are_comma_separated_in_the_environment_and_lists_in_the_file(tmp_
 
 def test_an_empty_list_in_the_environment_is_an_empty_list() -> None:
     assert load_settings(environ={"HOOKWARD_DELIVERY__SCHEDULE": ""}).delivery.schedule == ()
+
+
+@pytest.mark.parametrize(
+    ("written", "environ", "ports"),
+    [
+        ("443", "443", (range(443, 444),)),
+        ('[443, "8000-8999"]', "443, 8000-8999", (range(443, 444), range(8000, 9000))),
+        ('["1-65535"]', "1-65535", (range(1, 65536),)),
+    ],
+)
+def test_ports_are_numbers_and_spans(tmp_path: Path, written: str, environ: str, ports: tuple[range, ...]) -> None:
+    file = tmp_path / "hookward.toml"
+    file.write_text(f"[egress]\nports = {written}\n")
+    given = load_settings(environ={"HOOKWARD_EGRESS__PORTS": environ})
+    assert [each.egress.ports for each in (load_settings(file, {}), given)] == [ports, ports]
+
+
+@pytest.mark.parametrize("value", ["0", "65536", "9-8", "80-", "-80", "http", "80:90", "1-65536", "²"])
+def test_what_is_no_port_is_refused(value: str) -> None:
+    assert refusal({"HOOKWARD_EGRESS__PORTS": value}).startswith("egress.ports: ")
+
+
+@pytest.mark.parametrize("value", ["true", "8080.0", "[[443]]", "{a = 1}"])
+def test_what_is_no_list_of_ports_is_refused(tmp_path: Path, value: str) -> None:
+    file = tmp_path / "hookward.toml"
+    file.write_text(f"[egress]\nports = {value}\n")
+    assert refusal(file=file).startswith("egress.ports: ")
+
+
+def test_a_proxys_credentials_are_not_shown_with_the_settings() -> None:
+    settings = load_settings(environ={"HOOKWARD_EGRESS__PROXY": "http://me:s3cret@proxy.internal:3128"})
+    assert settings.egress.proxy is not None
+    assert settings.egress.proxy.authorization == "Basic bWU6czNjcmV0"
+    assert not {"s3cret", "bWU6czNjcmV0"} & set(re.findall(r"\w+", repr(settings)))
 
 
 def test_a_lease_must_outlast_an_attempt() -> None:

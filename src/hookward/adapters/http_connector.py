@@ -8,14 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from ssl import SSLContext
+from typing import Any
 from weakref import WeakKeyDictionary
 
-from aiohttp import AddrInfoType, ClientRequest, ClientTimeout, TCPConnector
+from aiohttp import AddrInfoType, ClientConnectorError, ClientRequest, ClientTimeout, TCPConnector
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
+from hookward.adapters.http_tunnel import ProxyFailed, Tunnels
 from hookward.domain.egress import EgressPolicy
+from hookward.domain.egress_proxy import EgressProxy
 
 _OURS_ALONE = ClientTimeout(total=None)  # the deadline is the sender's
 
@@ -107,7 +110,7 @@ class _GuardedResolver(AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         found = await self._resolver.resolve(host, port, family)
-        judged = [(result, self._egress.refusal(result["host"])) for result in found]
+        judged = [(result, self._egress.refusal(result["host"], port)) for result in found]
         allowed = [result for result, refusal in judged if refusal is None]
         if not allowed:
             if judged and judged[0][1] is not None:
@@ -123,17 +126,24 @@ class GuardedConnector(TCPConnector):
     """A connection pool behind the egress guard.
 
     The decision falls where a socket is made for one numeric address, which is then the one connected to: literals,
-    names, and names whose answer changes between look-ups all pass there. A connection that is used again was judged
-    when it was opened.
+    names, and names whose answer changes between look-ups all pass there. With a proxy it falls where the proxy is
+    asked for one. A connection that is used again was judged when it was opened.
     """
 
     def __init__(
-        self, egress: EgressPolicy, resolver: AbstractResolver, bounds: SenderBounds, tls: SSLContext | None
+        self,
+        egress: EgressPolicy,
+        resolver: AbstractResolver,
+        bounds: SenderBounds,
+        tls: SSLContext | None,
+        proxy: EgressProxy | None = None,
     ) -> None:
         self._guarded = _GuardedResolver(resolver, egress)
         self._egress = egress
+        self._tunnels = None if proxy is None else Tunnels(proxy, resolver)
         self._kept = bounds.kept_connections
         self._peers: WeakKeyDictionary[ResponseHandler, str] = WeakKeyDictionary()  # of the open connections
+        self._behind: WeakKeyDictionary[ResponseHandler, str] = WeakKeyDictionary()  # the proxy, until noted as peers
         super().__init__(
             resolver=self._guarded,
             socket_factory=self._socket,
@@ -145,10 +155,50 @@ class GuardedConnector(TCPConnector):
 
     def _socket(self, address: AddrInfoType) -> socket.socket:
         family, kind, protocol, _, where = address
-        refusal = self._egress.refusal(str(where[0]))
+        self._judge(str(where[0]), int(where[1]))
+        return socket.socket(family, kind, protocol)
+
+    def _judge(self, host: str, port: int) -> None:
+        refusal = self._egress.refusal(host, port)
         if refusal is not None:
             raise ForbiddenAddress(refusal)
-        return socket.socket(family, kind, protocol)
+
+    async def _wrap_create_connection(
+        self,
+        *args: Any,
+        addr_infos: list[AddrInfoType],
+        req: ClientRequest,
+        timeout: ClientTimeout,  # noqa: ASYNC109  aiohttp's
+        client_error: type[Exception] = ClientConnectorError,
+        **kwargs: Any,
+    ) -> tuple[asyncio.Transport, ResponseHandler]:
+        """Where aiohttp makes a connection to one of some addresses; through the proxy where there is one."""
+        if self._tunnels is None:
+            return await super()._wrap_create_connection(
+                *args, addr_infos=addr_infos, req=req, timeout=timeout, client_error=client_error, **kwargs
+            )
+        try:
+            tunnel, peer = await self._dig(self._tunnels, addr_infos)
+        except OSError as error:
+            raise client_error(req.connection_key, error) from error
+        transport, protocol = await self._wrap_existing_connection(
+            *args, sock=tunnel, req=req, timeout=timeout, client_error=client_error, **kwargs
+        )
+        self._behind[protocol] = peer
+        return transport, protocol
+
+    async def _dig(self, tunnels: Tunnels, addresses: list[AddrInfoType]) -> tuple[socket.socket, str]:
+        """A socket that ends at the first of the addresses that the proxy connects to."""
+        failed: OSError | None = None
+        for *_, where in addresses:
+            host, port = str(where[0]), int(where[1])
+            try:
+                self._judge(host, port)
+                return await tunnels.open(host, port), _peer(host, port)
+            except (ForbiddenAddress, ProxyFailed) as error:
+                failed = error
+        assert failed is not None, "aiohttp asks for at least one address"
+        raise failed
 
     async def lend(self, origin: ClientRequest, exchange: Exchange) -> Connection:
         """Take or open a connection to ``origin``, and tell the exchange about it."""
@@ -172,7 +222,8 @@ class GuardedConnector(TCPConnector):
         """Note the peer of a new connection: ``address:port``, or nothing when it is gone already."""
         transport = protocol.transport
         name = None if transport is None else transport.get_extra_info("peername")
-        peer = self._peers[protocol] = "" if name is None else _peer(name[0], name[1])
+        peer = self._behind.pop(protocol, "") if name is None or self._tunnels is not None else _peer(name[0], name[1])
+        self._peers[protocol] = peer
         if len(self._peers) > self._kept:
             protocol.force_close()  # after its answer
         return peer

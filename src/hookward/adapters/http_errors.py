@@ -21,6 +21,7 @@ from aiohttp import (
 from aiohttp.http import HttpProcessingError
 
 from hookward.adapters.http_connector import ForbiddenAddress
+from hookward.adapters.http_tunnel import ProxyFailed
 from hookward.domain.outcome import ErrorKind, Failure
 
 
@@ -96,6 +97,8 @@ def _of_connecting(error: ClientConnectorError, *, https: bool) -> Failure:
     cause = error.os_error
     if isinstance(cause, ForbiddenAddress):
         return Failure(kind=ErrorKind.FORBIDDEN_ADDRESS, message=cause.refusal)
+    if isinstance(cause, ProxyFailed):
+        return _connection(cause.message)
     if isinstance(error, ClientConnectorDNSError):
         reason = cause.strerror if isinstance(cause, socket.gaierror) else None
         return Failure(kind=ErrorKind.DNS, message=f"The host name was not found: {reason or 'no answer'}.")

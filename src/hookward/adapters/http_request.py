@@ -25,14 +25,16 @@ _LONG = 4096
 
 
 class Origin(ClientRequest):
-    """What aiohttp's connector wants to know of a request: scheme, host and port. It sends nothing."""
+    """What aiohttp's connector wants to know of a request: scheme, host, port and party. It sends nothing."""
 
-    def __init__(self, url: URL, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, url: URL, loop: asyncio.AbstractEventLoop, party: str = "") -> None:
         super().__init__("GET", url, loop=loop)
+        self._party = party
 
     @cached_property
     def connection_key(self) -> ConnectionKey:  # asked for with every request
-        return super().connection_key
+        # aiohttp only compares the field, and knows no proxy of ours that would need it.
+        return super().connection_key._replace(proxy_headers_hash=self._party)  # type: ignore[arg-type]
 
 
 class Prepared:
@@ -60,19 +62,19 @@ class Prepared:
 
 
 class Preparations:
-    """Prepared requests by method, address and headers: at most ``most``, long ones not at all (G12)."""
+    """Prepared requests by method, address, headers and party: at most ``most``, long ones not at all (G12)."""
 
     def __init__(self, most: int = 4096) -> None:
         self._most = most
         self._loop = asyncio.get_running_loop()
-        self._kept: dict[tuple[str, str, Fields], Prepared] = {}
+        self._kept: dict[tuple[str, str, Fields, str], Prepared] = {}
 
     def __len__(self) -> int:
         return len(self._kept)
 
     def of(self, request: OutgoingRequest) -> Prepared:
         """Find or make it; raises ValueError for what HTTP/1.1 cannot carry."""
-        key = (request.method, request.address, request.headers)
+        key = (request.method, request.address, request.headers, request.party)
         prepared = self._kept.get(key)
         if prepared is None:
             prepared = _prepare(*key, self._loop)
@@ -83,11 +85,11 @@ class Preparations:
         return prepared
 
 
-def _prepare(method: str, address: str, headers: Fields, loop: asyncio.AbstractEventLoop) -> Prepared:
+def _prepare(method: str, address: str, headers: Fields, party: str, loop: asyncio.AbstractEventLoop) -> Prepared:
     if not _TOKEN.fullmatch(method):
         raise ValueError("a method that is no token")
     url = _parse(address)
-    origin = Origin(url, loop)
+    origin = Origin(url, loop, party)
     given = {name.lower() for name, _ in headers}
     lines = [f"{method} {url.raw_path_qs} HTTP/1.1", f"Host: {origin.headers['Host']}"]
     lines += [f"{name}: {value}" for name, value in _DEFAULTS if name.lower() not in given]

@@ -15,12 +15,15 @@ from hookward.adapters.http_conversation import converse
 from hookward.adapters.http_errors import FOREIGN, Lost, failure_of
 from hookward.adapters.http_request import Preparations
 from hookward.domain.egress import EgressPolicy
+from hookward.domain.egress_proxy import EgressProxy
 from hookward.domain.outcome import Answer, ErrorKind, Failure, Outcome
 from hookward.domain.outgoing import OutgoingRequest
 
 
 class HttpSender:
-    """The connections to all integrators: keep-alive, no redirects, no cookies, no proxy, nothing decompressed.
+    """The connections to all integrators: keep-alive, no redirects, no cookies, nothing decompressed.
+
+    ``proxy`` is the one way out where it is given, for all; what the environment says of proxies changes nothing.
 
     An attempt is one request, with one exception: when a connection that has been used before turns out to be closed
     and not one byte of an answer came, the request is sent once more on a new connection within the same deadline.
@@ -35,11 +38,13 @@ class HttpSender:
         bounds: SenderBounds | None = None,
         resolver: AbstractResolver | None = None,
         tls: SSLContext | None = None,
+        proxy: EgressProxy | None = None,
     ) -> None:
         """Open a pool in the running loop; ``tls`` replaces the system's trust store."""
         self._bounds = bounds = bounds or SenderBounds()
         self._loop = asyncio.get_running_loop()
-        self._connector = GuardedConnector(egress, resolver or ThreadedResolver(bounds.dns_threads), bounds, tls)
+        resolver = resolver or ThreadedResolver(bounds.dns_threads)
+        self._connector = GuardedConnector(egress, resolver, bounds, tls, proxy)
         self._preparations = Preparations()
 
     async def __aenter__(self) -> Self:

@@ -71,6 +71,7 @@ def compose(
         headers=plan.headers,
         changing=tuple(changing.items()),
         body=payload.body,
+        party=plan.party,
     )
     return request, plan.shown | changing
 

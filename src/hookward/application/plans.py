@@ -38,13 +38,13 @@ class Plan:
 
     ``headers`` are those that never change, ``shown`` the same with every secret masked. ``keys`` are the secrets of
     Standard Webhooks that sign by HMAC, ``signers`` what signs otherwise: until the first of them ends at ``until_us``
-    (microseconds since 1970), if one does. For ``template``, ``place``, ``schedule`` and ``timeout`` see
-    :class:`~hookward.application.recipes.Recipe`.
+    (microseconds since 1970), if one does. ``party`` is whose connections carry the requests: accounts and owners share
+    none. For ``template``, ``place``, ``schedule`` and ``timeout`` see :class:`~hookward.application.recipes.Recipe`.
     """
 
     __slots__ = (
-        "address", "bodies", "content_type", "has_body", "headers", "keys", "lane", "method", "perspective", "place",
-        "schedule", "shown", "signers", "signs_slowly", "status", "template", "timeout", "until_us", "version",
+        "address", "bodies", "content_type", "has_body", "headers", "keys", "lane", "method", "party", "perspective",
+        "place", "schedule", "shown", "signers", "signs_slowly", "status", "template", "timeout", "until_us", "version",
     )  # fmt: skip
 
     def __init__(
@@ -52,6 +52,7 @@ class Plan:
         shown: dict[str, str], keys: Sequence[_Live], perspective: Perspective, recipe: Recipe,
     ) -> None:  # fmt: skip
         self.lane = row.lane
+        self.party = f"{row.account}" if row.owner is None else f"{row.account}/{row.owner}"
         self.status = WatchStatus(row.status)
         self.version = row.version
         self.method = definition.method

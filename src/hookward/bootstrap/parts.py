@@ -30,7 +30,9 @@ def sealer_of(settings: Settings) -> AesGcmSealer:
 
 def open_sender(settings: Settings) -> HttpSender:
     """The way out, behind the egress guard; opened in the running loop."""
-    return HttpSender(EgressPolicy(allow=settings.egress.allow))
+    egress = settings.egress
+    policy = EgressPolicy(allow=egress.allow, deny=egress.deny, ports=egress.ports)
+    return HttpSender(policy, proxy=egress.proxy)
 
 
 def accounts_of(database: Database, settings: Settings, *, clock: Clock, chance: Chance) -> Accounts:

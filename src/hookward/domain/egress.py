@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
+from hookward.domain.egress_ports import port_refusal
+
 _FORBIDDEN_V4 = tuple(
     (IPv4Network(network), purpose)
     for network, purpose in (  # where networks nest, the narrower stands first, so that it gives the reason
@@ -39,6 +41,7 @@ _FORBIDDEN_V4 = tuple(
 
 _MAPPED = IPv6Network("::ffff:0:0/96")
 _COMPATIBLE = IPv6Network("::/96")
+_TRANSLATED = IPv6Network("::ffff:0:0:0/96")
 _NAT64 = IPv6Network("64:ff9b::/96")
 _SIX_TO_FOUR = IPv6Network("2002::/16")
 
@@ -49,7 +52,7 @@ _FORBIDDEN_V6 = tuple(
         ("::1/128", "loopback"),
         (_MAPPED, "IPv4-mapped"),
         (_COMPATIBLE, "IPv4-compatible"),
-        ("::ffff:0:0:0/96", "IPv4-translated"),
+        (_TRANSLATED, "IPv4-translated"),
         (_NAT64, "NAT64"),
         ("64:ff9b:1::/48", "local NAT64"),
         ("100::/64", "discard-only"),
@@ -78,22 +81,35 @@ _FORBIDDEN_V6 = tuple(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EgressPolicy:
-    """The forbidden networks less ``allow``, the networks that an operator opened with ``egress.allow``."""
+    """The forbidden networks less ``allow``, the networks that an operator opened, and always those of ``deny``.
+
+    ``ports``: the only ports that may be connected to; none given are all but those of other protocols.
+    """
 
     allow: tuple[IPv4Network | IPv6Network, ...] = ()
+    deny: tuple[IPv4Network | IPv6Network, ...] = ()
+    ports: tuple[range, ...] = ()
 
-    def refusal(self, address: str) -> str | None:
-        """Why a delivery may not connect to ``address``, in one sentence for the integrator; ``None`` when it may.
+    def refusal(self, address: str, port: int) -> str | None:
+        """Why a delivery may not connect to ``address`` and ``port``, for the integrator; ``None`` when it may.
 
         ``address`` is the IP address about to be connected to, never a name. An IPv6 address that embeds an IPv4 one
-        (mapped, compatible, NAT64, 6to4) is allowed where that IPv4 address is; opening the embedding network alone
-        opens only those of its addresses whose IPv4 address is public.
+        (mapped, compatible, translated, NAT64, 6to4) is allowed where that IPv4 address is; opening the embedding
+        network alone opens only those of its addresses whose IPv4 address is public. A closed network is closed in
+        every form, whatever is opened.
         """
         try:
             ip = ip_address(address.partition("%")[0])  # a zone (RFC 4007) names an interface, not a network
         except ValueError:
             return f"{address!r} is no IP address in its standard form, and nothing else is connected to."
-        inner = _embedded(ip)
+        return self._of_network(ip, _embedded(ip)) or port_refusal(port, self.ports)
+
+    def _of_network(self, ip: IPv4Address | IPv6Address, inner: IPv4Address | None) -> str | None:
+        for each in (ip, inner):
+            closed = None if each is None else next((network for network in self.deny if each in network), None)
+            if closed is not None:
+                subject = f"{ip}" if each is ip else f"{ip}, which embeds {inner},"
+                return f"{subject} is in {closed}, which the operator closed to deliveries with egress.deny."
         if inner is not None and self._allows(inner):
             return None
         if self._allows(ip):
@@ -107,13 +123,18 @@ class EgressPolicy:
 
 
 def _embedded(ip: IPv4Address | IPv6Address) -> IPv4Address | None:
-    """The IPv4 address inside an IPv6 form whose layout is fixed (RFC 4291 §2.5.5, RFC 6052 §2.2, RFC 3056 §2)."""
+    """The IPv4 address inside an IPv6 form whose layout is fixed.
+
+    RFC 4291 §2.5.5, RFC 2765 §2.1, RFC 6052 §2.2, RFC 3056 §2.
+    """
     if isinstance(ip, IPv4Address):
         return None
     number = int(ip)
     if ip in _SIX_TO_FOUR:
         return IPv4Address(number >> 80 & 0xFFFF_FFFF)
-    if ip in _MAPPED or ip in _NAT64 or (ip in _COMPATIBLE and number > 1):  # ::0 and ::1 embed nothing
+    if ip in _COMPATIBLE and number <= 1:  # ::0 and ::1 embed nothing
+        return None
+    if any(ip in network for network in (_MAPPED, _TRANSLATED, _NAT64, _COMPATIBLE)):
         return IPv4Address(number & 0xFFFF_FFFF)
     return None
 

@@ -12,8 +12,9 @@ class OutgoingRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     ``address`` is an absolute http(s) URL whose path and query are already percent-encoded. ``headers`` are pairs in
     the order to send: those that the attempts at this address have in common, which are written once for all of them;
-    ``changing`` follow them and are this attempt's own. ``body`` is ``None`` where the method sends none. Headers and
-    query hold secrets and the body is somebody's data, so the repr shows only where the request goes.
+    ``changing`` follow them and are this attempt's own. ``body`` is ``None`` where the method sends none. ``party`` is
+    on whose behalf it goes: a connection that carries one party's requests carries no other's. Headers and query hold
+    secrets and the body is somebody's data, so the repr shows only where the request goes.
     """
 
     method: str
@@ -21,6 +22,7 @@ class OutgoingRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     headers: tuple[tuple[str, str], ...]
     changing: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
+    party: str = ""
 
     def __repr__(self) -> str:
         size = 0 if self.body is None else len(self.body)

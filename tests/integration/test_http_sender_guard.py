@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
 from ipaddress import ip_network
 
 import pytest
 import uvloop
-from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 
 from hookward.adapters.http_connector import GuardedConnector, SenderBounds, ThreadedResolver
@@ -18,40 +16,12 @@ from hookward.domain.egress import EgressPolicy
 from hookward.domain.outcome import ErrorKind, Failure, Outcome
 from hookward.domain.outgoing import OutgoingRequest
 from tests.integration.endpoint import OK, Endpoint, Script, answering, closing, silence
+from tests.integration.names import Names
 
 LOOP_FACTORIES = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 NOTHING_OPENED = EgressPolicy()
 LOOPBACK = EgressPolicy(allow=(ip_network("127.0.0.1/32"),))
-
-
-class Names(AbstractResolver):
-    """Answers every name with the next of its answers, the last one for good."""
-
-    def __init__(self, *answers: list[str] | OSError | Callable[[], Awaitable[None]]) -> None:
-        self._answers = list(answers)
-        self.asked = 0
-
-    async def resolve(
-        self,
-        host: str,
-        port: int = 0,
-        family: socket.AddressFamily = socket.AF_INET,
-    ) -> list[ResolveResult]:
-        self.asked += 1
-        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-        if isinstance(answer, OSError):
-            raise answer
-        if not isinstance(answer, list):
-            await answer()
-            return []
-        return [
-            ResolveResult(hostname=host, host=address, port=port, family=socket.AF_INET, proto=0, flags=0)
-            for address in answer
-        ]
-
-    async def close(self) -> None:
-        pass
 
 
 async def send(sender: HttpSender, address: str, timeout: float = 5) -> Outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+from ipaddress import ip_address
 
 from aiohttp.abc import AbstractResolver
 
@@ -56,14 +57,14 @@ class Tunnels:
     async def _reach(self, loop: asyncio.AbstractEventLoop) -> socket.socket:
         failed: OSError | None = None
         try:
-            addresses = await self._resolver.resolve(self._proxy.host, self._proxy.port, socket.AF_UNSPEC)
+            addresses = await self._addresses()
         except OSError as error:
             failed, addresses = error, []
-        for each in addresses:
-            made = socket.socket(each["family"], socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        for family, host in addresses:
+            made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
             made.setblocking(False)
             try:
-                await loop.sock_connect(made, (each["host"], each["port"]))
+                await loop.sock_connect(made, (host, self._proxy.port))
             except OSError as error:
                 made.close()
                 failed = error
@@ -73,6 +74,15 @@ class Tunnels:
             else:
                 return made
         raise ProxyFailed("The operator's egress proxy cannot be reached.") from failed
+
+    async def _addresses(self) -> list[tuple[socket.AddressFamily, str]]:
+        host = self._proxy.host
+        try:
+            version = ip_address(host).version
+        except ValueError:
+            found = await self._resolver.resolve(host, self._proxy.port, socket.AF_UNSPEC)
+            return [(socket.AddressFamily(each["family"]), each["host"]) for each in found]
+        return [(socket.AF_INET if version == 4 else socket.AF_INET6, host)]
 
 
 async def _answer(loop: asyncio.AbstractEventLoop, asked: socket.socket) -> bytes:

@@ -35,14 +35,16 @@ def kind_of(outcome: Outcome) -> ErrorKind | None:
     return None if outcome.failure is None else outcome.failure.kind
 
 
-def certificate(tmp_path: Path, address: str = "127.0.0.1") -> tuple[ssl.SSLContext, ssl.SSLContext]:
+def certificate(
+    tmp_path: Path, address: str = "127.0.0.1", years: tuple[int, int] = (2020, 2100)
+) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """A server with a self-signed certificate for ``address``, and a client that trusts it."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "endpoint")])
     signed = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
-        .not_valid_after(datetime(2100, 1, 1, tzinfo=UTC))
+        .not_valid_before(datetime(years[0], 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(years[1], 1, 1, tzinfo=UTC))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address(address))]), critical=False)
         .sign(key, hashes.SHA256())
     )
@@ -90,6 +92,19 @@ async def test_a_certificate_for_another_name_is_a_tls_failure(tmp_path: Path) -
     async with Endpoint(answering(OK), tls=server) as endpoint:
         outcome = await send(endpoint.url, tls=client)
     assert (kind_of(outcome), endpoint.requests) == (ErrorKind.TLS, [])
+
+
+@pytest.mark.parametrize(
+    ("years", "reason"), [((2020, 2021), "certificate has expired"), ((2099, 2100), "certificate is not yet valid")]
+)
+async def test_a_certificate_that_is_not_valid_now_is_a_tls_failure(
+    tmp_path: Path, years: tuple[int, int], reason: str
+) -> None:
+    server, client = certificate(tmp_path, years=years)
+    async with Endpoint(answering(OK), tls=server) as endpoint:
+        outcome = await send(endpoint.url, tls=client)
+    assert outcome.failure == Failure(kind=ErrorKind.TLS, message=f"The certificate is not trusted: {reason}.")
+    assert endpoint.requests == []
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])

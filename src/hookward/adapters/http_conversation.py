@@ -20,6 +20,9 @@ from hookward.adapters.http_connector import SenderBounds
 from hookward.adapters.http_errors import Lost, Unusable
 from hookward.domain.outcome import Answer, ErrorKind
 
+_MOST_INTERIM = 32
+"""Answers of 1xx before the one that counts; nobody who asks for none of them gets more than a few."""
+
 _AT_ONCE = 64 * 1024
 """Bytes of a body that are handed to the transport in one piece; its own high-water mark is as high."""
 
@@ -102,7 +105,11 @@ async def _final(protocol: ResponseHandler) -> tuple[RawResponseMessage, StreamR
     """Wait for status and headers, past interim answers; a connection that ends before them is :class:`Lost`."""
     try:
         message, content = await protocol.read()
-        while message.code < 200 and message.code != 101:
+        interim = 0
+        while 100 <= message.code < 200 and message.code != 101:
+            interim += 1
+            if interim > _MOST_INTERIM:
+                raise Unusable(ErrorKind.PROTOCOL, f"More than {_MOST_INTERIM} interim answers (1xx) came.")
             message, content = await protocol.read()
     except ServerDisconnectedError as error:
         raise Lost(silent=isinstance(error.message, str)) from error
@@ -110,6 +117,8 @@ async def _final(protocol: ResponseHandler) -> tuple[RawResponseMessage, StreamR
         raise Lost(silent=True) from error
     if message.code == 101:  # the connection speaks something else now
         raise Unusable(ErrorKind.PROTOCOL, "The answer switches protocols, which nobody asked for.")
+    if message.code < 100:
+        raise Unusable(ErrorKind.PROTOCOL, "The answer has a status below 100, which HTTP does not know.")
     return message, content
 
 

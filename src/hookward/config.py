@@ -151,11 +151,14 @@ def _secret(default: Any, parse: Callable[[object], Any]) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """Where the api listens."""
+    """Where the api listens, and to whom; times are in seconds."""
 
     host: str = _setting("127.0.0.1", _text)
     port: int = _setting(8420, _integer(1, 65535))
     path_prefixes: tuple[str, ...] = _setting((), _prefixes)
+    connections: int = _setting(10_000, _integer(1, 1_000_000))
+    request_timeout: float = _setting(60.0, _duration(0.05, 3600))
+    idle_timeout: float = _setting(660.0, _duration(0.05, 86400))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

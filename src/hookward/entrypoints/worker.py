@@ -7,6 +7,7 @@ import os
 import socket
 
 from hookward.adapters.clock import SystemChance
+from hookward.bootstrap.descriptors import raise_descriptor_limit
 from hookward.bootstrap.worker import run_worker
 from hookward.config import Settings
 
@@ -16,11 +17,3 @@ async def run(settings: Settings, stop: asyncio.Event, *, incarnation: str | Non
     name = incarnation or f"{socket.gethostname()}/{os.getpid()}/{SystemChance().bytes(4).hex()}"
     raise_descriptor_limit()
     await run_worker(settings, name=name, stop=stop)
-
-
-def raise_descriptor_limit() -> None:
-    """Take all the descriptors that the system allows: every send in flight is one."""
-    import resource  # noqa: PLC0415  not on every platform
-
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -53,10 +53,15 @@ class BadParameter(Refused):
     """A query parameter that is wrong (400)."""
 
 
+class TooSlow(Refused):
+    """A body that does not come to its end (408)."""
+
+
 _STATUS[Unauthorized] = HTTPStatus.UNAUTHORIZED
 _STATUS[Forbidden] = HTTPStatus.FORBIDDEN
 _STATUS[UnsupportedType] = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 _STATUS[BadParameter] = HTTPStatus.BAD_REQUEST
+_STATUS[TooSlow] = HTTPStatus.REQUEST_TIMEOUT
 
 
 def answer(value: Any, status: int = 200) -> web.Response:

@@ -7,10 +7,11 @@ import asyncio
 from aiohttp import web
 
 from hookward.bootstrap.api import open_api
+from hookward.bootstrap.descriptors import raise_descriptor_limit
 from hookward.config import Settings
 from hookward.domain.errors import ConfigError
 from hookward.entrypoints.api.app import make_app
-from hookward.entrypoints.api.connection import Runner
+from hookward.entrypoints.api.connection import ConnectionBounds, Runner
 from hookward.entrypoints.api.service import Service
 
 _GRACE_SECONDS = 10.0
@@ -18,10 +19,11 @@ _GRACE_SECONDS = 10.0
 
 async def run_api(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until ``stop`` is set, then answer what was begun."""
+    raise_descriptor_limit()
     async with open_api(settings) as parts:
-        runner = Runner(
-            make_app(Service.of(parts)), access_log=None, shutdown_timeout=_GRACE_SECONDS, handle_signals=False
-        )
+        server = settings.server
+        bounds = ConnectionBounds(most=server.connections, request=server.request_timeout, idle=server.idle_timeout)
+        runner = Runner(make_app(Service.of(parts)), bounds, shutdown_timeout=_GRACE_SECONDS)
         await runner.setup()
         try:
             site = web.TCPSite(runner, settings.server.host, settings.server.port, backlog=1024)

@@ -15,6 +15,7 @@ _REFUSALS: Mapping[int, tuple[str, str]] = {
     401: ("No key, or one that is not known.", "no key; send Authorization: Bearer <key>"),
     403: ("The key lacks the scope.", "this key lacks the scope publish"),
     404: ("There is nothing of that name in this account.", "there is no such watch"),
+    408: ("The body did not come in time.", "the body was not there within 60 s; send it faster"),
     409: ("What it is forbids it.", "the resource type is watched"),
     412: ("It has changed since it was read.", "the watch has changed; read it again"),
     413: ("The body is too large.", "the body is over 1048576 bytes"),
@@ -43,7 +44,7 @@ def statuses_of(method: str, path: str, *, takes_body: bool, declared: tuple[int
     if "{" in path:
         found |= {404, 422}
     if takes_body:
-        found |= {413, 415, 422}
+        found |= {408, 413, 415, 422}
     if method in _CHANGING:
         found |= {404, 409, 412}
     return sorted(found)

@@ -79,7 +79,7 @@ def test_authorization_cannot_be_set_twice() -> None:
     ]
 
 
-@pytest.mark.parametrize("value", ["", "v", "a b\tc", "é", "😀", "\x80", "a" * MAX_VALUE_BYTES])
+@pytest.mark.parametrize("value", ["", "v", "a b\tc", "é", "😀", "\xa0", "a" * MAX_VALUE_BYTES])
 def test_a_header_value_is_text(value: str) -> None:
     assert complaints({"x": value}) == []
 
@@ -96,6 +96,10 @@ def test_a_header_value_is_text(value: str) -> None:
         "\r",
         "\0",
         "\x7f",
+        "\x80",
+        "a\x85X-Evil: 1",
+        "a\u2028X-Evil: 1",
+        "a\u2029X-Evil: 1",
         "\ud800",
         "a\udfffb",
         "a" * (MAX_VALUE_BYTES + 1),
@@ -122,7 +126,7 @@ def test_all_that_is_wrong_with_headers_is_said_at_once() -> None:
 @given(st.text(st.characters(), max_size=6))
 def test_a_value_that_is_taken_cannot_end_its_line(value: str) -> None:
     safe = re.fullmatch(rb"[\t\x20-\x7e\x80-\xff]*", value.encode(errors="surrogatepass")) is not None
-    whole = not re.search("[\ud800-\udfff]", value)
+    whole = not re.search("[\x80-\x9f\u2028\u2029\ud800-\udfff]", value)
     assert (safe and whole and value == value.strip("\t ")) == (not complaints({"x": value}))
 
 

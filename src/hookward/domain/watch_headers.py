@@ -13,8 +13,9 @@ MAX_NAME = 255
 MAX_VALUE_BYTES = 8192
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-# Anything but control characters and halves of surrogate pairs, no blank at either end; sent as UTF-8.
-_VALUE = re.compile(r"(?![\t ])[\t\x20-\x7e\x80-\ud7ff\ue000-\U0010ffff]*(?<![\t ])")
+# Anything but control characters, Unicode's line breaks and halves of surrogate pairs, no blank at either end; sent as
+# UTF-8.
+_VALUE = re.compile(r"(?![\t ])[\t\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\U0010ffff]*(?<![\t ])")
 _HOP_BY_HOP = frozenset({
     "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
     "transfer-encoding", "upgrade",

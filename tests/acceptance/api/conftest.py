@@ -15,6 +15,7 @@ async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ser
     """One whole service for all tests of the api's surface: each test uses a company of its own."""
     settings = {"HOOKWARD_DELIVERY__SCHEDULE": "200ms,200ms,200ms", "HOOKWARD_DELIVERY__TIMEOUT": "2s"}
     settings |= {"HOOKWARD_SERVER__PATH_PREFIXES": "/api/2.3", "HOOKWARD_WORKER__LEASE": "10s"}
+    settings |= {"HOOKWARD_SERVER__REQUEST_TIMEOUT": "5s"}
     async with Service(tmp_path_factory.mktemp("api") / "data", settings) as service:
         yield service
 

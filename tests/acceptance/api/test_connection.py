@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 
 import pytest
 
 from tests.answers import documented
-from tests.service import Service
+from tests.service import KEY, Service, event
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -55,3 +56,51 @@ async def test_of_two_keys_none_is_taken(service: Service, path: str, second: st
     assert headers["Content-Type"] == "application/problem+json"
     assert [each["parameter"] for each in json.loads(body)["errors"]] == ["Authorization"]
     assert "2 times" in json.loads(body)["detail"]
+
+
+POST = (
+    f"POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\nContent-Type: application/json\r\n".encode()
+)
+
+
+async def test_a_body_that_does_not_come_is_cut_off_and_others_are_served_meanwhile(service: Service) -> None:
+    slow = asyncio.create_task(sent(service, POST + b"Content-Length: 100\r\n\r\n{"))
+    silent = asyncio.create_task(sent_nothing(service))
+    await service.publish(event("1", company="slow"))
+    first, headers, body = await slow
+    assert first == "HTTP/1.1 408 Request Timeout"
+    assert documented().complaint("POST", "/v1/events", 408, headers, body) is None
+    assert json.loads(body)["detail"] == "the body was not there within 5 s; send it faster"
+    assert await silent == b""
+
+
+async def sent_nothing(service: Service) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+    try:
+        return await reader.read()
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "gzip, gzip", "rot13"])
+async def test_a_compressed_body_is_refused_and_not_unpacked(service: Service, coding: str) -> None:
+    bomb = gzip.compress(bytes(10_000_000))
+    head = b"Content-Encoding: %b\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % (coding.encode(), len(bomb))
+    first, headers, body = await sent(service, POST + head + bomb)
+    assert first == "HTTP/1.1 415 Unsupported Media Type"
+    assert documented().complaint("POST", "/v1/events", 415, headers, body) is None
+    detail = f"the body is encoded ({coding}); send it as it is, without Content-Encoding"
+    assert json.loads(body)["detail"] == detail
+
+
+async def test_a_client_that_goes_in_the_middle_of_its_body_is_no_failure_of_ours(service: Service) -> None:
+    before = service.log.read_text()
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+    writer.write(POST + b"Expect: 100-continue\r\nContent-Length: 100\r\n\r\n")
+    await reader.readuntil(b"HTTP/1.1 100 Continue\r\n\r\n")  # it waits for the body now
+    writer.write(b"{")
+    writer.close()
+    await writer.wait_closed()
+    for number in range(3):  # by then it has noticed
+        await service.publish(event(str(number), company="gone"))
+    assert service.log.read_text() == before

@@ -91,7 +91,9 @@ async def _guarded(
             request, problem(status, _DETAILS.get(status, status.description or status.phrase), request_id)
         )
     except Exception as error:
-        service.logger.error("api.failed", request_id=request_id, error=type(error).__name__, exc_info=True)
+        gone = isinstance(error, ConnectionError) and request.transport is None  # the client, and nobody hears us
+        if not gone:
+            service.logger.error("api.failed", request_id=request_id, error=type(error).__name__, exc_info=True)
         response = _refusal(request, problem_of(HookwardError(), request_id))
     response.headers["X-Request-Id"] = request_id
     return response

@@ -48,7 +48,9 @@ class Runner(web.AppRunner):
     __slots__ = ("_bounds",)
 
     def __init__(self, app: web.Application, bounds: ConnectionBounds, **kwargs: Any) -> None:
-        super().__init__(app, keepalive_timeout=bounds.idle, access_log=None, handle_signals=False, **kwargs)
+        super().__init__(
+            app, keepalive_timeout=bounds.idle, auto_decompress=False, access_log=None, handle_signals=False, **kwargs
+        )
         self._bounds = bounds
 
     async def _make_server(self) -> web.Server:

@@ -15,6 +15,7 @@ from hookward.entrypoints.api.answers import BadParameter, UnsupportedType
 REQUEST_ID = web.RequestKey("request_id", str)
 """Under this name each request carries its id."""
 
+_SHOWN = 40
 MAX_LIMIT = 200
 DEFAULT_LIMIT = 50
 MAX_EVENT_BYTES = 1 << 20
@@ -24,7 +25,13 @@ _JSON = re.compile(r"application/(?:json|[\w.+-]+\+json)\s*(?:;\s*charset\s*=\s*
 
 
 async def read_bytes(request: web.Request, limit: int) -> bytes:
-    """The raw body of a request, of at most ``limit`` bytes; raises TooLarge."""
+    """The raw body of a request, of at most ``limit`` bytes; raises TooLarge or UnsupportedType.
+
+    Nothing is decompressed: little that is sent would cost us much.
+    """
+    coding = request.headers.get("Content-Encoding", "identity")
+    if coding.strip().lower() != "identity":
+        raise UnsupportedType(f"the body is encoded ({coding[:_SHOWN]}); send it as it is, without Content-Encoding")
     if (request.content_length or 0) > limit:
         raise TooLarge(f"the body is over {limit} bytes")
     try:

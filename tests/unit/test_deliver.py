@@ -37,6 +37,15 @@ async def test_a_send_that_could_outlast_the_lease_waits_for_the_renewal(house: 
     await house.until(lambda: house.statuses() == {DELIVERED: 1}, seconds=1.1)
 
 
+async def test_a_request_goes_on_behalf_of_the_account_and_the_owner_of_its_watch(house: House) -> None:
+    house.watch("http://a.test/")
+    house.change(house.watch("http://a.test/"), owner="integrator-7")
+    await house.begin()
+    house.publish()
+    await house.settled()
+    assert {request.party for request in house.endpoints.received} == {"1", "1/integrator-7"}
+
+
 @pytest.mark.parametrize("change", [{"status": WatchStatus.DISABLED}, {"deleted": True}])
 async def test_what_is_queued_for_a_watch_that_ends_is_cancelled_with_the_reason(
     house: House, change: dict[str, object]

@@ -2,8 +2,9 @@
 
 The request is written by us, as bytes; the answer is read by aiohttp's protocol and its parser in C. What is used of
 aiohttp below its client session is in this module and in ``http_connector``: ``Connection``, ``ResponseHandler``
-(``set_response_params``, ``read``, ``transport``, ``abort``) and ``StreamWriter.drain``. None of it is
-private, and little of it is documented, so pyproject.toml bounds the version.
+(``set_response_params``, ``read``, ``transport``, ``abort``) and ``StreamWriter.drain``; with a proxy, also how
+``TCPConnector`` makes a connection. Little of it is documented and the last is private, so pyproject.toml bounds the
+version.
 """
 
 from __future__ import annotations

@@ -129,6 +129,20 @@ async def test_no_value_leaves_the_place_of_its_placeholder(service: Service, re
         assert received.headers["host"] == f"127.0.0.1:{receiver.port}"
 
 
+async def test_a_value_that_makes_an_address_too_long_fails_with_the_reason(
+    service: Service, receiver: Receiver
+) -> None:
+    company = uuid.uuid4().hex
+    watch = await make(service, company, receiver.url + "/in/${$.value}")
+    await service.publish(event("1", company=company) | {"resource": {"id": "1", "value": "é" * 10_000}})
+    (delivery,) = await finished(service, watch["id"])
+    assert (delivery["status"], receiver.requests) == ("failed", [])
+    assert delivery["attempts"][-1]["error"] == {
+        "type": "template",
+        "message": "the address would be longer than 8192 characters; select less for it",
+    }
+
+
 async def test_bytes_of_no_encoding_are_shown_in_the_log(service: Service) -> None:
     company = uuid.uuid4().hex
     answer = b'HTTP/1.1 500 \xff\r\nX-Raw: \xc3\x28\xff\x80 "\\\r\nContent-Length: 9\r\n\r\na\0b\xff\xfe\xc3\x28"\\'

@@ -49,6 +49,7 @@ BROKEN: dict[str, Script] = {
     "no last chunk": closing(CHUNKED + b"2\r\nok\r\n"),
     "a header without end": trickling(b"HTTP/1.1 200 OK\r\nX-A: ", b"x" * 4096),
     "headers without end": trickling(b"HTTP/1.1 200 OK\r\n", b"X-A: x\r\n" * 50),
+    "interim answers without end": trickling(b"", b"HTTP/1.1 102 Processing\r\n\r\n"),
     "switching protocols": answering(b"HTTP/1.1 101 Switching\r\nUpgrade: a\r\nConnection: upgrade\r\n\r\n"),
 }
 
@@ -65,7 +66,6 @@ LATE: dict[str, Script] = {
     "fewer bytes than promised and waiting": answering(PROMISED + b"ten bytes."),
     "a trickle of body": trickling(CHUNKED, b"1\r\nx\r\n"),
     "a trickle of headers": trickling(b"HTTP/1.1 200 OK\r\nX-A: ", b"x"),
-    "interim answers without end": trickling(b"", b"HTTP/1.1 102 Processing\r\n\r\n"),
 }
 
 

@@ -351,7 +351,6 @@ def _parse(section: str, kind: type[Any], key: str, value: object) -> Any:
     try:
         return known[key].metadata["parse"](value)
     except ValueError as error:
-        shown = (
-            "the value given" if section == "security" or key in {"url", "proxy"} else repr(value)
-        )  # may hold a secret
+        secret = section == "security" or key in {"url", "proxy"}  # or it may hold one
+        shown = "the value given" if secret else repr(value)
         raise ConfigError(f"{section}.{key}: {shown} is not right; must be {error}") from None

@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from hookward.adapters.http_connector import SenderBounds
 from hookward.adapters.http_sender import HttpSender
+from hookward.bootstrap.parts import open_sender
+from hookward.config import load_settings
 from hookward.domain.egress import EgressPolicy
 from hookward.domain.egress_proxy import EgressProxy
 from hookward.domain.outcome import ErrorKind, Failure, Outcome
@@ -228,6 +230,26 @@ async def test_a_proxy_of_the_environment_changes_nothing(monkeypatch: pytest.Mo
             outcome = await send(sender, endpoint.url)
             await send(sender, endpoint.url.replace("http:", "https:"))
     assert (outcome.failure, endpoint.connections, proxy.connections) == (None, 2, 0)
+
+
+async def test_the_settings_of_egress_are_those_of_every_sender() -> None:
+    async with Endpoint(answering(OK), host=TARGET) as endpoint, Endpoint(Tunneling()) as proxy:
+        settings = load_settings(
+            environ={
+                "HOOKWARD_EGRESS__ALLOW": "127.0.0.0/8",
+                "HOOKWARD_EGRESS__DENY": "127.0.0.3/32",
+                "HOOKWARD_EGRESS__PORTS": str(endpoint.port),
+                "HOOKWARD_EGRESS__PROXY": proxy.url,
+            }
+        )
+        async with open_sender(settings) as sender:
+            right = await send(sender, endpoint.url)
+            wrong = [await send(sender, each) for each in (f"http://127.0.0.3:{endpoint.port}/", f"http://{TARGET}:1/")]
+    assert (right.failure, proxy.connections) == (None, 1)
+    assert [((each.failure and each.failure.message) or "").split()[-1] for each in wrong] == [
+        "egress.deny.",
+        "egress.ports.",
+    ]
 
 
 def certificate(tmp_path: Path, host: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:

@@ -21,6 +21,24 @@ async def test_an_event_is_stored_as_it_came_with_the_version_that_applies(world
     ]
 
 
+async def test_what_only_some_events_of_a_group_have_is_stored_with_those_alone(world):
+    plain, last = new_event(), new_event(body=b"3")
+    full = new_event(body=b"2", previous=b"1", extra=b"4", zone="Asia/Tokyo")
+    occurred = datetime(2026, 11, 20, 10, 15, tzinfo=UTC)
+
+    await world.accept(
+        plain, NewEvent(change=full.change, occurred=occurred, key=b"k", digest=b"d" * 32, own_type=False), last
+    )
+
+    rows = await world.rows("SELECT id, body, previous, extra, zone, occurred FROM event")
+    assert {row[0]: tuple(row)[1:] for row in rows} == {
+        plain.id: (plain.change.body, None, None, None, None),
+        full.id: (b"2", b"1", b"4", "Asia/Tokyo", occurred),
+        last.id: (b"3", None, None, None, None),
+    }
+    assert await world.rows("SELECT key, event_id FROM idempotency") == [(b"k", full.id)]
+
+
 async def test_a_group_makes_one_outbox_row_an_account_in_the_order_of_its_events(world):
     events = await world.accept(*(new_event(account, body=b"12345") for account in (7, 3, 7, 3, 3)))
 

@@ -27,6 +27,7 @@ _KNOWN = (
     "id",
 )  # fmt: skip
 _NAMES = frozenset(_KNOWN)
+_NEEDED = frozenset(("resourceType", "scope", "event", "resource"))
 _VISIBLE = re.compile(rf"[!-~]{{1,{MAX_ID}}}")
 # Every IANA name, and none of what else lies beside the zones on a disk: posix/…, right/…, localtime, zone.tab.
 _ZONE = re.compile(r"(?=.{1,64}$)[A-Z][A-Za-z0-9+_-]*(?:/[A-Za-z0-9+_-]+)*", re.ASCII)
@@ -70,11 +71,15 @@ def read_event(given: Any, types: Mapping[str, KnownType]) -> ReadEvent:
     resource = _resource(given, "resource", known, problems)
     if given.get("resource") is None:
         problems.append(problem("resource is missing; give the resource after the change", "resource"))
-    extra = _resource(given, "extraFull", known, problems)
-    previous = _object(given, "previousData", problems)
+    extra = previous = zone = occurred = key = None
+    more = not _NEEDED.issuperset(given)  # most events hold nothing else
+    if more:
+        extra = _resource(given, "extraFull", known, problems)
+        previous = _object(given, "previousData", problems)
     scope = _scope(given, known, problems)
     resource_id = _resource_id(given, known, resource, problems)
-    zone, occurred, key = _zone(given, problems), _moment(given, problems), _key(given, problems)
+    if more:
+        zone, occurred, key = _zone(given, problems), _moment(given, problems), _key(given, problems)
     if problems or known is None or kind is None or resource is None:
         raise Invalid(_PROBLEMS, tuple(problems))
     return ReadEvent(
@@ -125,13 +130,14 @@ def _resource(
 
 def read_scope(given: Any, resource_type: ResourceType, problems: list[Problem], *, complete: bool) -> dict[str, str]:
     """Scope values as text; ``complete`` demands every parameter and refuses the values that mean "any"."""
-    names = ", ".join(resource_type.scope)
+    names = resource_type.scope
     if not isinstance(given, dict):
-        problems.append(problem(f"scope must be an object with {names}", "scope"))
+        problems.append(problem(f"scope must be an object with {', '.join(names)}", "scope"))
         return {}
-    problems += strangers(given, resource_type.scope, f"the scope of {resource_type.name}", "scope")
+    if len(given) > len(names) or not all(name in names for name in given):
+        problems += strangers(given, names, f"the scope of {resource_type.name}", "scope")
     scope: dict[str, str] = {}
-    for name in resource_type.scope:
+    for name in names:
         text = as_text(given.get(name))
         if name not in given:
             if complete:

@@ -40,7 +40,9 @@ _NOT_ZERO = re.compile(r"[-0.]*[1-9]")
 _OUT_OF_RANGE = "a number is outside the range of a double (RFC 8259 §6)"
 _LARGEST = int(1.7976931348623157e308)  # the largest double (RFC 8259 §6)
 _LONGEST = len(str(_LARGEST))
-_LONG_RUN = re.compile(rb"[0-9]{%d}" % _LONGEST)
+_LONG_RUN = re.compile(rb"(?<![0-9])[0-9]{%d}" % _LONGEST)
+_STRIDE = 32
+_SAMPLED_RUN = re.compile(rb"[0-9]{%d}" % (_LONGEST // _STRIDE))
 _LONE = "half of a surrogate pair stands alone (RFC 8259 §8.2)"
 _LONE_HIGH = re.compile(rb"(?<!\\)(?:\\\\)*\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])")
 _UNDECODABLE = re.compile("[\udc80-\udcff]")
@@ -82,8 +84,8 @@ def _first_bad_byte(data: bytes) -> int:
 
 def _may_hold_huge(data: bytes) -> bool:
     """Whether ``data`` holds a run of digits as long as the largest double's; short of a scan where that can tell."""
-    sampled = data[_LONGEST - 1 :: _LONGEST]  # every such run covers one of these bytes
-    return sampled.translate(None, b"0123456789") != sampled and _LONG_RUN.search(data) is not None
+    sampled = data[_STRIDE - 1 :: _STRIDE]  # every such run covers several of these bytes, one after the other
+    return _SAMPLED_RUN.search(sampled) is not None and _LONG_RUN.search(data) is not None
 
 
 def _check_integers(value: Any) -> None:

@@ -37,9 +37,11 @@ class Prefix(StrEnum):
 
 def uuid7(unix_ms: int, random: bytes) -> bytes:
     """Lay out a UUIDv7 of a moment (milliseconds since 1970) and 10 random bytes."""
-    return (
-        unix_ms.to_bytes(6, "big") + bytes((0x70 | random[0] & 0x0F, random[1], 0x80 | random[2] & 0x3F)) + random[3:10]
-    )
+    return (unix_ms << 80 | int.from_bytes(random[:10], "big") & _RANDOM | _VERSION_7).to_bytes(16, "big")
+
+
+_VERSION_7 = 7 << 76 | 2 << 62
+_RANDOM = (1 << 80) - 1 & ~(0xF << 76 | 3 << 62)
 
 
 def unix_ms_of(identifier: bytes) -> int:

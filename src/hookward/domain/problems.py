@@ -31,7 +31,11 @@ def strangers(names: Iterable[str], known: Iterable[str], what: str, *path: str 
 
 def is_text(value: Any, limit: int, *, least: int = 1) -> TypeGuard[str]:
     """Whether ``value`` is a text of ``least`` to ``limit`` characters, all of them whole."""
-    return isinstance(value, str) and least <= len(value) <= limit and _SURROGATE.search(value) is None
+    return (
+        isinstance(value, str)
+        and least <= len(value) <= limit
+        and (value.isascii() or _SURROGATE.search(value) is None)
+    )
 
 
 def is_label(value: Any, limit: int) -> TypeGuard[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from hookward.adapters.postgres.pool import Acquired, Database
 from hookward.application.publish import Accepted, NewEvent, Outdated
@@ -99,8 +98,8 @@ async def _known(connection: Acquired, events: Sequence[NewEvent]) -> dict[Event
 
 
 def _columns(events: Sequence[NewEvent]) -> tuple[list[object], ...]:
+    """The columns of ``n``; what no event of the group has is left empty, which ``unnest`` fills up with NULL."""
     changes = [event.change for event in events]
-    occurred: list[datetime | None] = [event.occurred for event in events]
     return (
         [change.id for change in changes],
         [change.account for change in changes],
@@ -110,15 +109,20 @@ def _columns(events: Sequence[NewEvent]) -> tuple[list[object], ...]:
         [encode_exact(change.scope) for change in changes],
         [change.resource_id.encode() for change in changes],
         [change.body for change in changes],
-        [change.previous for change in changes],
-        [change.extra for change in changes],
-        [change.zone for change in changes],
-        list(occurred),
-        [event.key for event in events],
-        [event.digest for event in events],
-        list(_lots(events)),
-        [event.own_type for event in events],
+        _unless_empty([change.previous for change in changes]),
+        _unless_empty([change.extra for change in changes]),
+        _unless_empty([change.zone for change in changes]),
+        _unless_empty([event.occurred for event in events]),
+        _unless_empty([event.key for event in events]),
+        _unless_empty([event.digest for event in events]),
+        _unless_empty(_lots(events)),
+        _unless_empty([event.own_type for event in events]),
     )
+
+
+def _unless_empty(column: Sequence[object]) -> list[object]:
+    """A column, or nothing at all where none of its values says anything: each costs asyncpg more than it costs us."""
+    return list(column) if any(column) else []
 
 
 def _lots(events: Sequence[NewEvent]) -> list[int]:

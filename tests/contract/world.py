@@ -153,10 +153,10 @@ class World:
 
     async def wait(
         self, watch: WatchRow, *, due: float = 0.0, number: int = 1, status: DeliveryStatus = DeliveryStatus.PENDING,
-        **values: Any,
+        event: NewEvent | None = None, **values: Any,
     ) -> Entry:  # fmt: skip
         """A delivery that waits in the watch's lane, due in so many seconds, recorded as a worker would."""
-        [event] = await self.accept(new_event(watch.account))
+        [event] = await self.accept(event or new_event(watch.account))
         await self.value("DELETE FROM outbox WHERE events = ARRAY[$1::uuid]", event.id)
         token = await self.lease("who makes it wait")
         wait = Wait(seconds=due, number=number)

@@ -12,6 +12,8 @@ from hookward.domain.change import ChangeEvent
 from hookward.domain.delivery import Payload
 from hookward.domain.errors import LeaseLost
 
+_BOUND_BYTES = 8 << 20
+
 ACQUIRE = """
 WITH me AS (SELECT token FROM lease WHERE token = $1 AND until > now() FOR KEY SHARE),
 l AS MATERIALIZED (
@@ -41,21 +43,30 @@ UPDATE lane SET in_use = greatest(0, lane.in_use - l.n),
 FROM l WHERE lane.id = l.id AND lane.id = ANY($2::bigint[])"""
 
 # Lanes are read locked and fresh, what waits in them as of the start of the statement. Where the lane has another
-# ctid than it had then, something may have begun to wait since: such a lane keeps its wake-up.
-PULL = """
+# ctid than it had then, something may have begun to wait since: such a lane keeps its wake-up. Of all that is picked
+# so much is taken as can be held at once: each lane's oldest first, in the order in which the lanes were due; a lane
+# that gets nothing of it keeps its turn.
+PULL = f"""
 WITH me AS (SELECT token FROM lease WHERE token = $1 AND until > now() FOR KEY SHARE),
 due AS MATERIALIZED (
-  SELECT id, ctid AS fresh, watch_id, held_until, greatest(0, coalesce(slots, $3) - in_use) AS free FROM lane
+  SELECT id, ctid AS fresh, watch_id, wake_at, held_until, greatest(0, coalesce(slots, $3) - in_use) AS free FROM lane
   WHERE wake_at <= now() AND NOT paused AND closing IS NULL ORDER BY wake_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED),
 stirred AS MATERIALIZED (SELECT due.id FROM due JOIN lane ON lane.id = due.id AND lane.ctid <> due.fresh
   WHERE lane.id = ANY(ARRAY(SELECT id FROM due))),
-pick AS MATERIALIZED (SELECT w.delivery_id, d.id AS lane_id FROM due d CROSS JOIN LATERAL (
-  SELECT delivery_id FROM waiting w WHERE w.token IS NULL AND w.lane_id = d.id AND w.due_at <= now()
+pick AS MATERIALIZED (SELECT w.*, d.id AS lane_id, d.wake_at FROM due d CROSS JOIN LATERAL (
+  SELECT delivery_id, event_id, due_at FROM waiting w WHERE w.token IS NULL AND w.lane_id = d.id AND w.due_at <= now()
   AND d.held_until <= now() ORDER BY w.due_at, w.delivery_id LIMIT d.free FOR UPDATE SKIP LOCKED) w),
-take AS (UPDATE waiting w SET token = me.token FROM me WHERE w.delivery_id = ANY(ARRAY(SELECT delivery_id FROM pick))
+nth AS (SELECT pick.*, row_number() OVER (PARTITION BY lane_id ORDER BY due_at, delivery_id) AS turn, coalesce(
+  (SELECT coalesce(length(body), 0) FROM payload p WHERE p.delivery_id = pick.delivery_id),
+  (SELECT length(body) + coalesce(length(previous), 0) + coalesce(length(extra), 0) FROM event e
+    WHERE e.id = pick.event_id), 0) AS bytes FROM pick),
+fit AS MATERIALIZED (SELECT delivery_id, lane_id FROM (SELECT nth.*,
+  sum(bytes) OVER (ORDER BY turn, wake_at, lane_id) - bytes < {_BOUND_BYTES} AS fits FROM nth) s WHERE fits),
+take AS (UPDATE waiting w SET token = me.token FROM me WHERE w.delivery_id = ANY(ARRAY(SELECT delivery_id FROM fit))
   RETURNING w.delivery_id, w.lane_id, w.event_id, w.number, w.crashes, w.alone, w.base, w.replay_of),
 got AS MATERIALIZED (SELECT d.id, d.free, d.held_until,
-  (SELECT count(*) FROM pick WHERE pick.lane_id = d.id)::int AS k FROM due d),
+  (SELECT count(*) FROM fit WHERE fit.lane_id = d.id)::int AS k,
+  EXISTS (SELECT FROM pick WHERE pick.lane_id = d.id) AS some FROM due d),
 nxt AS MATERIALIZED (SELECT got.*, (SELECT min(s.due_at) FROM (SELECT w.due_at FROM waiting w
   WHERE w.token IS NULL AND w.lane_id = got.id ORDER BY w.due_at, w.delivery_id OFFSET got.k LIMIT 1) s) AS due_at
   FROM got),
@@ -68,6 +79,7 @@ u AS (UPDATE lane SET in_use = lane.in_use + nxt.k,
       WHEN nxt.held_until > now() THEN greatest(nxt.due_at, nxt.held_until)
       WHEN nxt.due_at > now() THEN nxt.due_at
       WHEN nxt.k >= nxt.free THEN NULL  -- all slots taken: the next release wakes it
+      WHEN nxt.k = 0 AND nxt.some THEN lane.wake_at
       ELSE now() END
   FROM nxt, me WHERE lane.id = nxt.id AND lane.id = ANY(ARRAY(SELECT id FROM due)))
 SELECT t.delivery_id, t.lane_id, t.event_id, t.number, t.crashes, t.alone, d.watch_id, t.base, t.replay_of
@@ -129,7 +141,7 @@ class PostgresLanes:
             return {row[0]: row[1] for row in await connection.fetch(_STOPPED, lanes)}
 
     async def pull(self, token: int, *, lanes: int) -> list[Pulled]:
-        """Take what is due from up to ``lanes`` lanes, as far as their slots go, oldest first."""
+        """Take what is due from up to ``lanes`` lanes, as far as their slots go and memory takes it, oldest first."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(PULL, token, lanes, self._default_slots)
             if not rows:

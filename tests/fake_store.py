@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -97,6 +98,7 @@ class FakeStore:
         self.log: dict[DeliveryId, Logged] = {}
         self.leases: dict[int, float] = {}
         self.groups: list[int] = []
+        self.slow = 0.0
         self._seq = 0
         self._token = 0
 
@@ -223,6 +225,8 @@ class FakeStore:
     ) -> None:
         self._reach()
         self._fence(token)
+        if self.slow:
+            await asyncio.sleep(self.slow)
         if any(self.refused(entry) for entry in entries):
             raise ValueError("a value that the store refuses")
         self.groups.append(len(entries))

@@ -201,9 +201,16 @@ class House:
             version=self.store.version,
         )
 
-    def publish(self, count: int = 1, *, together: bool = True) -> list[ChangeEvent]:
+    def publish(
+        self,
+        count: int = 1,
+        *,
+        together: bool = True,
+        body: bytes = b'{"id":"1"}',
+        kind: ChangeKind = ChangeKind.UPDATED,
+    ) -> list[ChangeEvent]:
         """Put events into the outbox, in one row or in one each."""
-        events = [self.event() for _ in range(count)]
+        events = [msgspec.structs.replace(self.event(body), kind=kind) for _ in range(count)]
         if together:
             self.store.publish(*events)
         else:
@@ -216,16 +223,17 @@ class House:
         return events
 
     async def begin(
-        self, *, lease: float = 45.0, in_flight: int = 1024, room: int | None = None, grace: float = 20.0
-    ) -> Shift:
+        self, *, lease: float = 45.0, in_flight: int = 1024, room: int | None = None, grace: float = 20.0,
+        load: int = 16 << 20,
+    ) -> Shift:  # fmt: skip
         """Begin a shift and let it work."""
         began = await Lease.begin(self.store, "worker", seconds=lease, clock=self.clock, log=self.log)
         definitions = Definitions(self.store, {SHOP.name: SHOP})
         await definitions.refresh()
         shift = Shift(
             self._ports(), began, definitions, self._courier(definitions),
-            waker=self.wakes, bounds=self._bounds(lease, in_flight, room or in_flight, grace), clock=self.clock,
-            log=self.log,
+            waker=self.wakes, bounds=self._bounds(lease, in_flight, room or in_flight, grace, load),
+            clock=self.clock, log=self.log,
         )  # fmt: skip
         self.shifts.append(shift)
         self.tasks.append(asyncio.create_task(self._work(shift), name="house.work"))
@@ -252,8 +260,8 @@ class House:
     def _ports(self) -> Store:
         return Store(leases=self.store, outbox=self.store, ledger=self.store, slots=self.store, waiting=self.store)
 
-    def _bounds(self, lease: float, in_flight: int, room: int, grace: float) -> Bounds:
-        return Bounds(lease=lease, slots=self.slots, in_flight=in_flight, room=room, grace=grace)
+    def _bounds(self, lease: float, in_flight: int, room: int, grace: float, load: int = 16 << 20) -> Bounds:
+        return Bounds(lease=lease, slots=self.slots, in_flight=in_flight, room=room, grace=grace, load=load)
 
     async def _work(self, shift: Shift) -> None:
         try:

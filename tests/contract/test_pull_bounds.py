@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from hookward.application.definitions import WatchRow
+from hookward.application.publish import NewEvent
 from hookward.domain.delivery import Payload
 from tests.contract.world import World, new_event
 
@@ -13,9 +14,13 @@ LARGE = b'"%b"' % (b"x" * MIB)
 BOUND = 8
 
 
+def event_with(**parts: Any) -> NewEvent:
+    return new_event(**parts)
+
+
 async def large(world: World, watch: WatchRow, count: int, *, due: float = 0.0, **parts: Any) -> None:
     for _ in range(count):
-        await world.wait(watch, due=due, event=new_event(watch.account, **(parts or {"body": LARGE})))
+        await world.wait(watch, due=due, event=event_with(**(parts or {"body": LARGE})))
 
 
 async def pulled_lanes(world: World, token: int) -> list[int]:
@@ -26,7 +31,8 @@ async def pulled_lanes(world: World, token: int) -> list[int]:
 async def test_a_pull_is_bounded_by_bytes_whatever_they_are_part_of(world, part):
     watches = [await world.watch() for _ in range(3)]
     for watch in watches:
-        await large(world, watch, 4, **{part: LARGE})
+        given: dict[str, Any] = {part: LARGE}
+        await large(world, watch, 4, **given)
 
     assert len(await pulled_lanes(world, await world.lease())) == BOUND
 
@@ -35,9 +41,8 @@ async def test_a_pull_is_bounded_by_bytes_whatever_they_are_part_of(world, part)
 async def test_a_payload_counts_in_place_of_the_event_that_it_was_made_of(world, body, count):
     watch = await world.watch(slots=20)
     payload = Payload(method="POST", address="http://127.0.0.1/", body=body)
-    event = {} if body else {"body": LARGE}
     for _ in range(BOUND + 2):
-        await world.wait(watch, number=2, payload=payload, event=new_event(**event))
+        await world.wait(watch, number=2, payload=payload, event=new_event() if body else new_event(body=LARGE))
 
     assert len(await pulled_lanes(world, await world.lease())) == count
 

@@ -137,7 +137,7 @@ class Dispatcher:
             await asyncio.wait(self._fanning)
 
     async def _claim_while_room(self) -> None:
-        while self._lanes.busy < self._room and len(self._fanning) < MAX_FAN_OUTS:
+        while self._lanes.has_room(self._room) and len(self._fanning) < MAX_FAN_OUTS:
             claims = await self._outbox.claim(self._lease.token, limit=BATCH_EVENTS)
             if not claims:
                 return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Protocol
@@ -62,14 +62,14 @@ class Lane:
     """One watch's lane in this worker. Times are in seconds; ``pace`` is how long a send takes lately.
 
     ``full`` says that no more slots were to be had: asking again can wait until the next upkeep. ``counted`` is the
-    standing under which its sends are counted. ``slots`` is how many sends the watch may have in flight, over all
-    workers. ``alone_until`` is until when we know for ourselves that its watch is to be left alone; after that the
-    store knows.
+    standing under which its sends are counted, ``load`` the bytes of the large ones among them. ``slots`` is how many
+    sends the watch may have in flight, over all workers. ``alone_until`` is until when we know for ourselves that its
+    watch is to be left alone; after that the store knows.
     """
 
     __slots__ = (
-        "alone_until", "asked", "counted", "full", "granted", "id", "last_busy", "pace", "peak", "proven", "queue",
-        "running", "sending", "slots", "stopped",
+        "alone_until", "asked", "counted", "full", "granted", "id", "last_busy", "load", "pace", "peak", "proven",
+        "queue", "running", "sending", "slots", "stopped",
     )  # fmt: skip
 
     def __init__(self, id_: int, *, slots: int, now: float) -> None:
@@ -79,6 +79,7 @@ class Lane:
         self.sending: set[Parcel] = set()
         self.granted = 0
         self.running = 0
+        self.load = 0
         self.peak = 0
         self.asked = False
         self.full = False
@@ -128,47 +129,93 @@ class Lane:
         return max(0, self.granted - max(self.running, min(self.demand, self.slots)))
 
 
-class Admission:
-    """Who may start a send: those that answer soon always, up to the worker's bound.
+class Share:
+    """A bound on what is in flight, and how it is shared out.
 
-    Endpoints that are slow or hang may take half of the bound. Those that nothing is known of are tried with a request
-    or two, and may take a quarter, three quarters together with the slow ones. However many there are of both, the rest
-    is kept for those that answer (G6).
+    Endpoints that are slow or hang may take half of it. Those that nothing is known of may take a quarter, three
+    quarters together with the slow ones. However many there are of both, the rest is kept for those that answer (G6).
     """
 
-    def __init__(self, in_flight: int) -> None:
-        self._in_flight = in_flight
-        self._slow = max(1, in_flight // 2)
-        self._new = max(1, in_flight // 4)
-        self._both = max(1, in_flight * 3 // 4)
-        self._running: Counter[Standing] = Counter()
+    def __init__(self, bound: int) -> None:
+        self._bound = bound
+        self._slow = max(1, bound // 2)
+        self._new = max(1, bound // 4)
+        self._both = max(1, bound * 3 // 4)
+        self._used = dict.fromkeys(Standing, 0)
         self.total = 0
+
+    def is_free(self, standing: Standing) -> bool:
+        """Whether something is left for a lane of this standing; what it takes then may go over the bound."""
+        if self.total >= self._bound:
+            return False
+        slow, new = self._used[Standing.SLOW], self._used[Standing.NEW]
+        if standing is Standing.NEW:
+            return new < self._new and slow + new < self._both
+        return standing is Standing.QUICK or slow < self._slow
+
+    def take(self, standing: Standing, amount: int) -> None:
+        """Count so much more, or less, as in flight."""
+        self.total += amount
+        self._used[standing] += amount
+
+    def move(self, before: Standing, after: Standing, amount: int) -> None:
+        """Count what is in flight under another standing."""
+        self._used[before] -= amount
+        self._used[after] += amount
+
+
+class Admission:
+    """Who may start a send: those that answer soon always, up to the worker's bounds.
+
+    One is on sends, one on the bytes of those that are large. Endpoints that nothing is known of are tried with a
+    request or two.
+    """
+
+    def __init__(self, in_flight: int, load: int) -> None:
+        self._sends = Share(in_flight)
+        self._load = Share(load)
+
+    @property
+    def total(self) -> int:
+        """Sends that may be in flight now."""
+        return self._sends.total
 
     def admits(self, lane: Lane) -> bool:
         """Whether ``lane`` may start one more."""
-        if self.total >= self._in_flight:
+        if lane.counted is Standing.NEW and lane.running >= PROBES:
             return False
-        slow, new = self._running[Standing.SLOW], self._running[Standing.NEW]
-        if lane.counted is Standing.NEW:
-            return lane.running < PROBES and new < self._new and slow + new < self._both
-        return lane.counted is Standing.QUICK or slow < self._slow
+        return self._sends.is_free(lane.counted)
+
+    def carries(self, lane: Lane) -> bool:
+        """Whether ``lane`` may send one more that is large."""
+        return self._load.is_free(lane.counted)
 
     def begin(self, lane: Lane) -> None:
         lane.running += 1
-        self.total += 1
-        self._running[lane.counted] += 1
+        self._sends.take(lane.counted, 1)
 
     def end(self, lane: Lane) -> None:
         lane.running -= 1
-        self.total -= 1
-        self._running[lane.counted] -= 1
+        self._sends.take(lane.counted, -1)
+
+    def load(self, lane: Lane, parcel: Parcel) -> None:
+        """Count a parcel that is being sent."""
+        if parcel.large:
+            lane.load += parcel.weight
+            self._load.take(lane.counted, parcel.weight)
+
+    def unload(self, lane: Lane, parcel: Parcel) -> None:
+        """Count it no more."""
+        if parcel.large:
+            lane.load -= parcel.weight
+            self._load.take(lane.counted, -parcel.weight)
 
     def judge(self, lane: Lane) -> bool:
         """Count what a lane has in flight by its standing; answers whether it has just become slow."""
         standing, before = lane.standing, lane.counted
         if standing is before:
             return False
-        self._running[before] -= lane.running
-        self._running[standing] += lane.running
+        self._sends.move(before, standing, lane.running)
+        self._load.move(before, standing, lane.load)
         lane.counted = standing
         return standing is Standing.SLOW

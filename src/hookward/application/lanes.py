@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from itertools import islice
 
+from hookward.application.hold import Hold
 from hookward.application.lane import Admission, Lane, Slots
 from hookward.application.lease import Lease
 from hookward.application.parcel import Parcel, Stage
@@ -31,14 +32,15 @@ class Lanes:
     """All lanes of one worker under one lease.
 
     ``slots`` is how many sends one watch may have in flight, ``own_slots`` the same for the watches that say so
-    themselves, ``in_flight`` how many this worker may have in all.
+    themselves, ``in_flight`` how many this worker may have in all. ``load`` bounds the bytes of large sends in flight,
+    and of large records that are not written yet; twice as much may be held with what is queued.
     ``doubt`` is called when it cannot be known which slots were granted. ``send`` answers whether the watch is to be
     left alone from now on.
     """
 
     def __init__(
         self, store: Slots, lease: Lease, recorder: Recorder, send: Callable[[Parcel], Awaitable[bool]],
-        *, slots: int, own_slots: Mapping[WatchId, int], in_flight: int, clock: Clock, log: Log,
+        *, slots: int, own_slots: Mapping[WatchId, int], in_flight: int, load: int, clock: Clock, log: Log,
         doubt: Callable[[], None],
     ) -> None:  # fmt: skip
         self._store = store
@@ -47,7 +49,9 @@ class Lanes:
         self._send = send
         self._slots = slots
         self._own_slots = own_slots
-        self._admission = Admission(in_flight)
+        self._admission = Admission(in_flight, load)
+        self._load = load
+        self._hold = Hold()
         self._clock = clock
         self._log = log
         self._doubt = doubt
@@ -55,6 +59,7 @@ class Lanes:
         self._wanting: dict[Lane, None] = {}
         self._want = asyncio.Event()
         self._blocked: dict[Lane, None] = {}
+        self._heavy: dict[Lane, None] = {}
         self._slow: set[Lane] = set()
         self._again: dict[Lane, None] = {}
         self._queued = 0
@@ -68,6 +73,10 @@ class Lanes:
     def busy(self) -> int:
         """Parcels queued here or in flight to endpoints that are not slow: those close the door to nobody."""
         return self._queued + self._admission.total - sum(len(lane.queue) + lane.running for lane in self._slow)
+
+    def has_room(self, room: int) -> bool:
+        """Whether more may be taken: fewer than ``room`` are busy, and memory is left."""
+        return self.busy < room and self._hold.bytes + self._recorder.held < 2 * self._load
 
     @property
     def in_flight(self) -> int:
@@ -83,11 +92,11 @@ class Lanes:
                 self._stop(lane)
                 self._recorder.park(parcel)
                 continue
-            lane.queue.append(parcel)
-            self._queued += 1
+            self._queue(lane, parcel)
             touched[lane] = None
         for lane in touched:
             self._go(lane)
+        self.lift()
 
     def take(self, parcels: Iterable[Parcel]) -> None:
         """Take pulled deliveries, each of which comes with a slot; those of slow lanes that cannot start wait more."""
@@ -96,14 +105,14 @@ class Lanes:
         for parcel in parcels:
             lane = self._lane_of(parcel)
             lane.granted += 1
-            lane.queue.append(parcel)
-            self._queued += 1
+            self._queue(lane, parcel)
             if lane.alone_until > now:  # it was pulled just before the store learned that its watch is held
                 self._park_all(lane, seconds=lane.alone_until - now)
                 continue
             self._go(lane)
             if lane.slow:
                 slow[lane] = None
+        self.lift()
         for lane in slow:
             startable = lane.running - len(lane.sending)
             self._park_all(lane, beyond=startable, seconds=SLOW_WAIT_SECONDS)
@@ -118,6 +127,7 @@ class Lanes:
         lane = self._lanes[parcel.lane]
         lane.queue.remove(parcel)
         self._queued -= 1
+        self._hold.drop(parcel)
         self._stop(lane)
         self._recorder.park(parcel)
 
@@ -156,6 +166,7 @@ class Lanes:
                     self._park_all(lane)
                 else:
                     self._go(lane)
+            self.lift()
 
     async def keep_up(self) -> None:
         """Look after lanes until cancelled: give idle slots back, notice backlogs and endpoints that hang."""
@@ -174,6 +185,7 @@ class Lanes:
                     lane.pace = max(lane.pace, oldest)
                     self._judge(lane)
             self._unblock(self._blocked)  # what has just become slow left its share to others
+            self.lift()
             await self._look_at_backlogs()
             self._give_back_idle(now)
 
@@ -203,6 +215,27 @@ class Lanes:
         lane.slots = slots
         return lane
 
+    def lift(self) -> None:
+        """Memory may be free: each lane that waits for it has its turn, with one delivery at a time."""
+        light = [lane for lane in self._heavy if self._carries(lane)]
+        while light:
+            for lane in light:
+                if self._carries(lane):
+                    del self._heavy[lane]
+                    self._go(lane)
+            light = [lane for lane in self._heavy if self._carries(lane)]
+
+    def _queue(self, lane: Lane, parcel: Parcel) -> None:
+        lane.queue.append(parcel)
+        self._queued += 1
+        self._hold.add(parcel)
+
+    def _carries(self, lane: Lane) -> bool:
+        """Whether memory takes what ``lane`` would send next: what is small always, what is large in its turn."""
+        if not lane.queue or not lane.queue[0].large:
+            return True
+        return self._recorder.held < self._load and self._admission.carries(lane)
+
     def _stop(self, lane: Lane) -> None:
         lane.stopped = True
         self._stopped.add(lane)
@@ -212,7 +245,9 @@ class Lanes:
         self._stop(lane)
         while len(lane.queue) > beyond:
             self._queued -= 1
-            self._recorder.park(lane.queue.pop(), seconds=seconds)
+            parcel = lane.queue.pop()
+            self._hold.drop(parcel)
+            self._recorder.park(parcel, seconds=seconds)
 
     def _judge(self, lane: Lane) -> None:
         if self._admission.judge(lane):
@@ -227,30 +262,44 @@ class Lanes:
             if not self._admission.admits(lane):
                 self._blocked[lane] = None
                 return
+            if not self._carries(lane):
+                self._heavy[lane] = None
+                return
             self._admission.begin(lane)
-            task = asyncio.create_task(self._run(lane), name="lane.run")
+            reserved = lane.queue[0] if lane.queue else None
+            if reserved is not None:
+                self._admission.load(lane, reserved)
+            task = asyncio.create_task(self._run(lane, reserved), name="lane.run")
             self._tasks.add(task)
             task.add_done_callback(self._ended)
+            if reserved is not None and reserved.large:
+                self._heavy[lane] = None
+                break
         if not lane.asked and not lane.full and lane.granted < min(lane.demand, lane.slots):
             lane.asked = True
             self._wanting[lane] = None
             self._want.set()
 
-    async def _run(self, lane: Lane) -> None:
-        """Send one parcel after the other on one slot."""
+    async def _run(self, lane: Lane, reserved: Parcel | None) -> None:
+        """Send one parcel after the other on one slot; memory is ``reserved`` for the first."""
+        if reserved is not None:
+            self._admission.unload(lane, reserved)
         try:
-            while lane.queue and lane.running <= lane.usable:
+            while lane.queue and lane.running <= lane.usable and self._carries(lane):
                 parcel = lane.queue.popleft()
                 self._queued -= 1
                 parcel.stage = Stage.SENDING
                 parcel.started = self._clock.monotonic()
                 lane.sending.add(parcel)
                 lane.peak = max(lane.peak, len(lane.sending))
+                self._admission.load(lane, parcel)
                 alone = False
                 try:
                     alone = await self._send(parcel)
                 finally:
                     lane.sending.discard(parcel)
+                    self._admission.unload(lane, parcel)
+                    self._hold.drop(parcel)
                 lane.last_busy = self._clock.monotonic()
                 if alone:
                     lane.alone_until = lane.last_busy + LEFT_ALONE_SECONDS
@@ -258,10 +307,12 @@ class Lanes:
                 lane.took(lane.last_busy - parcel.started)
                 if lane.standing is not lane.counted:
                     self._judge(lane)
+                if parcel.large:
+                    break  # others may wait for the memory that it took
         finally:
             self._admission.end(lane)
             if lane.queue:
-                self._again[lane] = None
+                (self._heavy if lane.queue[0].large else self._again)[lane] = None
             elif lane.stopped and lane.spare:
                 self._recorder.give_back()
 
@@ -271,6 +322,7 @@ class Lanes:
             self._failed = self._failed or task.exception()
         self._unblock(self._again)
         self._unblock(self._blocked)
+        self.lift()
 
     def _unblock(self, blocked: dict[Lane, None]) -> None:
         """Let a few lanes go on, in the order in which they were blocked: every end of a send comes by here."""

@@ -9,6 +9,9 @@ from hookward.domain.change import ChangeEvent
 from hookward.domain.delivery import DeliveryStatus, Entry, Payload, Wait
 from hookward.domain.ids import DeliveryId, WatchId
 
+LARGE_BYTES = 16 << 10
+"""What is smaller is bounded by how many a worker holds, and by nothing else."""
+
 
 class Stage(Enum):
     """How far a parcel has come."""
@@ -19,17 +22,23 @@ class Stage(Enum):
 
 
 class LoadedEvent:
-    """An event with its resources decoded once, for all who want them."""
+    """An event, ``size`` bytes of it, with its resources decoded once for all who want them.
 
-    __slots__ = ("_extra", "_previous", "_resource", "change")
+    Those of a large event are decoded for each: as values they take ten times the memory.
+    """
+
+    __slots__ = ("_extra", "_previous", "_resource", "change", "size")
 
     def __init__(self, change: ChangeEvent) -> None:
         self.change = change
+        self.size = len(change.body) + len(change.previous or b"") + len(change.extra or b"")
         self._resource: Any = None
         self._extra: Any = None
         self._previous: Any = None
 
     def resource(self) -> Any:
+        if self.size > LARGE_BYTES:
+            return self.change.resource()
         if self._resource is None:
             self._resource = self.change.resource()
         return self._resource
@@ -38,12 +47,16 @@ class LoadedEvent:
         """The extra resource where there is one, else the resource."""
         if self.change.extra is None:
             return self.resource()
+        if self.size > LARGE_BYTES:
+            return self.change.extra_resource()
         if self._extra is None:
             self._extra = self.change.extra_resource()
         return self._extra
 
     def previous(self) -> Any:
         """The state before the change; ``None`` where it is not known."""
+        if self.size > LARGE_BYTES:
+            return self.change.previous_resource()
         if self._previous is None:
             self._previous = self.change.previous_resource()
         return self._previous
@@ -68,12 +81,13 @@ class Parcel:
 
     ``number`` is the attempt that comes next. ``waited`` says that it has a row among the waiting. ``claimed`` is the
     outbox row that it keeps open, if any. ``started`` is seconds on the monotonic clock. ``base`` is the attempts
-    before this replay, ``replay_of`` the delivery that it sends again under an id of its own.
+    before this replay, ``replay_of`` the delivery that it sends again under an id of its own. ``weight`` is about the
+    bytes that are in memory while it is sent.
     """
 
     __slots__ = (
         "base", "claimed", "event", "id", "lane", "number", "payload", "replay_of", "stage", "started", "waited",
-        "watch",
+        "watch", "weight",
     )  # fmt: skip
 
     def __init__(
@@ -86,12 +100,18 @@ class Parcel:
         self.lane = lane
         self.number = number
         self.payload = payload
+        self.weight = event.size if payload is None else event.size + len(payload.body or b"")
         self.waited = waited
         self.base = base
         self.replay_of = replay_of
         self.claimed: Claimed | None = None
         self.stage = Stage.QUEUED
         self.started = 0.0
+
+    @property
+    def large(self) -> bool:
+        """Whether it counts by its bytes, too."""
+        return self.weight > LARGE_BYTES
 
     @property
     def standing(self) -> DeliveryStatus:

@@ -88,7 +88,7 @@ class Puller:
 
     async def _pull(self) -> float:
         """Pull once; answers the seconds until the next look."""
-        if self._lanes.busy >= self._room:
+        if not self._lanes.has_room(self._room):
             return 0.01
         pulled = await self._waiting.pull(self._lease.token, lanes=PULL_LANES)
         if pulled:

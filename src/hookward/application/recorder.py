@@ -14,6 +14,7 @@ from hookward.domain.delivery import DeliveryStatus, Entry
 from hookward.domain.errors import LeaseLost, StoreUnavailable
 
 MAX_GROUP = 512
+MAX_GROUP_BYTES = 4 << 20
 _RETRY_SECONDS = 0.2
 _UNRECORDABLE = "its record was refused by the store"
 
@@ -52,6 +53,8 @@ class Recorder:
         self._some = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self.held = 0
+        """Bytes of the bodies that are not written yet."""
 
     def settle(self, parcel: Parcel, entry: Entry) -> None:
         """Take what became of a parcel's attempt."""
@@ -94,13 +97,17 @@ class Recorder:
             entries, self._entries = self._entries, []
             done, self._done = self._done, []
             slots = self._slots()
+            woke = bool(slots) or any(entry.wait is not None for entry in entries)
             await self._write(entries, done, slots)
-            self._after(woke=bool(slots) or any(entry.wait is not None for entry in entries))
+            self.held -= sum(map(_weight, entries))
+            del entries  # large ones, maybe, and the next may be long in coming
+            self._after(woke=woke)
             if not self._some.is_set():
                 self._idle.set()
 
     def _add(self, entry: Entry) -> None:
         self._entries.append(entry)
+        self.held += _weight(entry)
         self._wake()
 
     def _wake(self) -> None:
@@ -117,14 +124,10 @@ class Recorder:
     async def _write(self, entries: list[Entry], done: list[int], slots: dict[int, int]) -> None:
         if not entries and not done and not slots:
             return
-        for start in range(0, len(entries), MAX_GROUP):
-            chunk = entries[start : start + MAX_GROUP]
-            if start + MAX_GROUP < len(entries):
-                await self._write_group(chunk, [], {})
-            else:
-                await self._write_group(chunk, done, slots)
-        if not entries:
-            await self._write_group([], done, slots)
+        *groups, last = _groups(entries)
+        for group in groups:
+            await self._write_group(group, [], {})
+        await self._write_group(last, done, slots)
 
     async def _write_group(self, entries: list[Entry], done: list[int], slots: dict[int, int]) -> None:
         while True:
@@ -156,3 +159,25 @@ class Recorder:
         middle = len(entries) // 2
         await self._write_group(entries[:middle], [], {})
         await self._write_group(entries[middle:], done, slots)
+
+
+def _groups(entries: list[Entry]) -> list[list[Entry]]:
+    """One group at least, each of entries that one statement takes."""
+    groups: list[list[Entry]] = [[]]
+    size = 0
+    for entry in entries:
+        size += _weight(entry)
+        if len(groups[-1]) == MAX_GROUP or (size > MAX_GROUP_BYTES and groups[-1]):
+            groups.append([])
+            size = _weight(entry)
+        groups[-1].append(entry)
+    return groups
+
+
+def _weight(entry: Entry) -> int:
+    """Bytes of the bodies that an entry keeps in memory; what is logged and what is sent again are one object."""
+    attempt, payload = entry.attempt, entry.payload
+    sent = len(payload.body or b"") if payload else 0
+    if attempt is None:
+        return sent
+    return max(sent, len(attempt.request_body or b"")) + len(attempt.response_body or b"")

@@ -39,12 +39,13 @@ class Store:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """What a worker may hold at a time; times are in seconds."""
+    """What a worker may hold at a time; times are in seconds, ``load`` is bytes of large deliveries (see Lanes)."""
 
     lease: float = 45.0
     slots: int = 16
     in_flight: int = 1024
     room: int = 1024
+    load: int = 16 << 20
     grace: float = 20.0
 
 
@@ -71,7 +72,7 @@ class Shift:
         )
         self.lanes = Lanes(
             store.slots, lease, self.recorder, self._send, slots=bounds.slots, own_slots=definitions.slots,
-            in_flight=bounds.in_flight, clock=clock, log=log, doubt=self._doubt.set,
+            in_flight=bounds.in_flight, load=bounds.load, clock=clock, log=log, doubt=self._doubt.set,
         )  # fmt: skip
         self.dispatcher = Dispatcher(
             store.outbox, store.ledger, definitions, self.lanes, self.recorder, lease,
@@ -171,6 +172,7 @@ class Shift:
         return self.lanes.slots_to_return()
 
     def _recorded(self, *, woke: bool) -> None:
+        self.lanes.lift()
         if woke:
             self.puller.poke()
 

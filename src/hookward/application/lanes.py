@@ -266,13 +266,12 @@ class Lanes:
                 self._heavy[lane] = None
                 return
             self._admission.begin(lane)
-            reserved = lane.queue[0] if lane.queue else None
-            if reserved is not None:
-                self._admission.load(lane, reserved)
+            reserved = lane.queue[0]  # what is wanted beyond what runs is queued
+            self._admission.load(lane, reserved)
             task = asyncio.create_task(self._run(lane, reserved), name="lane.run")
             self._tasks.add(task)
             task.add_done_callback(self._ended)
-            if reserved is not None and reserved.large:
+            if reserved.large:
                 self._heavy[lane] = None
                 break
         if not lane.asked and not lane.full and lane.granted < min(lane.demand, lane.slots):
@@ -280,10 +279,9 @@ class Lanes:
             self._wanting[lane] = None
             self._want.set()
 
-    async def _run(self, lane: Lane, reserved: Parcel | None) -> None:
+    async def _run(self, lane: Lane, reserved: Parcel) -> None:
         """Send one parcel after the other on one slot; memory is ``reserved`` for the first."""
-        if reserved is not None:
-            self._admission.unload(lane, reserved)
+        self._admission.unload(lane, reserved)
         try:
             while lane.queue and lane.running <= lane.usable and self._carries(lane):
                 parcel = lane.queue.popleft()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
+from hashlib import sha256
 
 import msgspec
 
@@ -12,6 +14,15 @@ from hookward.domain.outcome import ErrorKind, Failure
 
 AUTHORIZATION_REQUIRED = "authorization required"
 """The reason for which a watch is paused until somebody authorizes it."""
+
+DEFAULT_LIFETIME = 3600.0
+"""Seconds that a token lives whose endpoint does not say."""
+MAX_LIFETIME = 30 * 86400.0
+"""Seconds for which the word of an endpoint is believed."""
+MAX_LEEWAY = 60.0
+_LEEWAY = 0.1
+_US = 1_000_000
+_SENDABLE = re.compile(r"[\x21-\x7e]{1,16384}")
 
 
 class GrantType(StrEnum):
@@ -83,6 +94,29 @@ class TokenAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"<TokenAnswer {self.lifetime}s>"
+
+
+def variant_of(definition: OAuthDefinition, client_secret: str | None) -> bytes:
+    """The ``variant`` of a grant: SHA-256 over all that a token request is made of, but the refresh token."""
+    parts = (
+        definition.access_token_url, definition.client_id, client_secret, definition.client_auth_method,
+        definition.grant_type, definition.scope, sorted(definition.extra_parameters.items()),
+    )  # fmt: skip
+    return sha256(msgspec.json.encode(parts)).digest()
+
+
+def usable_token(answer: TokenAnswer, asked_us: int) -> AccessToken:
+    """The token of an answer to what was ``asked_us``, to be used until min(60 s, 10 %) before its lifetime ends.
+
+    One that has none left, by what its endpoint says, is good for those who wait for it and nobody else. Raises NoToken
+    for what is no token to send in a header.
+    """
+    if not _SENDABLE.fullmatch(answer.access_token):
+        raise NoToken("the token endpoint answered an access_token that does not fit into a header")
+    lifetime = DEFAULT_LIFETIME if answer.lifetime is None else answer.lifetime
+    lifetime = min(lifetime, MAX_LIFETIME) if lifetime > 0 else 0.0  # not a number, too
+    usable = lifetime - min(MAX_LEEWAY, lifetime * _LEEWAY)
+    return AccessToken(value=answer.access_token, until_us=asked_us + int(usable * _US))
 
 
 class NoToken(HookwardError):

@@ -253,6 +253,12 @@ class FakeStore:
             self.watches[watch.id] = msgspec.structs.replace(
                 watch, status=WatchStatus.DISABLED, status_reason=consequence.disable, version=self.version
             )
+        elif consequence.pause is not None and watch.version == consequence.version:
+            self.version += 1
+            lane.paused, lane.wake_at = True, None
+            self.watches[watch.id] = msgspec.structs.replace(
+                watch, status=WatchStatus.PAUSED, status_reason=consequence.pause, version=self.version
+            )
         if consequence.hold and lane.closing is None:
             lane.held_until = max(lane.held_until, self.now() + consequence.hold)
             if lane.wake_at is not None:

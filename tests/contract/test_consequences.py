@@ -2,6 +2,7 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from hookward.application.definitions import WatchRow
@@ -189,3 +190,88 @@ async def test_records_that_hold_and_end_watches_never_deadlock_with_changes_of_
 
     ended = await world.rows("SELECT count(*)::int FROM watch WHERE status = 3 OR deleted IS NOT NULL")
     assert ended == [(12,)]
+
+
+def unauthorized(watch, *, version: int | None = None, **values: object):
+    """A delivery for which there is no token until somebody authorizes."""
+    consequence = Consequence(pause="authorization required", version=watch.version if version is None else version)
+    wait = Wait(seconds=1, number=1)
+    values = {"reason": "authorization required", "wait": wait, "consequence": consequence, **values}
+    return new_entry(new_event(watch.account), watch, PENDING, **values)
+
+
+async def test_a_watch_that_nobody_authorizes_is_paused_in_the_same_record_and_its_lane_gives_nothing(
+    world, watch, token
+):
+    await world.wait(watch)
+    await world.lanes.acquire(token, {watch.lane: 1})
+    before = await world.value(VERSION)
+
+    await record(world, token, unauthorized(watch))
+
+    assert await world.rows(WATCH, watch.id) == [(2, "authorization required")]
+    changes = await world.definitions.changes_since(before)
+    assert [(each.id, each.status, each.version) for each in changes.watches] == [(watch.id, 2, before + 1)]
+    lane = await world.lane_row(watch.lane)
+    assert (lane["paused"], lane["wake"], lane["closing"]) == (True, "never", None)
+    assert await world.lanes.stopped([watch.lane]) == {watch.lane: True}
+    await world.lanes.release(token, {watch.lane: 1})
+    assert await world.lanes.pull(token, lanes=10) == []
+    assert await world.rows("SELECT status FROM delivery") == [(1,), (1,)]
+
+
+async def test_what_waits_for_somebody_who_authorizes_goes_out_when_the_watch_is_enabled(world, watch, token):
+    await world.wait(watch)
+    await record(world, token, unauthorized(watch, wait=Wait(seconds=0, number=1)))
+    [paused] = (await world.definitions.changes_since(watch.version)).watches
+
+    enabled = msgspec.structs.replace(paused, status=1, status_reason=None)
+    await world.definitions.change_watch(enabled, slots=None, paused=False, reason="", key=None)
+
+    assert len(await world.lanes.pull(token, lanes=10)) == 2
+
+
+async def test_what_waits_for_a_paused_watch_says_why_in_the_log(world, watch, token):
+    await world.wait(watch)
+    await world.wait(watch, reason="its request cannot be made")
+    await record(world, token, unauthorized(watch), gone(await world.watch()))
+
+    logged = await world.log.deliveries(LogQuery(account=ACCOUNT, limit=10), now_ms=0)
+    waits = {(each.status, each.reason) for each in logged.rows}
+    assert waits == {(PENDING, "authorization required"), (FAILED, None)}
+
+    await world.value("UPDATE watch SET status_reason = NULL WHERE id = $1", watch.id)
+    logged = await world.log.deliveries(LogQuery(account=ACCOUNT, limit=10), now_ms=0)
+    assert {each.reason for each in logged.rows} == {None, "its request cannot be made", "authorization required"}
+
+
+async def test_a_watch_that_changed_meanwhile_is_not_paused(world, watch, token):
+    await record(world, token, unauthorized(watch, version=watch.version - 1))
+
+    assert await world.rows(WATCH, watch.id) == [(1, None)]
+    assert (await world.lane_row(watch.lane))["paused"] is False
+
+
+async def test_a_watch_that_is_paused_or_disabled_keeps_its_reason(world, watch, token):
+    for status in (2, 3):
+        await world.value("UPDATE watch SET status = $2, status_reason = 'mine' WHERE id = $1", watch.id, status)
+        await record(world, token, unauthorized(watch))
+        assert await world.rows(WATCH, watch.id) == [(status, "mine")]
+
+
+@pytest.mark.parametrize("first", [gone, unauthorized])
+async def test_of_a_pause_and_an_end_in_one_record_the_end_counts(world, watch, token, first):
+    second = unauthorized if first is gone else gone
+    await record(world, token, first(watch), second(watch))
+
+    assert await world.rows(WATCH, watch.id) == [(3, "gone")]
+    assert (await world.lane_row(watch.lane))["closing"] == "gone"
+
+
+async def test_several_watches_are_paused_in_one_record(world, watch, token):
+    other = await world.watch()
+
+    await record(world, token, unauthorized(watch), unauthorized(other), unauthorized(watch))
+
+    assert {row[0] for row in await world.rows("SELECT status FROM watch")} == {2}
+    assert {row[0] for row in await world.rows("SELECT paused FROM lane")} == {True}

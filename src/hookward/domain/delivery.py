@@ -82,11 +82,13 @@ class Consequence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What an attempt means for its whole watch, beyond the delivery.
 
     ``hold`` is for how many seconds from now nothing is to be sent to it. ``disable`` is the reason for which it ends,
-    if it is still as it was in ``version``, under which the attempt was made.
+    ``pause`` that for which its deliveries wait, if it is still as it was in ``version``, under which the attempt was
+    made.
     """
 
     hold: float = 0.0
     disable: str | None = None
+    pause: str | None = None
     version: int = 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from hookward.adapters.postgres import lanes
-from hookward.adapters.postgres.consequences import close_lanes, disable_watches, hold_lanes
+from hookward.adapters.postgres.consequences import change_watches, hold_lanes, stop_lanes
 from hookward.adapters.postgres.pool import Acquired, Database
 from hookward.domain.delivery import Entry
 from hookward.domain.errors import LeaseLost
@@ -131,9 +131,10 @@ class PostgresLedger:
             await _move(connection, token, moved)
             await _keep(connection, token, [entry for entry in entries if entry.payload is not None])
             due = [(entry.lane, entry.wait.seconds) for entry in waits if entry.wait and not entry.wait.held]
-            ended = await disable_watches(connection, token, felt)
-            await _lock(connection, {lane for lane, _ in due}, set(slots), {*ended, *(entry.lane for entry in felt)})
-            await close_lanes(connection, ended)
+            changed = await change_watches(connection, token, felt)
+            stopped = {*changed.closed, *changed.paused, *(entry.lane for entry in felt)}
+            await _lock(connection, {lane for lane, _ in due}, set(slots), stopped)
+            await stop_lanes(connection, changed)
             await hold_lanes(connection, token, felt)
             await _wake(connection, token, due)
             if slots:

@@ -24,8 +24,10 @@ from hookward.domain.change import ChangeKind
 from hookward.domain.delivery import DeliveryStatus
 from hookward.domain.ids import AccountId, DeliveryId, Prefix, millisecond_of
 
+# While a watch is paused, what waits for it waits for the reason that the watch has, whatever its own was.
 _COLUMNS = (
-    "d.id, d.event_id, d.watch_id, d.resource_type, d.kind, d.resource_id, d.status, d.reason, d.attempts, "
+    "d.id, d.event_id, d.watch_id, d.resource_type, d.kind, d.resource_id, d.status, "
+    "CASE WHEN d.status < 3 AND c.status = 2 THEN coalesce(c.status_reason, d.reason) ELSE d.reason END, d.attempts, "
     "d.last_code, d.last_error, d.finished, greatest(w.due_at, l.held_until), d.replay_of, c.definition"
 )
 _DRESS = f"""

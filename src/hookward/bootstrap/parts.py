@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hookward import __version__
 from hookward.adapters.catalog import load_catalog
+from hookward.adapters.http_connector import SenderBounds
 from hookward.adapters.http_sender import HttpSender
 from hookward.adapters.postgres.accounts import PostgresAccounts
 from hookward.adapters.postgres.pool import Database
@@ -15,6 +16,8 @@ from hookward.config import Settings
 from hookward.domain.egress import EgressPolicy
 from hookward.domain.resource_type import ResourceType
 
+_TOKEN_ANSWER = 64 * 1024
+_TOKEN_LOOKUPS = 8
 USER_AGENT = f"Hookward/{__version__}"
 
 
@@ -33,6 +36,17 @@ def open_sender(settings: Settings) -> HttpSender:
     egress = settings.egress
     policy = EgressPolicy(allow=egress.allow, deny=egress.deny, ports=egress.ports)
     return HttpSender(policy, proxy=egress.proxy)
+
+
+def open_token_sender(settings: Settings) -> HttpSender:
+    """The way out to token endpoints, which keeps no connections: what is used again may be resent on.
+
+    A refresh token that is sent twice looks stolen.
+    """
+    bounds = SenderBounds(
+        log_limit=_TOKEN_ANSWER, answer_limit=_TOKEN_ANSWER, kept_connections=0, dns_threads=_TOKEN_LOOKUPS
+    )
+    return HttpSender(EgressPolicy(allow=settings.egress.allow), bounds=bounds)
 
 
 def accounts_of(database: Database, settings: Settings, *, clock: Clock, chance: Chance) -> Accounts:

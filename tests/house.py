@@ -26,6 +26,7 @@ from hookward.domain.outgoing import OutgoingRequest
 from hookward.domain.resource_type import BodyShape, ResourceType
 from hookward.domain.watch import WatchDefinition, WatchStatus
 from tests.fake_store import FakeStore, LaneRow
+from tests.fake_tokens import FakeTokens
 from tests.virtual_time import FixedChance, SilentLog, VirtualClock, VirtualTimeLoop
 
 LOOP_FACTORIES = {"virtual": VirtualTimeLoop}
@@ -131,6 +132,7 @@ class House:
         self.wakes = Wakes()
         self.sealer: Sealer = NoSealing()
         self.lines = NoLines()
+        self.tokens = FakeTokens()
         self.slots = slots
         self.schedule = tuple(schedule)
         self.timeout = timeout
@@ -254,6 +256,7 @@ class House:
         return Courier(
             Plans(definitions, self.sealer, CipherKeys(), clock=self.clock, user_agent="Hookward/test"),
             self.endpoints,
+            self.tokens,
             timeout=self.timeout, schedule=self.schedule, clock=self.clock, chance=FixedChance(), log=self.lines,
         )  # fmt: skip
 

@@ -226,6 +226,13 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OAuth:
+    """How access tokens for endpoints are asked for; times are in seconds."""
+
+    timeout: float = _setting(10.0, _duration(0.05, _MAX_TIMEOUT))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
     """For how many days what is done is kept, and the most that an account may choose."""
 
@@ -259,6 +266,7 @@ class Settings:
     egress: Egress = field(default_factory=Egress)
     worker: Worker = field(default_factory=Worker)
     delivery: Delivery = field(default_factory=Delivery)
+    oauth: OAuth = field(default_factory=OAuth)
     retention: Retention = field(default_factory=Retention)
     limits: Limits = field(default_factory=Limits)
     log: LogSettings = field(default_factory=LogSettings)
@@ -279,7 +287,7 @@ def watch_bounds(settings: Settings) -> WatchBounds:
 
 _SECTIONS: dict[str, type[Any]] = {
     "server": Server, "data": Data, "database": Database, "queue": Queue, "security": Security, "egress": Egress,
-    "worker": Worker, "delivery": Delivery,
+    "worker": Worker, "delivery": Delivery, "oauth": OAuth,
     "retention": Retention, "limits": Limits, "log": LogSettings,
 }  # fmt: skip
 

@@ -13,12 +13,15 @@ from hookward.adapters.signing_keys import CipherKeys
 from hookward.application import trial as trial_module
 from hookward.application.definitions import WatchRow
 from hookward.application.trial import Trials
-from hookward.application.watches import Watches
+from hookward.application.watches import Watches, definition_of
 from hookward.domain.errors import Backlogged, Invalid
 from hookward.domain.event_rules import KnownType
 from hookward.domain.ids import AccountId
+from hookward.domain.oauth import AuthorizationRequired, NoToken, OAuthDefinition
+from hookward.domain.outcome import Outcome
 from hookward.domain.outgoing import OutgoingRequest
 from hookward.domain.signing import secret_from_text, verify
+from tests.fake_tokens import CREDENTIAL, FakeTokens
 from tests.fakes import FakeDefinitions
 from tests.house import SHOP, Endpoints, hang, status
 from tests.virtual_time import FixedChance, VirtualClock
@@ -40,7 +43,7 @@ class Bench:
     """A watch or more, and endpoints."""
 
     def __init__(self) -> None:
-        self.endpoints = Endpoints()
+        self.endpoints, self.tokens = Endpoints(), FakeTokens()
         store, clock = FakeDefinitions(), VirtualClock()
         self.watches = Watches(store, SEALER, clock=clock, chance=FixedChance())
         self.trials = Trials(
@@ -48,6 +51,7 @@ class Bench:
             SEALER,
             CipherKeys(),
             self.endpoints,
+            self.tokens,
             timeout=1.5,
             user_agent="Hookward/test",
             clock=clock,
@@ -162,3 +166,34 @@ async def test_a_test_goes_to_the_address_that_is_filled(bench: Bench) -> None:
     logged = await bench.trials.send(row, KNOWN, {"event": "deleted"})
     [request] = bench.endpoints.received
     assert (request.address, logged.request_body) == ("http://a.test/1?deleted", request.body)
+
+
+OAUTH = OAuthDefinition(client_id="client", access_token_url="https://auth.test/token")
+
+
+async def make_authorized(bench: Bench) -> WatchRow:
+    row, _ = await bench.make()
+    definition = msgspec.structs.replace(definition_of(row), oauth=OAUTH)
+    return msgspec.structs.replace(row, definition=msgspec.json.encode(definition), credential=CREDENTIAL)
+
+
+async def test_a_test_carries_a_token_and_tries_another_where_it_is_refused(bench: Bench) -> None:
+    codes = [401, 200]
+
+    def answer(request: OutgoingRequest) -> Outcome | float:
+        return status(codes.pop(0))(request)
+
+    bench.endpoints.script[ADDRESS] = answer
+    bench.tokens.script = ["canary-1", "canary-2"]
+    logged = await bench.trials.send(await make_authorized(bench), KNOWN, {})
+    sent = [dict(each.changing)["Authorization"] for each in bench.endpoints.received]
+    assert (logged.code, sent) == (200, ["Bearer canary-1", "Bearer canary-2"])
+    assert b"canary" not in logged.request
+
+
+@pytest.mark.parametrize("error", [NoToken("no token"), AuthorizationRequired("no token")])
+async def test_a_test_without_a_token_says_why(bench: Bench, error: NoToken) -> None:
+    bench.tokens.script = [error]
+    logged = await bench.trials.send(await make_authorized(bench), KNOWN, {})
+    assert (logged.error, logged.message, logged.code) == ("oauth", "no token", None)
+    assert bench.endpoints.received == []

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from hookward.adapters.oauth_answer import granted
 from hookward.adapters.oauth_keys import SigningKey, UnusableKey, load_private_key
 from hookward.adapters.oauth_request import token_request
-from hookward.application.deliver import Sender
+from hookward.application.exchange import Sender
 from hookward.application.ports import Chance, Clock, Log
 from hookward.domain.oauth import AuthorizationRequired, ClientAuthMethod, Grant, GrantType, NoToken, TokenAnswer
 from hookward.domain.outcome import ErrorKind, Failure, Outcome

@@ -13,6 +13,7 @@ from hookward.domain.change import ChangeEvent
 from hookward.domain.delivery import Attempt, Payload
 from hookward.domain.ids import DeliveryId, Prefix, to_text
 from hookward.domain.message_signatures import message_signatures
+from hookward.domain.oauth import AccessToken
 from hookward.domain.outcome import Answer, Outcome
 from hookward.domain.outgoing import OutgoingRequest
 from hookward.domain.resource_type import BodyShape
@@ -44,12 +45,12 @@ def render(plan: Plan, event: LoadedEvent, *, second: int, zone: str | None, sha
 
 def compose(
     plan: Plan, change: ChangeEvent, payload: Payload, *, id_: DeliveryId, number: int, second: int, span: bytes,
-    replay_of: DeliveryId | None = None, test: bool = False,
+    replay_of: DeliveryId | None = None, test: bool = False, token: AccessToken | None = None,
 ) -> tuple[OutgoingRequest, dict[str, str]]:  # fmt: skip
     """The request of attempt ``number``, signed at ``second``, and its headers with secrets masked.
 
     ``span`` is :data:`SPAN_BYTES` random bytes for ``traceparent``; a ``test`` says that it is one, and a replay with
-    an id of its own what it repeats (``replay_of``).
+    an id of its own what it repeats (``replay_of``). A ``token`` authorizes it (RFC 6750 §2.1).
     """
     webhook_id = to_text(Prefix.DELIVERY, id_)
     changing = {
@@ -65,6 +66,10 @@ def compose(
         changing["hookward-replay-of"] = to_text(Prefix.DELIVERY, replay_of)
     if test:
         changing["hookward-test"] = "true"
+    shown = plan.shown | changing
+    if token is not None:
+        changing["Authorization"] = f"Bearer {token.value}"
+        shown["Authorization"] = f"Bearer {MASK}"
     request = OutgoingRequest(
         method=payload.method,
         address=payload.address,
@@ -73,7 +78,7 @@ def compose(
         body=payload.body,
         party=plan.party,
     )
-    return request, plan.shown | changing
+    return request, shown
 
 
 async def composed(plan: Plan, *given: Any, **named: Any) -> tuple[OutgoingRequest, dict[str, str]]:

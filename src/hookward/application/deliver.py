@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Protocol
 
 import msgspec
 
 from hookward.application.compose import SPAN_BYTES, attempt_of, composed, render
+from hookward.application.exchange import Exchanges, Sender
 from hookward.application.parcel import Parcel
 from hookward.application.plans import Plan, Plans
 from hookward.application.ports import Chance, Clock
 from hookward.application.recorder import Recorder
+from hookward.application.token_ports import TokenSource
 from hookward.domain.delivery import NOT_KEPT, Consequence, DeliveryStatus, Entry, Payload, Wait
-from hookward.domain.errors import HookwardError, TemplateFailed
+from hookward.domain.errors import HookwardError, StoreUnavailable, TemplateFailed
+from hookward.domain.oauth import AUTHORIZATION_REQUIRED
 from hookward.domain.outcome import ErrorKind, Failure, Outcome
-from hookward.domain.outgoing import OutgoingRequest
 from hookward.domain.retry import Decision, Policy, decide
 from hookward.domain.watch import StoreBodies, WatchStatus
 
 _US = 1_000_000
 UNMAKEABLE_SECONDS = 60.0
-
-
-class Sender(Protocol):
-    """Sends one HTTP request; ``timeout`` is seconds for all of it. Never raises for what an endpoint does."""
-
-    async def send(self, request: OutgoingRequest, *, timeout: float) -> Outcome: ...  # noqa: ASYNC109
+NO_STORE_SECONDS = 5.0
+UNAUTHORIZED_SECONDS = 1.0
 
 
 class AttemptLog(Protocol):
@@ -50,11 +49,12 @@ class Courier:
     """
 
     def __init__(
-        self, plans: Plans, sender: Sender, *, timeout: float, schedule: tuple[float, ...],
+        self, plans: Plans, sender: Sender, tokens: TokenSource, *, timeout: float, schedule: tuple[float, ...],
         clock: Clock, chance: Chance, log: AttemptLog, max_timeout: float = 30.0,
     ) -> None:  # fmt: skip
         self._plans = plans
         self._sender = sender
+        self._exchanges = Exchanges(sender, tokens, clock=clock)
         self._timeout = timeout
         self._max_timeout = max_timeout
         self._policy = Policy(schedule=schedule)
@@ -65,26 +65,12 @@ class Courier:
     async def deliver(self, parcel: Parcel, recorder: Recorder, lease: Until) -> bool:
         """Make one attempt and hand what became of it to ``recorder``; cancelled, it leaves no trace.
 
-        Answers whether its watch is to be left alone from now on: held, or disabled.
+        Answers whether its watch is to be left alone from now on: held, paused or disabled.
         """
-        while True:
-            try:
-                plan = self._plans.get(parcel.watch)
-            except HookwardError as error:  # its secrets do not open, say: no attempt is spent on it
-                recorder.settle(parcel, _later(parcel, error))
-                return False
-            if plan is None or plan.lane != parcel.lane:  # or it was disabled, and is enabled again
-                reason = self._plans.why_none(parcel.watch) if plan is None else "the watch was disabled"
-                entry = parcel.entry(DeliveryStatus.CANCELLED, attempts=parcel.number - 1, reason=reason)
-                recorder.settle(parcel, entry)
-                return False
-            if plan.status is WatchStatus.PAUSED:
-                recorder.settle(parcel, parcel.parked(held=False))
-                return False
-            timeout = self._timeout if plan.timeout is None else min(plan.timeout, self._max_timeout)
-            if lease.covers(timeout):
-                break
-            await lease.until_covers(timeout)  # the watch may be another one by then
+        found = await self._plan(parcel, recorder, lease)
+        if found is None:
+            return False
+        plan, timeout = found
         sent_us = self._clock.now_us()
         try:
             payload = parcel.payload or self._render(parcel, plan, sent_us // _US)
@@ -94,16 +80,48 @@ class Courier:
             outcome = Outcome(duration_us=0, failure=failure)
             recorder.settle(parcel, self._entry(parcel, plan, payload, {}, sent_us, outcome))
             return False
-        request, shown = await composed(
-            plan, parcel.event.change, payload,
-            id_=parcel.id, number=parcel.number, second=sent_us // _US, span=self._chance.bytes(SPAN_BYTES),
-            replay_of=parcel.replay_of,
+        make = partial(
+            composed, plan, parcel.event.change, payload,
+            id_=parcel.id, number=parcel.number, span=self._chance.bytes(SPAN_BYTES), replay_of=parcel.replay_of,
         )  # fmt: skip
-        outcome = await self._sender.send(request, timeout=timeout)
+        if plan.grant is None:
+            request, shown = await make(second=sent_us // _US)
+            outcome = await self._sender.send(request, timeout=timeout)
+        else:
+            try:
+                exchange = await self._exchanges.make(plan.grant, make, seconds=timeout)
+            except HookwardError as error:  # our own stores: no attempt is spent on that either
+                recorder.settle(parcel, _later(parcel, error))
+                return False
+            if exchange.unauthorized:
+                recorder.settle(parcel, _unauthorized(parcel, plan, payload if exchange.reached else None))
+                return True
+            sent_us, shown, outcome = exchange.sent_us, exchange.shown, exchange.outcome
         entry = self._entry(parcel, plan, payload, shown, sent_us, outcome)
         recorder.settle(parcel, entry)
         self._log.attempted(entry, outcome)
         return entry.consequence is not None
+
+    async def _plan(self, parcel: Parcel, recorder: Recorder, lease: Until) -> tuple[Plan, float] | None:
+        """How its request is made, and how long that may take, in seconds; ``None`` when there is nothing to send."""
+        while True:
+            try:
+                plan = self._plans.get(parcel.watch)
+            except HookwardError as error:  # its secrets do not open, say: no attempt is spent on it
+                recorder.settle(parcel, _later(parcel, error))
+                return None
+            if plan is None or plan.lane != parcel.lane:  # or it was disabled, and is enabled again
+                reason = self._plans.why_none(parcel.watch) if plan is None else "the watch was disabled"
+                entry = parcel.entry(DeliveryStatus.CANCELLED, attempts=parcel.number - 1, reason=reason)
+                recorder.settle(parcel, entry)
+                return None
+            if plan.status is WatchStatus.PAUSED:
+                recorder.settle(parcel, parcel.parked(held=False))
+                return None
+            timeout = self._timeout if plan.timeout is None else min(plan.timeout, self._max_timeout)
+            if lease.covers(timeout):
+                return plan, timeout
+            await lease.until_covers(timeout)  # the watch may be another one by then
 
     def _render(self, parcel: Parcel, plan: Plan, second: int) -> Payload:
         change = parcel.event.change
@@ -143,9 +161,22 @@ def _consequence(decision: Decision, plan: Plan, payload: Payload) -> Consequenc
 
 
 def _later(parcel: Parcel, error: HookwardError) -> Entry:
-    wait = Wait(seconds=UNMAKEABLE_SECONDS, number=parcel.number)
+    seconds = NO_STORE_SECONDS if isinstance(error, StoreUnavailable) else UNMAKEABLE_SECONDS
+    wait = Wait(seconds=seconds, number=parcel.number)
     reason = f"its request cannot be made: {error}".replace("\0", "")
     return parcel.entry(parcel.standing, attempts=parcel.number - 1, reason=reason, wait=wait)
+
+
+def _unauthorized(parcel: Parcel, plan: Plan, sent: Payload | None) -> Entry:
+    """It waits until somebody authorizes, and so does its watch; what was ``sent`` once stays as it is (G11)."""
+    return parcel.entry(
+        parcel.standing,
+        attempts=parcel.number - 1,
+        reason=AUTHORIZATION_REQUIRED,
+        wait=Wait(seconds=UNAUTHORIZED_SECONDS, number=parcel.number),
+        payload=sent if parcel.payload is None else None,
+        consequence=Consequence(pause=AUTHORIZATION_REQUIRED, version=plan.version),
+    )
 
 
 def _keeps_bodies(bodies: StoreBodies, status: DeliveryStatus) -> bool:

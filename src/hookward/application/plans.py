@@ -16,6 +16,7 @@ from hookward.application.signing_keys import SigningKeys
 from hookward.domain.change import ChangeEvent
 from hookward.domain.errors import HookwardError
 from hookward.domain.ids import AccountId, CryptoKeyId, Prefix, WatchId, from_text, to_text
+from hookward.domain.oauth import Grant, OAuthDefinition, variant_of
 from hookward.domain.perspective import Perspective
 from hookward.domain.resource_type import BodyShape
 from hookward.domain.signing_key import Algorithm, SignatureFormat, Signer, kid_of
@@ -39,17 +40,20 @@ class Plan:
     ``headers`` are those that never change, ``shown`` the same with every secret masked. ``keys`` are the secrets of
     Standard Webhooks that sign by HMAC, ``signers`` what signs otherwise: until the first of them ends at ``until_us``
     (microseconds since 1970), if one does. ``party`` is whose connections carry the requests: accounts and owners share
-    none. For ``template``, ``place``, ``schedule`` and ``timeout`` see :class:`~hookward.application.recipes.Recipe`.
+    none. ``grant`` is what access tokens are asked for with, where the watch wants them. For ``template``, ``place``,
+    ``schedule`` and ``timeout`` see :class:`~hookward.application.recipes.Recipe`.
     """
 
     __slots__ = (
-        "address", "bodies", "content_type", "has_body", "headers", "keys", "lane", "method", "party", "perspective",
-        "place", "schedule", "shown", "signers", "signs_slowly", "status", "template", "timeout", "until_us", "version",
+        "address", "bodies", "content_type", "grant", "has_body", "headers", "keys", "lane", "method", "party",
+        "perspective", "place", "schedule", "shown", "signers", "signs_slowly", "status", "template", "timeout",
+        "until_us", "version",
     )  # fmt: skip
 
     def __init__(
         self, row: WatchRow, definition: WatchDefinition, *, headers: tuple[tuple[str, str], ...],
         shown: dict[str, str], keys: Sequence[_Live], perspective: Perspective, recipe: Recipe,
+        grant: Grant | None = None,
     ) -> None:  # fmt: skip
         self.lane = row.lane
         self.party = f"{row.account}" if row.owner is None else f"{row.account}/{row.owner}"
@@ -67,6 +71,7 @@ class Plan:
         self.content_type = next((value for name, value in headers if name.lower() == "content-type"), None)
         self.perspective = perspective
         self.bodies = definition.store_bodies
+        self.grant = grant
         self.template = recipe.template
         self.place = recipe.place
         self.schedule = recipe.schedule
@@ -148,6 +153,7 @@ class Plans:
             keys=self._keys_of(definition),
             perspective=self._definitions.perspective(row, definition),
             recipe=self._recipes.get(row.id, row.version, definition),
+            grant=_grant(row, definition.oauth, secrets.client_secret),
         )
 
     def _keys_of(self, definition: WatchDefinition) -> Sequence[_Live]:
@@ -189,6 +195,24 @@ class Plans:
             sign=self._signing_keys.signer(definition.algorithm, secret),
             slow=definition.algorithm is Algorithm.RSA_PSS_SHA512,
         )
+
+
+def _grant(row: WatchRow, oauth: OAuthDefinition | None, client_secret: str | None) -> Grant | None:
+    if oauth is None:
+        return None
+    if row.credential is None:
+        raise Unauthorized("its oauth2Auth has no credential")
+    return Grant(
+        account=row.account,
+        credential=row.credential,
+        definition=oauth,
+        client_secret=client_secret,
+        variant=variant_of(oauth, client_secret),
+    )
+
+
+class Unauthorized(HookwardError):
+    """A watch wants access tokens and has nothing to ask for them with: nothing may be sent."""
 
 
 class Unsigned(HookwardError):

@@ -8,18 +8,20 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from hookward.application.compose import SPAN_BYTES, attempt_of, composed, render
 from hookward.application.definitions import Changes, Definitions, KeyRow, WatchRow
-from hookward.application.deliver import Sender
+from hookward.application.exchange import Exchanges, Sender
 from hookward.application.log import LoggedAttempt
 from hookward.application.parcel import LoadedEvent
 from hookward.application.plans import Plan, Plans
 from hookward.application.ports import Chance, Clock, Sealer
 from hookward.application.signing_keys import SigningKeys
+from hookward.application.token_ports import TokenSource
 from hookward.application.watches import DefinitionStore, definition_of
 from hookward.domain.change import ChangeEvent
 from hookward.domain.delivery import Attempt, Payload
@@ -38,13 +40,14 @@ class Trials:
     """Test sends and previews, as many at a time as leave the api to others (G6). ``timeout`` is seconds."""
 
     def __init__(
-        self, store: DefinitionStore, sealer: Sealer, keys: SigningKeys, sender: Sender,
+        self, store: DefinitionStore, sealer: Sealer, keys: SigningKeys, sender: Sender, tokens: TokenSource,
         *, timeout: float, user_agent: str, clock: Clock, chance: Chance,
     ) -> None:  # fmt: skip
         self._store = store
         self._sealer = sealer
         self._keys = keys
         self._sender = sender
+        self._exchanges = Exchanges(sender, tokens, clock=clock)
         self._timeout = timeout
         self._user_agent = user_agent
         self._clock = clock
@@ -81,10 +84,14 @@ class Trials:
         else:
             id_ = DeliveryId(uuid7(sent_us // 1000, self._chance.bytes(10)))
             span = self._chance.bytes(SPAN_BYTES)
-            request, shown = await composed(
-                plan, change, payload, id_=id_, number=1, second=second, span=span, test=True
-            )
-            outcome = await self._sender.send(request, timeout=plan.timeout or self._timeout)
+            make = partial(composed, plan, change, payload, id_=id_, number=1, span=span, test=True)
+            timeout = plan.timeout or self._timeout
+            if plan.grant is None:
+                request, shown = await make(second=second)
+                outcome = await self._sender.send(request, timeout=timeout)
+            else:
+                exchange = await self._exchanges.make(plan.grant, make, seconds=timeout)
+                sent_us, shown, outcome = exchange.sent_us, exchange.shown, exchange.outcome
         return attempt_of(1, payload, shown, sent_us, outcome, with_body=True)
 
     async def _plan(self, row: WatchRow, known: KnownType) -> Plan:

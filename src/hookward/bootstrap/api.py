@@ -43,6 +43,7 @@ from hookward.application.watches import Watches
 from hookward.bootstrap.background import background
 from hookward.bootstrap.parts import USER_AGENT, accounts_of, built_in_types, open_sender, sealer_of
 from hookward.bootstrap.stores import Stores, bootstrap_key, find_stores
+from hookward.bootstrap.tokens import open_tokens
 from hookward.config import Settings, watch_bounds
 from hookward.domain.errors import StoreUnavailable
 from hookward.domain.event_rules import KnownType
@@ -111,6 +112,9 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
         stack.push_async_callback(publisher.close)
         types = {name: KnownType(each, ResourceSchema(each.schema)) for name, each in built_in_types().items()}
         sender = await stack.enter_async_context(open_sender(settings))
+        tokens = await stack.enter_async_context(
+            open_tokens(settings, database, sealer, clock=clock, chance=chance, log=log)
+        )
         definitions = PostgresDefinitions(database)
         watches = Watches(definitions, sealer, clock=clock, chance=chance, bounds=watch_bounds(settings))
         type_store = PostgresTypes(database)
@@ -129,6 +133,7 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
                 sealer,
                 CipherKeys(),
                 sender,
+                tokens,
                 timeout=settings.delivery.timeout,
                 user_agent=USER_AGENT,
                 clock=clock,

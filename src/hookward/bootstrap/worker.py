@@ -28,6 +28,7 @@ from hookward.application.worker import Worker
 from hookward.bootstrap.background import background
 from hookward.bootstrap.parts import USER_AGENT, built_in_types, open_sender, sealer_of
 from hookward.bootstrap.stores import find_stores
+from hookward.bootstrap.tokens import open_tokens
 from hookward.config import Settings, watch_bounds
 from hookward.domain.errors import StoreUnavailable
 from hookward.observability import AttemptLines, get_log
@@ -40,7 +41,7 @@ async def run_worker(settings: Settings, *, name: str, stop: asyncio.Event) -> N
     """One worker process: shift after shift until ``stop`` is set, then what is in flight is finished."""
     stores = find_stores(settings)
     log = get_log(process="worker", worker=name)
-    clock, chance = SystemClock(), SystemChance()
+    clock, chance, sealer = SystemClock(), SystemChance(), sealer_of(settings)
     lines = AttemptLines(settings.log.level)
     async with AsyncExitStack() as stack:
         stack.callback(lines.flush)
@@ -50,9 +51,13 @@ async def run_worker(settings: Settings, *, name: str, stop: asyncio.Event) -> N
         )
         definitions = Definitions(PostgresDefinitions(database), built_in_types())
         sender = await stack.enter_async_context(open_sender(settings))
+        tokens = await stack.enter_async_context(
+            open_tokens(settings, database, sealer, clock=clock, chance=chance, log=log)
+        )
         courier = Courier(
-            Plans(definitions, sealer_of(settings), CipherKeys(), clock=clock, user_agent=USER_AGENT),
+            Plans(definitions, sealer, CipherKeys(), clock=clock, user_agent=USER_AGENT),
             sender,
+            tokens,
             timeout=settings.delivery.timeout,
             max_timeout=watch_bounds(settings).timeout,
             schedule=settings.delivery.schedule,

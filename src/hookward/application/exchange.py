@@ -1,0 +1,94 @@
+"""An exchange with an endpoint that wants an access token: get one, send, and after a 401 once more with another."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Protocol
+
+import msgspec
+
+from hookward.application.ports import Clock
+from hookward.application.token_ports import TokenSource
+from hookward.domain.errors import HookwardError
+from hookward.domain.oauth import AccessToken, AuthorizationRequired, Grant, NoToken
+from hookward.domain.outcome import Failure, Outcome
+from hookward.domain.outgoing import OutgoingRequest
+
+UNAUTHORIZED = 401
+_US = 1_000_000
+
+
+class Make(Protocol):
+    """Composes the request of a ``second`` (since 1970), and its headers with secrets masked."""
+
+    def __call__(
+        self, *, second: int, token: AccessToken | None = None
+    ) -> Awaitable[tuple[OutgoingRequest, dict[str, str]]]: ...
+
+
+class Sender(Protocol):
+    """Sends one HTTP request; ``timeout`` is seconds for all of it. Never raises for what an endpoint does."""
+
+    async def send(self, request: OutgoingRequest, *, timeout: float) -> Outcome: ...  # noqa: ASYNC109
+
+
+class Exchange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The last request of an attempt and what came of it; ``sent_us`` is when, ``shown`` its headers as logged.
+
+    ``reached`` says whether anything was sent at all; ``unauthorized`` that somebody has to authorize before anything
+    can be.
+    """
+
+    sent_us: int
+    shown: dict[str, str]
+    outcome: Outcome
+    reached: bool = True
+    unauthorized: bool = False
+
+
+class Exchanges:
+    """Makes exchanges with tokens."""
+
+    def __init__(self, sender: Sender, tokens: TokenSource, *, clock: Clock) -> None:
+        self._sender = sender
+        self._tokens = tokens
+        self._clock = clock
+
+    async def make(self, grant: Grant, make: Make, *, seconds: float) -> Exchange:
+        """All of an attempt, within so many seconds.
+
+        Raises what keeps our own stores from giving a token, while nothing has been sent.
+        """
+        began, sent_us = self._clock.monotonic(), self._clock.now_us()
+        end = began + seconds
+        try:
+            token = await self._tokens.get(grant, seconds=seconds)
+        except NoToken as error:
+            _, shown = await make(second=sent_us // _US)
+            outcome = Outcome(duration_us=self._since(began), failure=error.failure)
+            required = isinstance(error, AuthorizationRequired)
+            return Exchange(sent_us=sent_us, shown=shown, outcome=outcome, reached=False, unauthorized=required)
+        first = await self._send(make, token, end)
+        if first.outcome.answer is None or first.outcome.answer.status != UNAUTHORIZED:
+            return first
+        try:
+            token = await self._tokens.renew(grant, token, seconds=end - self._clock.monotonic())
+        except NoToken as error:
+            message = f"the endpoint answered 401, and there is no other access token: {error.failure.message}"
+            failure = Failure(kind=error.failure.kind, message=message)
+            outcome = Outcome(duration_us=self._since(began), failure=failure, remote=first.outcome.remote)
+            required = isinstance(error, AuthorizationRequired)
+            return msgspec.structs.replace(first, outcome=outcome, unauthorized=required)
+        except HookwardError:  # our own stores keep us from asking: a 401 it is
+            return first
+        return await self._send(make, token, end)
+
+    async def _send(self, make: Make, token: AccessToken, end: float) -> Exchange:
+        sent_us = self._clock.now_us()
+        request, shown = await make(second=sent_us // _US, token=token)
+        timeout = max(end - self._clock.monotonic(), 0.001)  # none left: it says that it timed out
+        outcome = await self._sender.send(request, timeout=timeout)
+        return Exchange(sent_us=sent_us, shown=shown, outcome=outcome)
+
+    def _since(self, began: float) -> int:
+        return round((self._clock.monotonic() - began) * _US)

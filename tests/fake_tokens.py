@@ -46,11 +46,15 @@ def client_credentials(**values: object) -> Grant:
 
 
 class FakeTokens:
-    """The TokenSource port: ``script`` is what it gives or raises, one after the other, the last one for ever."""
+    """The TokenSource port: ``script`` is what it gives or raises, one after the other, the last one for ever.
+
+    Tokens in ``old`` were asked for long ago, all others just now.
+    """
 
     def __init__(self, *script: str | HookwardError, takes: float = 0.0) -> None:
         self.script = list(script) or ["token"]
         self.takes = takes
+        self.old: set[str] = set()
         self.asked: list[tuple[Grant, str | None, float]] = []
 
     async def get(self, grant: Grant, *, seconds: float) -> AccessToken:
@@ -65,7 +69,8 @@ class FakeTokens:
         said = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         if isinstance(said, HookwardError):
             raise said
-        return AccessToken(value=said, until_us=FAR_US)
+        asked_us = 0 if said in self.old else FAR_US
+        return AccessToken(value=said, until_us=FAR_US, asked_us=asked_us)
 
 
 class FakeCredentials:

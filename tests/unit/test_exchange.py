@@ -115,6 +115,24 @@ async def test_an_endpoint_that_goes_on_to_answer_401_is_asked_twice_an_attempt(
     assert ([each.code for each in made], len(house.endpoints.received)) == ([401, 401, 401], 6)
 
 
+async def test_a_token_that_others_had_already_is_tried_before_one_is_asked_for(house: House) -> None:
+    house.tokens = FakeTokens("own", "theirs", "new")
+    house.tokens.old = {"own", "theirs"}
+    house.endpoints.script[ADDRESS] = answers(401, 401, 200)
+    authorized(house)
+    [attempt] = await attempts(house)
+    assert [refused for _, refused, _ in house.tokens.asked] == [None, "own", "theirs"]
+    assert (sent_tokens(house), attempt.code) == (["Bearer own", "Bearer theirs", "Bearer new"], 200)
+
+
+async def test_an_endpoint_that_goes_on_to_answer_401_is_asked_no_more_often_whatever_others_had(house: House) -> None:
+    house.tokens.old = {"token"}
+    house.endpoints.script[ADDRESS] = status(401)
+    authorized(house, retry=())
+    [attempt] = await attempts(house)
+    assert (attempt.code, len(house.endpoints.received)) == (401, 3)
+
+
 @pytest.mark.parametrize("code", [400, 403, 407, 500])
 async def test_no_other_answer_forces_a_token(house: House, code: int) -> None:
     house.endpoints.script[ADDRESS] = answers(code, 200)

@@ -1,4 +1,7 @@
-"""An exchange with an endpoint that wants an access token: get one, send, and after a 401 once more with another."""
+"""An exchange with an endpoint that wants an access token: get one, send, and after a 401 once more with a new one.
+
+Where other workers have another token by then, that is tried first: a new one is asked for once for all of them.
+"""
 
 from __future__ import annotations
 
@@ -69,19 +72,29 @@ class Exchanges:
             required = isinstance(error, AuthorizationRequired)
             return Exchange(sent_us=sent_us, shown=shown, outcome=outcome, reached=False, unauthorized=required)
         first = await self._send(make, token, end)
-        if first.outcome.answer is None or first.outcome.answer.status != UNAUTHORIZED:
-            return first
+        exchange, token = await self._renewed(grant, make, token, first, began, end)
+        if token.asked_us < first.sent_us:  # others had it already, and it is no better: now one is asked for
+            exchange, _ = await self._renewed(grant, make, token, exchange, began, end)
+        return exchange
+
+    async def _renewed(
+        self, grant: Grant, make: Make, token: AccessToken, refused: Exchange, began: float, end: float
+    ) -> tuple[Exchange, AccessToken]:
+        """The exchange with another token, and that, where the endpoint answered 401; else as it was."""
+        answer = refused.outcome.answer
+        if answer is None or answer.status != UNAUTHORIZED:
+            return refused, token
         try:
-            token = await self._tokens.renew(grant, token, seconds=end - self._clock.monotonic())
+            other = await self._tokens.renew(grant, token, seconds=end - self._clock.monotonic())
         except NoToken as error:
             message = f"the endpoint answered 401, and there is no other access token: {error.failure.message}"
             failure = Failure(kind=error.failure.kind, message=message)
-            outcome = Outcome(duration_us=self._since(began), failure=failure, remote=first.outcome.remote)
+            outcome = Outcome(duration_us=self._since(began), failure=failure, remote=refused.outcome.remote)
             required = isinstance(error, AuthorizationRequired)
-            return msgspec.structs.replace(first, outcome=outcome, unauthorized=required)
+            return msgspec.structs.replace(refused, outcome=outcome, unauthorized=required), token
         except HookwardError:  # our own stores keep us from asking: a 401 it is
-            return first
-        return await self._send(make, token, end)
+            return refused, token
+        return await self._send(make, other, end), other
 
     async def _send(self, make: Make, token: AccessToken, end: float) -> Exchange:
         sent_us = self._clock.now_us()

@@ -76,10 +76,15 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccessToken(msgspec.Struct, frozen=True, kw_only=True):
-    """A bearer token (RFC 6750) and the moment, microseconds since 1970, from which it is no longer to be used."""
+    """A bearer token (RFC 6750).
+
+    ``until_us`` is the moment, microseconds since 1970, from which it is no longer to be used, ``asked_us`` that at
+    which it was asked for.
+    """
 
     value: str
     until_us: int
+    asked_us: int = 0
 
     def __repr__(self) -> str:
         return f"<AccessToken until {self.until_us}>"
@@ -116,7 +121,7 @@ def usable_token(answer: TokenAnswer, asked_us: int) -> AccessToken:
     lifetime = DEFAULT_LIFETIME if answer.lifetime is None else answer.lifetime
     lifetime = min(lifetime, MAX_LIFETIME) if lifetime > 0 else 0.0  # not a number, too
     usable = lifetime - min(MAX_LEEWAY, lifetime * _LEEWAY)
-    return AccessToken(value=answer.access_token, until_us=asked_us + int(usable * _US))
+    return AccessToken(value=answer.access_token, until_us=asked_us + int(usable * _US), asked_us=asked_us)
 
 
 class NoToken(HookwardError):

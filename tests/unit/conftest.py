@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 import pytest
 
 from tests.house import House
+from tests.token_office import Office
 
 
 def pytest_asyncio_loop_factories(
@@ -26,3 +27,14 @@ async def house() -> AsyncIterator[House]:
         assert [row for row in house.store.outbox.values() if row.token is not None] == []
         assert [row for row in house.store.waiting.values() if row.token is not None] == []
         assert sum(lane.in_use for lane in house.store.lanes.values()) == 0
+
+
+@pytest.fixture
+async def office() -> AsyncIterator[Office]:
+    """In the end nothing of it may be left behind."""
+    office = Office()
+    yield office
+    for tokens in office.processes:
+        await tokens.close(seconds=1.0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert "chore.failed" not in office.log.events

@@ -23,14 +23,12 @@ class Chores:
     def start(self, work: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
         """Run ``work`` to its end."""
         task = asyncio.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        self._watch(task)
         return task
 
     def leave(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
         """Run ``work`` to its end, for nobody in particular."""
-        task = self.start(work, name=name)
-        assert task in self._tasks
+        self._watch(asyncio.create_task(work, name=name))
 
     async def close(self, *, seconds: float) -> None:
         """Wait for all tasks, for so long; what is left then is cancelled."""
@@ -42,6 +40,10 @@ class Chores:
             for task in self._tasks:
                 task.cancel()
             await asyncio.wait(self._tasks, timeout=1.0)
+
+    def _watch(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

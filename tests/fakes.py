@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 import msgspec
 
 from hookward.adapters.clock import SystemClock
+from hookward.application.credentials import HeldCredential, NewCredential
 from hookward.application.crypto_keys import KeyQuery
 from hookward.application.definitions import Changes, KeyRow, TypeShape, WatchQuery, WatchRow
 from hookward.application.publish import Accepted, NewEvent, Outdated
 from hookward.application.watches import definition_of
 from hookward.domain.errors import Conflict
-from hookward.domain.ids import AccountId, CryptoKeyId, EventId, Prefix, WatchId, to_text
+from hookward.domain.ids import AccountId, CredentialId, CryptoKeyId, EventId, Prefix, WatchId, to_text
 from hookward.domain.watch import WatchStatus
 
 
@@ -65,6 +66,9 @@ class FakeDefinitions:
         self._zones: dict[AccountId, tuple[int, str | None]] = {}
         self._lanes = 0
         self.judged_by: int | None = None
+        self.credentials: dict[CredentialId, HeldCredential] = {}
+        self.by_digest: dict[tuple[AccountId, bytes], CredentialId] = {}
+        self.refused: dict[CredentialId, str] = {}
 
     async def changes_since(self, version: int) -> Changes:
         return Changes(
@@ -83,6 +87,7 @@ class FakeDefinitions:
         paused: bool,
         key: KeyRow | None,
         judged_by: int | None = None,
+        credential: NewCredential | None = None,
     ) -> WatchRow:
         if not self._has_its_keys(watch, key):
             raise Conflict("one of its crypto keys has just been retired")
@@ -90,7 +95,10 @@ class FakeDefinitions:
         self.judged_by = judged_by
         if key is not None:
             self._keys[key.id] = msgspec.structs.replace(key, version=self.version)
-        stored = msgspec.structs.replace(watch, lane=self._lane(), active_since=self.version, version=self.version)
+        held = None if credential is None else self._find_or_make(watch.account, credential)
+        stored = msgspec.structs.replace(
+            watch, lane=self._lane(), active_since=self.version, version=self.version, credential=held
+        )
         self._watches[watch.id] = stored
         return stored
 
@@ -100,11 +108,16 @@ class FakeDefinitions:
         return stored
 
     async def change_watch(
-        self, watch: WatchRow, *, slots: int | None, paused: bool, reason: str, key: KeyRow | None
-    ) -> WatchRow | None:
+        self, watch: WatchRow, *, slots: int | None, paused: bool, reason: str, key: KeyRow | None,
+        credential: NewCredential | None = None,
+    ) -> WatchRow | None:  # fmt: skip
         before = self._watches.get(watch.id)
         if before is None or before.account != watch.account or before.deleted or before.version != watch.version:
             return None
+        if credential is not None and credential.instead_of is not None:
+            id_, generation = credential.instead_of
+            if self.credentials[id_].generation != generation:
+                return None
         if not self._has_its_keys(watch, key):
             return None
         self.version += 1
@@ -113,8 +126,14 @@ class FakeDefinitions:
         anew = before.status == WatchStatus.DISABLED != watch.status
         lane = self._lane() if anew else before.lane
         active_since = self.version if anew else before.active_since
-        stored = msgspec.structs.replace(watch, lane=lane, active_since=active_since, version=self.version)
+        held = watch.credential if credential is None else self._find_or_make(watch.account, credential)
+        stored = msgspec.structs.replace(
+            watch, lane=lane, active_since=active_since, version=self.version, credential=held
+        )
         self._watches[watch.id] = stored
+        self._drop_unused()
+        if held is not None:
+            self.refused.pop(held, None)
         return stored
 
     async def key(self, account: int, id_: bytes, *, owner: str | None) -> KeyRow | None:
@@ -166,7 +185,9 @@ class FakeDefinitions:
         if watch is None or version not in (None, watch.version):
             return False
         self.version += 1
-        self._watches[id_] = msgspec.structs.replace(watch, deleted=True, secrets=None, version=self.version)
+        gone = msgspec.structs.replace(watch, deleted=True, secrets=None, credential=None, version=self.version)
+        self._watches[id_] = gone
+        self._drop_unused()
         return True
 
     async def watch(self, account: int, id_: bytes, *, owner: str | None = None) -> WatchRow | None:
@@ -191,6 +212,23 @@ class FakeDefinitions:
         if made is not None:
             live.add(to_text(Prefix.CRYPTO_KEY, made.id))
         return live.issuperset(definition_of(watch).key_ids)
+
+    async def credential(self, account: AccountId, id_: CredentialId) -> HeldCredential | None:
+        owns = any(watch.account == account and watch.credential == id_ for watch in self._watches.values())
+        return self.credentials.get(id_) if owns else None
+
+    def _find_or_make(self, account: AccountId, credential: NewCredential) -> CredentialId:
+        for digest in credential.digests:
+            if (account, digest) in self.by_digest:
+                return self.by_digest[account, digest]
+        self.by_digest[account, credential.digests[0]] = credential.id
+        self.credentials[credential.id] = HeldCredential(id=credential.id, state=credential.state, generation=1)
+        return credential.id
+
+    def _drop_unused(self) -> None:
+        used = {watch.credential for watch in self._watches.values()}
+        self.by_digest = {digest: id_ for digest, id_ in self.by_digest.items() if id_ in used}
+        self.credentials = {id_: held for id_, held in self.credentials.items() if id_ in used}
 
     def _lane(self) -> int:
         self._lanes += 1

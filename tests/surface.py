@@ -22,7 +22,7 @@ from hookward.entrypoints.api.service import Keys, Service
 from tests.fake_access import FakeApiKeys
 from tests.virtual_time import VirtualClock
 
-PUBLIC = frozenset({"/livez", "/readyz", "/openapi.json", "/docs", "/.well-known/jwks.json"})
+PUBLIC = frozenset({"/livez", "/readyz", "/openapi.json", "/docs", "/.well-known/jwks.json", "/oauth2/callback"})
 """What answers without a key."""
 
 

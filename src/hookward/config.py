@@ -21,6 +21,7 @@ from hookward.domain.egress_proxy import EgressProxy, parse_proxy
 from hookward.domain.errors import ConfigError
 from hookward.domain.key_rules import DEFAULT_OVERLAP, MAX_OVERLAP
 from hookward.domain.retry import DEFAULT_SCHEDULE
+from hookward.domain.watch_address import address_complaints
 from hookward.domain.watch_bounds import WatchBounds
 
 PREFIX = "HOOKWARD_"
@@ -141,6 +142,13 @@ def _prefixes(value: object) -> tuple[str, ...]:
     return prefixes
 
 
+def _public_url(value: object) -> str:
+    text = _text(value).rstrip("/")
+    if "?" in text or any(address_complaints(text)):
+        raise ValueError('an http(s) URL without query and fragment, such as "https://hooks.example.com"')
+    return text
+
+
 def _setting(default: Any, parse: Callable[[object], Any]) -> Any:
     return field(default=default, metadata={"parse": parse})
 
@@ -159,6 +167,7 @@ class Server:
     connections: int = _setting(10_000, _integer(1, 1_000_000))
     request_timeout: float = _setting(60.0, _duration(0.05, 3600))
     idle_timeout: float = _setting(660.0, _duration(0.05, 86400))
+    public_url: str | None = _setting(None, _public_url)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,6 +279,13 @@ class Settings:
     retention: Retention = field(default_factory=Retention)
     limits: Limits = field(default_factory=Limits)
     log: LogSettings = field(default_factory=LogSettings)
+
+
+def public_url(settings: Settings) -> str:
+    """Where browsers and partners find the service."""
+    server = settings.server
+    host = f"[{server.host}]" if ":" in server.host else server.host
+    return server.public_url or f"http://{host}:{server.port}"
 
 
 def watch_bounds(settings: Settings) -> WatchBounds:

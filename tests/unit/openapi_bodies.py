@@ -17,6 +17,7 @@ from hookward.bootstrap.parts import built_in_types
 from hookward.domain.access import Scope
 from hookward.domain.account_rules import read_account
 from hookward.domain.api_key_rules import read_api_key
+from hookward.domain.authorization import read_return
 from hookward.domain.errors import Invalid
 from hookward.domain.event_rules import KnownType
 from hookward.domain.ids import AccountId
@@ -29,7 +30,15 @@ from hookward.domain.watch_change import patched, read_changed_watch
 from hookward.domain.watch_rules import READ_ONLY as OF_WATCH
 from hookward.domain.watch_rules import read_watch
 from hookward.domain.watch_trial import preview, read_trial
-from hookward.entrypoints.api import access_wire, wire_keys, wire_log, wire_requests, wire_types, wire_watches
+from hookward.entrypoints.api import (
+    access_wire,
+    wire_authorizations,
+    wire_keys,
+    wire_log,
+    wire_requests,
+    wire_types,
+    wire_watches,
+)
 from hookward.entrypoints.api.description import describe
 from hookward.entrypoints.api.mending import wants_new_id
 from tests.unit.watch_input import KEY_IDS, SECOND
@@ -40,6 +49,7 @@ SCHEMAS = JsonSchemas()
 APPOINTMENT = TYPES["appointment"]
 KNOWN = KnownType(APPOINTMENT, SCHEMAS.compiled(APPOINTMENT.schema))
 ADDRESS = "https://example.com/hooks"
+OAUTH = {"clientId": "c", "clientSecret": "s", "refreshToken": "t", "accessTokenUrl": "https://login.example.com/t"}
 SHOWN = {"address": ADDRESS, "httpRequestHeader": {"X-A": None}, "events": ["created"]}
 BEFORE = WatchDefinition(address=ADDRESS, username="ann", header_names=("X-A",))
 SECRETS = WatchSecrets(password="p", headers={"X-A": "1"})
@@ -105,7 +115,10 @@ WATCH_TAKES: Changes = (
     ("concurrency", 1), ("concurrency", None), ("storeBodies", "none"), ("storeBodies", None), ("changed", []),
     ("ordered", False), ("ordered", None), ("oauth2Auth", None), ("rateLimit", None), ("basicAuth", None),
     ("basicAuth", {"username": "", "password": ""}), ("httpRequestHeader", {"X-B": "2"}), ("httpRequestHeader", None),
-    ("id", "whatever"), ("owner", 7), ("created", None), ("updated", {}), ("statusReason", "x"),
+    ("id", "whatever"), ("owner", 7), ("created", None), ("updated", {}), ("statusReason", "x"), ("oauth2Auth", OAUTH),
+    ("oauth2Auth", {**OAUTH, "scope": "a b", "authUrl": "https://a.example", "redirectUri": "http://b.example/c?d"}),
+    ("oauth2Auth", {**OAUTH, "clientAuthMethod": "client_secret_post", "extraParameters": {"audience": "x"}}),
+    ("oauth2Auth", {**OAUTH, "grantType": "client_credentials", "refreshToken": None, "extraParameters": None}),
 )  # fmt: skip
 WATCH_REFUSES: Changes = (
     ("name", "n" * 256), ("name", 1), ("events", []), ("events", ["made"]), ("method", "HEAD"), ("status", "on"),
@@ -114,6 +127,10 @@ WATCH_REFUSES: Changes = (
     ("retry", {"schedule": ["soon"]}), ("timeout", 10), ("concurrency", 0), ("concurrency", "8"), ("storeBodies", "x"),
     ("basicAuth", {"password": "p"}), ("basicAuth", {"username": 7, "password": "p"}), ("address", 7),
     ("address", "https://example.com/" + "a" * 4077), ("httpRequestHeader", {"X-B": 2}),
+    ("oauth2Auth", "x"), ("oauth2Auth", {**OAUTH, "clientId": ""}), ("oauth2Auth", {**OAUTH, "grantType": "password"}),
+    ("oauth2Auth", {**OAUTH, "clientAuthMethod": "tls"}), ("oauth2Auth", {**OAUTH, "scope": 7}),
+    ("oauth2Auth", {**OAUTH, "extraParameters": {"a": 1}}), ("oauth2Auth", {**OAUTH, "refreshToken": "t" * 16385}),
+    ("oauth2Auth", {**OAUTH, "accessTokenUrl": "https://a.example/" + "a" * 2048}),
 )  # fmt: skip
 TYPE = {"name": "shop.order", "scope": ["shopId"], "identity": ["id"], "schema": {}, "sample": {"id": "1"}}
 TYPE_TAKES: Changes = (
@@ -137,9 +154,13 @@ BODIES = {
             "basicAuth": wire_requests.BasicAuth,
             "signature": wire_requests.SignatureInput,
             "retry": wire_requests.RetryInput,
+            "oauth2Auth": wire_requests.OAuth2Auth,
         },
         takes=WATCH_TAKES,
-        refuses=(*WATCH_REFUSES, ("basicAuth", {"username": "ann"}), ("httpRequestHeader", {"X-B": None})),
+        refuses=(
+            *WATCH_REFUSES, ("basicAuth", {"username": "ann"}), ("httpRequestHeader", {"X-B": None}),
+            ("oauth2Auth", {"clientId": "c", "clientSecret": "s"}), ("oauth2Auth", {**OAUTH, "clientId": None}),
+        ),
     ),
     "watch on a route": Body(
         reads=lambda given: read_watch(given, APPOINTMENT, {}, second=SECOND),
@@ -227,6 +248,15 @@ BODIES = {
         refuses=(
             ("schema", 7), ("scope", []), ("scope", {"companyId": ""}), ("event", "x"), ("resource", 1),
             ("levelDetails", "x"), ("extraFull", 1), ("addPreviousData", "x"), ("previousData", 1), ("timeZone", 1),
+        ),
+    ),
+    "authorization": Body(
+        reads=read_return,
+        struct=wire_authorizations.AuthorizationReturn,
+        right={"code": "c", "state": "s"},
+        takes=(("code", "c" * 4096), ("state", "s" * 255)),
+        refuses=(
+            ("code", ""), ("code", None), ("code", "c" * 4097), ("state", ""), ("state", 7), ("state", "s" * 256),
         ),
     ),
     "api key": Body(

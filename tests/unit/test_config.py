@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hookward.config import Settings, environment_without_settings, load_settings, watch_bounds
+from hookward.config import Settings, environment_without_settings, load_settings, public_url, watch_bounds
 from hookward.domain.duration import parse_duration
 from hookward.domain.errors import ConfigError
 from hookward.domain.watch_bounds import WatchBounds
@@ -41,6 +41,7 @@ WRONG = {
     "HOOKWARD_SERVER__CONNECTIONS": "0",
     "HOOKWARD_SERVER__REQUEST_TIMEOUT": "0s",
     "HOOKWARD_SERVER__IDLE_TIMEOUT": "forever",
+    "HOOKWARD_SERVER__PUBLIC_URL": "hooks.example.com",
     "HOOKWARD_DATA__DIR": "",
     "HOOKWARD_DATABASE__URL": "mysql://db.internal/hookward",
     "HOOKWARD_DATABASE__POOL_SIZE": "1",
@@ -276,3 +277,20 @@ def test_the_example_has_every_setting_with_a_reason(section: str, key: str, def
 
 def test_where_commands_find_the_api_is_no_setting() -> None:
     assert load_settings(None, {"HOOKWARD_URL": "http://a.test", "HOOKWARD_KEY": "k"}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("environ", "url"),
+    [
+        ({}, "http://127.0.0.1:8420"),
+        ({"HOOKWARD_SERVER__HOST": "::1", "HOOKWARD_SERVER__PORT": "9"}, "http://[::1]:9"),
+        ({"HOOKWARD_SERVER__PUBLIC_URL": "https://hooks.example.com/w/"}, "https://hooks.example.com/w"),
+    ],
+)
+def test_the_service_is_found_where_it_listens_or_where_it_says(environ: dict[str, str], url: str) -> None:
+    assert public_url(load_settings(environ=environ)) == url
+
+
+@pytest.mark.parametrize("value", ["ftp://a.example", "https://", "https://a.example?b=c", "https://u:p@a.example"])
+def test_browsers_are_sent_to_no_address_that_is_none(value: str) -> None:
+    assert refusal({"HOOKWARD_SERVER__PUBLIC_URL": value}).startswith("server.public_url: ")

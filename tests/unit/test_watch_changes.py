@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from hookward.adapters.sealing import AesGcmSealer
+from hookward.application.credentials import NewCredential
 from hookward.application.definitions import KeyRow, WatchQuery, WatchRow
 from hookward.application.plans import seal_subject
 from hookward.application.watch_changes import Target, WatchChanges
@@ -43,11 +44,14 @@ class Remembering(FakeDefinitions):
         self.before: Callable[[], None] | None = None
 
     async def change_watch(
-        self, watch: WatchRow, *, slots: int | None, paused: bool, reason: str, key: KeyRow | None
-    ) -> WatchRow | None:
+        self, watch: WatchRow, *, slots: int | None, paused: bool, reason: str, key: KeyRow | None,
+        credential: NewCredential | None = None,
+    ) -> WatchRow | None:  # fmt: skip
         self._meanwhile()
         self.asked.append((watch.status, paused))
-        return await super().change_watch(watch, slots=slots, paused=paused, reason=reason, key=key)
+        return await super().change_watch(
+            watch, slots=slots, paused=paused, reason=reason, key=key, credential=credential
+        )
 
     async def delete_watch(
         self, account: AccountId, id_: WatchId, *, reason: str, owner: str | None = None, version: int | None = None

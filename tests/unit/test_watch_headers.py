@@ -75,7 +75,7 @@ def test_what_frames_or_marks_every_request_is_reserved(name: str) -> None:
 
 def test_authorization_cannot_be_set_twice() -> None:
     assert complaints({"AUTHORIZATION": "v"}, authenticated=True) == [
-        ("AUTHORIZATION", "Authorization is set by basicAuth; leave one of them out")
+        ("AUTHORIZATION", "Authorization is set by basicAuth or oauth2Auth; leave one of them out")
     ]
 
 

@@ -187,7 +187,7 @@ def test_headers_are_an_object_of_some_size(headers: Any) -> None:
 def test_authorization_is_set_by_one_property_only() -> None:
     assert the_problem(
         httpRequestHeader={"Authorization": "Bearer x"}, basicAuth={"username": "a", "password": "b"}
-    ) == ("/httpRequestHeader/Authorization", "Authorization is set by basicAuth; leave one of them out")
+    ) == ("/httpRequestHeader/Authorization", "Authorization is set by basicAuth or oauth2Auth; leave one of them out")
 
 
 @pytest.mark.parametrize("block", [{"enabled": True}, {"enabled": True, "cryptoKeyIds": None}])

@@ -16,6 +16,7 @@ from hookward.adapters.sealing import AesGcmSealer
 from hookward.adapters.signing_keys import CipherKeys
 from hookward.application import plans as plans_module
 from hookward.application import recipes as recipes_module
+from hookward.application.credentials import NewCredential
 from hookward.application.crypto_keys import CryptoKeys
 from hookward.application.definitions import Definitions, KeyRow, WatchQuery, WatchRow
 from hookward.application.plans import Plan, Plans
@@ -296,10 +297,13 @@ class LaneStore(FakeDefinitions):
         self.slots: list[int | None] = []
 
     async def add_watch(
-        self, watch: WatchRow, *, slots: int | None, paused: bool, key: KeyRow | None, judged_by: int | None = None
-    ) -> WatchRow:
+        self, watch: WatchRow, *, slots: int | None, paused: bool, key: KeyRow | None, judged_by: int | None = None,
+        credential: NewCredential | None = None,
+    ) -> WatchRow:  # fmt: skip
         self.slots.append(slots)
-        return await super().add_watch(watch, slots=slots, paused=paused, key=key, judged_by=judged_by)
+        return await super().add_watch(
+            watch, slots=slots, paused=paused, key=key, judged_by=judged_by, credential=credential
+        )
 
 
 async def test_the_lane_of_a_watch_has_the_slots_that_it_asked_for() -> None:

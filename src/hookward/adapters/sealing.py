@@ -6,11 +6,14 @@ keys live side by side; the associated data binds a value to the row and field t
 
 from __future__ import annotations
 
+import hmac
 import os
 from hashlib import sha256
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from hookward.domain.errors import ConfigError, HookwardError
 
@@ -32,6 +35,7 @@ class AesGcmSealer:
             raise ConfigError(f"security.master_key: must be {KEY_BYTES} bytes in base64")
         self._ciphers = {_key_id(key): AESGCM(key) for key in keys}
         self._current = _key_id(keys[0])
+        self._fingerprints = [_derived(key) for key in keys]
 
     def seal(self, secret: bytes, about: str) -> bytes:
         """Seal ``secret`` for the place that ``about`` names."""
@@ -51,6 +55,20 @@ class AesGcmSealer:
             return cipher.decrypt(sealed[_HEADER_BYTES:body], sealed[body:], about.encode())
         except InvalidTag:
             raise Unsealable("a sealed secret was changed or moved") from None
+
+    def fingerprint(self, secret: bytes, about: str) -> bytes:
+        """HMAC-SHA256 of ``secret`` and what it is about, by the key that seals."""
+        return self.fingerprints(secret, about)[0]
+
+    def fingerprints(self, secret: bytes, about: str) -> tuple[bytes, ...]:
+        """The same by every key of the ring, the one that seals first."""
+        subject = about.encode()
+        message = len(subject).to_bytes(4, "big") + subject + secret
+        return tuple([hmac.digest(key, message, "sha256") for key in self._fingerprints])
+
+
+def _derived(key: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"hookward fingerprints").derive(key)
 
 
 def _key_id(key: bytes) -> bytes:

@@ -10,14 +10,42 @@ from hookward.domain.ids import AccountId, CredentialId
 class CredentialState(msgspec.Struct, frozen=True, kw_only=True):
     """The sealed part of a credential: its refresh token as it was first ``given``, and the one to use now (``token``).
 
-    Both are ``None`` where there is none: for client credentials, or before somebody has authorized.
+    Both are ``None`` where there is none: for client credentials, or before somebody has authorized. ``kin`` is what
+    else watches must have in common to share it.
     """
 
     given: str | None = None
     token: str | None = None
+    kin: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return "<CredentialState>"
+
+
+class NewCredential(msgspec.Struct, frozen=True, kw_only=True):
+    """A credential as a watch wants it: one that is found by any of ``digests``, else it is made as it is here.
+
+    ``instead_of`` is the one whose refresh token it takes over, at its generation: it must still be that.
+    """
+
+    id: CredentialId
+    digests: tuple[bytes, ...]
+    state: bytes
+    instead_of: tuple[CredentialId, int] | None = None
+
+    def __repr__(self) -> str:
+        return f"<NewCredential {self.id.hex()}>"
+
+
+class HeldCredential(msgspec.Struct, frozen=True, kw_only=True):
+    """A credential as a watch has it; ``state`` is sealed."""
+
+    id: CredentialId
+    state: bytes
+    generation: int
+
+    def __repr__(self) -> str:
+        return f"<HeldCredential {self.id.hex()}>"
 
 
 _encode = msgspec.json.Encoder().encode
@@ -27,6 +55,11 @@ _decode = msgspec.json.Decoder(CredentialState).decode
 def credential_subject(account: AccountId, credential: CredentialId) -> str:
     """What a credential's sealed state is bound to: moved to another row it does not open."""
     return f"account:{account}/credential:{credential.hex()}/state"
+
+
+def digested(account: AccountId, state: CredentialState) -> tuple[bytes, str]:
+    """What a credential's digest is the fingerprint of, and what that is about."""
+    return _encode([*state.kin, state.given]), f"account:{account}/credential"
 
 
 def write_state(state: CredentialState) -> bytes:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import msgspec
 
+from hookward.application.bound import Bound
 from hookward.application.compose import SPAN_BYTES, attempt_of, composed, render
 from hookward.application.definitions import Changes, Definitions, KeyRow, WatchRow
 from hookward.application.exchange import Exchanges, Sender
@@ -25,15 +24,12 @@ from hookward.application.token_ports import TokenSource
 from hookward.application.watches import DefinitionStore, definition_of
 from hookward.domain.change import ChangeEvent
 from hookward.domain.delivery import Attempt, Payload
-from hookward.domain.errors import Backlogged, TemplateFailed
+from hookward.domain.errors import TemplateFailed
 from hookward.domain.event_rules import KnownType
 from hookward.domain.ids import AccountId, CryptoKeyId, DeliveryId, Prefix, from_text, uuid7
 from hookward.domain.outcome import ErrorKind, Failure, Outcome
 from hookward.domain.watch import WatchStatus
 from hookward.domain.watch_trial import preview, read_trial
-
-IN_FLIGHT = 16
-PER_ACCOUNT = 4
 
 
 class Trials:
@@ -52,8 +48,8 @@ class Trials:
         self._user_agent = user_agent
         self._clock = clock
         self._chance = chance
-        self._sends = _Bound("test sends", retry_after=math.ceil(timeout))
-        self._previews = _Bound("previews", retry_after=1)
+        self._sends = Bound("test sends", retry_after=math.ceil(timeout))
+        self._previews = Bound("previews", retry_after=1)
 
     async def send(self, row: WatchRow, known: KnownType, given: Any) -> LoggedAttempt:
         """Send the type's sample, or what ``given`` says, whatever the watch's status.
@@ -105,30 +101,6 @@ class Trials:
         plan = await asyncio.to_thread(plans.get, row.id)  # its template may take a while to compile
         assert plan is not None
         return plan
-
-
-class _Bound:
-    """How many of something may be under way, in all and for one account."""
-
-    def __init__(self, what: str, *, retry_after: int) -> None:
-        self._what = what
-        self._retry_after = retry_after
-        self._running: Counter[AccountId] = Counter()
-
-    @contextmanager
-    def place(self, account: AccountId) -> Iterator[None]:
-        """Take a place for as long as it lasts; raises Backlogged when there is none."""
-        if self._running.total() >= IN_FLIGHT or self._running[account] >= PER_ACCOUNT:
-            raise Backlogged(
-                f"too many {self._what} are under way; wait for their answers", retry_after=self._retry_after
-            )
-        self._running[account] += 1
-        try:
-            yield
-        finally:
-            self._running[account] -= 1
-            if not self._running[account]:
-                del self._running[account]
 
 
 class _Known:

@@ -8,13 +8,16 @@ from typing import Any
 
 import msgspec
 
+from hookward.application.credentials import HeldCredential
 from hookward.application.definitions import KeyRow, WatchRow
 from hookward.application.plans import seal_subject
 from hookward.application.ports import Clock, Sealer
+from hookward.application.watch_credentials import Choice, standing
 from hookward.application.watches import DefinitionStore, Watches, definition_of
 from hookward.domain.errors import NotFound, Stale
 from hookward.domain.event_rules import KnownType
 from hookward.domain.ids import AccountId, Prefix, WatchId, to_text
+from hookward.domain.oauth import AUTHORIZATION_REQUIRED
 from hookward.domain.watch import WatchDefinition, WatchSecrets, WatchStatus
 from hookward.domain.watch_change import patched, read_changed_watch
 from hookward.domain.watch_rules import WatchRequest
@@ -87,26 +90,37 @@ class WatchChanges:
             known = await types(target.account, row.resource_type)
             if known is None:
                 raise NotFound("the resource type of the watch is gone")
+            before = definition_of(row)
+            held = None
+            if row.credential is not None:
+                held = await self._store.credential(target.account, row.credential)
             read = partial(
-                read_changed_watch, given, definition_of(row), secrets, known.type,
+                read_changed_watch, given, before, secrets, known.type,
                 second=self._clock.now_us() // 1_000_000, bounds=self._watches.bounds,
+                check_key=self._watches.check_key, has_token=self._has_token(row, held),
             )  # fmt: skip
-            named = definition_of(row).key_ids
-            request = await self._watches.checked(target.account, given, read, owner=target.owner, named=named)
-            changed, key, secret = self._changed(row, request)
-            if _gist(changed) == _gist(row) and request.secrets == secrets:
+            request = await self._watches.checked(target.account, given, read, owner=target.owner, named=before.key_ids)
+            choice = self._watches.credentials.choose(row.account, request, before.oauth, held)
+            changed, key, secret = self._changed(row, request, choice)
+            if choice.new is None and _gist(changed) == _gist(row) and request.secrets == secrets:
                 return row, None
             stored = await self._store.change_watch(
                 changed,
                 slots=request.definition.concurrency,
-                paused=request.status is WatchStatus.PAUSED,
+                paused=changed.status == WatchStatus.PAUSED,
                 reason=DISABLED,
                 key=key,
+                credential=choice.new,
             )
             if stored is not None:
                 return stored, secret
 
-    def _changed(self, row: WatchRow, request: WatchRequest) -> tuple[WatchRow, KeyRow | None, str | None]:
+    def _has_token(self, row: WatchRow, held: HeldCredential | None) -> bool:
+        return self._watches.credentials.open(row.account, held).token is not None
+
+    def _changed(
+        self, row: WatchRow, request: WatchRequest, choice: Choice
+    ) -> tuple[WatchRow, KeyRow | None, str | None]:
         key, secret = None, None
         definition = request.definition
         if request.make_key:
@@ -115,18 +129,22 @@ class WatchChanges:
         sealed = None
         if request.secrets != WatchSecrets():
             sealed = self._sealer.seal(_encode(request.secrets), seal_subject(row))
+        status, reason = standing(request.status, definition.oauth, choice)
+        if reason is None and status == row.status and (choice.keeps or row.status_reason != AUTHORIZATION_REQUIRED):
+            reason = row.status_reason
         changed = msgspec.structs.replace(
             row,
-            status=request.status,
-            status_reason=row.status_reason if request.status == row.status else None,
+            status=status,
+            status_reason=reason,
             definition=_encode(definition),
             secrets=sealed,
+            credential=choice.keeps,
         )
         return changed, key, secret
 
 
-def _gist(row: WatchRow) -> tuple[int, WatchDefinition, bytes | None]:
+def _gist(row: WatchRow) -> tuple[int, str | None, WatchDefinition, bytes | None]:
     """What may change of a watch, to be compared; its template as JSON, for to Python ``{"a": 1} == {"a": True}``."""
     definition = definition_of(row)
     template = None if definition.schema is msgspec.UNSET else _encode(definition.schema)
-    return row.status, msgspec.structs.replace(definition, schema=msgspec.UNSET), template
+    return row.status, row.status_reason, msgspec.structs.replace(definition, schema=msgspec.UNSET), template

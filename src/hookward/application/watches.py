@@ -9,18 +9,21 @@ from typing import Any, Protocol
 
 import msgspec
 
+from hookward.application.credentials import HeldCredential, NewCredential
 from hookward.application.crypto_keys import NEW_SECRET_BYTES, make_key
 from hookward.application.definitions import KeyRow, WatchQuery, WatchRow
 from hookward.application.plans import seal_subject
 from hookward.application.ports import Chance, Clock, Sealer
+from hookward.application.watch_credentials import Credentials, standing
 from hookward.domain.errors import Invalid, NotFound, Problem, pointer_to
-from hookward.domain.ids import AccountId, CryptoKeyId, Prefix, WatchId, from_text, to_text, uuid7
+from hookward.domain.ids import AccountId, CredentialId, CryptoKeyId, Prefix, WatchId, from_text, to_text, uuid7
 from hookward.domain.key_rules import MAX_KEY_NAME
 from hookward.domain.resource_type import ResourceType
 from hookward.domain.signing import secret_to_text
 from hookward.domain.signing_key import Material
 from hookward.domain.watch import KeyDefinition, WatchDefinition, WatchSecrets, WatchStatus
 from hookward.domain.watch_bounds import WatchBounds
+from hookward.domain.watch_oauth_rules import KeyCheck, no_keys
 from hookward.domain.watch_rules import DEFAULT_BOUNDS, PROBLEMS, WatchRequest, key_ids_in, read_watch
 
 CHECKS = 2
@@ -32,16 +35,20 @@ class DefinitionStore(Protocol):
     """Where watches are kept, and which keys there are."""
 
     async def add_watch(
-        self, watch: WatchRow, *, slots: int | None, paused: bool, key: KeyRow | None, judged_by: int
-    ) -> WatchRow: ...
+        self, watch: WatchRow, *, slots: int | None, paused: bool, key: KeyRow | None, judged_by: int,
+        credential: NewCredential | None,
+    ) -> WatchRow: ...  # fmt: skip
+
+    async def credential(self, account: AccountId, id_: CredentialId) -> HeldCredential | None: ...
 
     async def watch(self, account: AccountId, id_: WatchId, *, owner: str | None) -> WatchRow | None: ...
 
     async def watches(self, query: WatchQuery) -> list[WatchRow]: ...
 
     async def change_watch(
-        self, watch: WatchRow, *, slots: int | None, paused: bool, reason: str, key: KeyRow | None
-    ) -> WatchRow | None: ...
+        self, watch: WatchRow, *, slots: int | None, paused: bool, reason: str, key: KeyRow | None,
+        credential: NewCredential | None,
+    ) -> WatchRow | None: ...  # fmt: skip
 
     async def delete_watch(
         self, account: AccountId, id_: WatchId, *, reason: str, owner: str | None = None, version: int | None = None
@@ -55,18 +62,20 @@ class DefinitionStore(Protocol):
 class Watches:
     """The use cases of integrators. With an ``owner`` they stamp what is made and reach what is that owner's alone.
 
-    ``bounds`` is what a watch may ask for.
+    ``bounds`` is what a watch may ask for, ``check_key`` judges the private keys of OAuth2 clients.
     """
 
     def __init__(
         self, store: DefinitionStore, sealer: Sealer, *, clock: Clock, chance: Chance,
-        bounds: WatchBounds = DEFAULT_BOUNDS,
+        bounds: WatchBounds = DEFAULT_BOUNDS, check_key: KeyCheck = no_keys,
     ) -> None:  # fmt: skip
         self._store = store
         self._sealer = sealer
         self._clock = clock
         self._chance = chance
         self.bounds = bounds
+        self.check_key = check_key
+        self.credentials = Credentials(sealer, clock=clock, chance=chance)
         self._checks = asyncio.Semaphore(CHECKS)
 
     async def create(
@@ -79,7 +88,9 @@ class Watches:
         TypeChanged when it was judged by an old version of its type.
         """
         second = self._clock.now_us() // 1_000_000
-        read = partial(read_watch, given, resource_type, scope, second=second, bounds=self.bounds)
+        read = partial(
+            read_watch, given, resource_type, scope, second=second, bounds=self.bounds, check_key=self.check_key
+        )
         request = await self.checked(account, given, read, owner=owner, found=found)
         assert resource_type is not None, "a type that is none is among the problems found"
         key, secret = None, None
@@ -87,11 +98,14 @@ class Watches:
         if request.make_key:
             key, secret = self.new_key(account, definition, owner=owner)
             definition = msgspec.structs.replace(definition, key_ids=(to_text(Prefix.CRYPTO_KEY, key.id),))
+        choice = self.credentials.choose(account, request, None, None)
+        status, reason = standing(request.status, definition.oauth, choice)
         row = WatchRow(
             id=WatchId(self._new_id()),
             account=account,
             resource_type=resource_type.name,
-            status=request.status,
+            status=status,
+            status_reason=reason,
             definition=_encode(definition),
             secrets=None,
             owner=owner,
@@ -99,9 +113,13 @@ class Watches:
         if request.secrets != WatchSecrets():
             sealed = self._sealer.seal(_encode(request.secrets), seal_subject(row))
             row = msgspec.structs.replace(row, secrets=sealed)
-        paused = request.status is WatchStatus.PAUSED
         stored = await self._store.add_watch(
-            row, slots=definition.concurrency, paused=paused, key=key, judged_by=resource_type.version
+            row,
+            slots=definition.concurrency,
+            paused=status is WatchStatus.PAUSED,
+            key=key,
+            judged_by=resource_type.version,
+            credential=choice.new,
         )
         return stored, secret
 

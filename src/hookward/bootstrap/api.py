@@ -9,7 +9,10 @@ from dataclasses import dataclass
 
 from hookward.adapters.clock import OffsetClock, SystemChance, SystemClock
 from hookward.adapters.json_schema import JsonSchemas, ResourceSchema
+from hookward.adapters.oauth import HttpTokenEndpoint
+from hookward.adapters.oauth_keys import check_private_key
 from hookward.adapters.postgres.api_keys import PostgresApiKeys
+from hookward.adapters.postgres.authorizations import PostgresAuthorizations
 from hookward.adapters.postgres.backlog import PostgresBacklog
 from hookward.adapters.postgres.crypto_keys import PostgresCryptoKeys
 from hookward.adapters.postgres.definitions import PostgresDefinitions
@@ -25,6 +28,7 @@ from hookward.adapters.queue import QueueWaker, open_queue
 from hookward.adapters.signing_keys import CipherKeys
 from hookward.application.accounts import Accounts
 from hookward.application.api_keys import ApiKeys
+from hookward.application.authorize import Authorizations
 from hookward.application.backlog import Backlogs
 from hookward.application.crypto_keys import CryptoKeys
 from hookward.application.erase import Erasures
@@ -41,14 +45,15 @@ from hookward.application.type_book import TypeBook
 from hookward.application.watch_changes import WatchChanges
 from hookward.application.watches import Watches
 from hookward.bootstrap.background import background
-from hookward.bootstrap.parts import USER_AGENT, accounts_of, built_in_types, open_sender, sealer_of
+from hookward.bootstrap.parts import USER_AGENT, accounts_of, built_in_types, open_sender, open_token_sender, sealer_of
 from hookward.bootstrap.stores import Stores, bootstrap_key, find_stores
 from hookward.bootstrap.tokens import open_tokens
-from hookward.config import Settings, watch_bounds
+from hookward.config import Settings, public_url, watch_bounds
 from hookward.domain.errors import StoreUnavailable
 from hookward.domain.event_rules import KnownType
 from hookward.observability import get_log
 
+CALLBACK = "/oauth2/callback"
 _PAUSE_SECONDS = 0.5
 _CLOCK_SECONDS = 30.0
 
@@ -60,6 +65,7 @@ class ApiParts:
     publisher: Publisher
     watches: Watches
     changes: WatchChanges
+    authorizations: Authorizations
     trials: Trials
     crypto_keys: CryptoKeys
     published_keys: PublishedKeys
@@ -112,11 +118,14 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
         stack.push_async_callback(publisher.close)
         types = {name: KnownType(each, ResourceSchema(each.schema)) for name, each in built_in_types().items()}
         sender = await stack.enter_async_context(open_sender(settings))
+        token_sender = await stack.enter_async_context(open_token_sender(settings))
         tokens = await stack.enter_async_context(
             open_tokens(settings, database, sealer, clock=clock, chance=chance, log=log)
         )
         definitions = PostgresDefinitions(database)
-        watches = Watches(definitions, sealer, clock=clock, chance=chance, bounds=watch_bounds(settings))
+        watches = Watches(
+            definitions, sealer, clock=clock, chance=chance, bounds=watch_bounds(settings), check_key=check_private_key
+        )
         type_store = PostgresTypes(database)
         type_book = TypeBook(types, type_store, JsonSchemas())
         stack.push_async_callback(type_book.close)
@@ -128,6 +137,15 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
             publisher=publisher,
             watches=watches,
             changes=WatchChanges(definitions, watches, sealer, clock=clock),
+            authorizations=Authorizations(
+                PostgresAuthorizations(database),
+                definitions,
+                HttpTokenEndpoint(token_sender, timeout=settings.oauth.timeout, clock=clock, chance=chance, log=log),
+                watches.credentials,
+                sealer,
+                callback=public_url(settings) + CALLBACK,
+                chance=chance,
+            ),
             trials=Trials(
                 definitions,
                 sealer,

@@ -14,6 +14,7 @@ An exception means that a request cannot be honoured or that *we* are broken; a 
     * NotFound (404)
     * Conflict (409)
     * Stale: changed since the caller read it (412)
+    * Ungranted: an authorization server gave no token for what was handed to us (502)
     * Backlogged: over the account's bound, try later (429)
 
   * TypeChanged: what came was judged by a version of its resource type that is not the current one; judge it again
@@ -82,6 +83,10 @@ class Conflict(Refused):
 
 class Stale(Refused):
     """The thing is not, or no longer, in the state that the caller asked for (RFC 9110 §13.1)."""
+
+
+class Ungranted(Refused):
+    """An authorization server did not turn a code into tokens that last."""
 
 
 class Backlogged(Refused):

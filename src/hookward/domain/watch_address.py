@@ -17,27 +17,30 @@ _FOREIGN = re.compile(r"[^A-Za-z0-9\-._~:/?\[\]@!$&'()*+,;=%]")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
-def address_complaints(address: str) -> Iterator[str]:
-    """All that is wrong with an address without placeholders, a sentence each."""
+def address_complaints(address: str, what: str = "address", *, instead: str = "use basicAuth") -> Iterator[str]:
+    """All that is wrong with an address without placeholders, a sentence each.
+
+    ``what`` is its name, ``instead`` the cure for a user name in it.
+    """
     rest, fragment, _ = address.partition("#")
     if fragment:
-        yield "address must not have a fragment (#…); leave it out"
+        yield f"{what} must not have a fragment (#…); leave it out"
     start = _START.match(rest)
     if start is None:
-        yield "address must be an absolute http:// or https:// URL, such as https://example.com/hooks"
+        yield f"{what} must be an absolute http:// or https:// URL, such as https://example.com/hooks"
     else:
-        yield from _authority_complaints(start["authority"])
+        yield from _authority_complaints(start["authority"], what, instead)
         rest = rest[start.end() :]
     if _FOREIGN.search(rest):
-        yield "address holds characters that no URL may; percent-encode them"
+        yield f"{what} holds characters that no URL may; percent-encode them"
     if _BAD_ESCAPE.search(rest):
-        yield "address holds a % that is not followed by two hexadecimal digits; write %25 for a percent sign"
+        yield f"{what} holds a % that is not followed by two hexadecimal digits; write %25 for a percent sign"
 
 
-def _authority_complaints(authority: str) -> Iterator[str]:
+def _authority_complaints(authority: str, what: str, instead: str) -> Iterator[str]:
     _, user, place = authority.rpartition("@")
     if user:
-        yield "address must not hold a user name or password; use basicAuth"
+        yield f"{what} must not hold a user name or password; {instead}"
     found = _HOST.fullmatch(place)
     if found is None:
         yield "the host must be a name, an IPv4 address, or an IPv6 address in brackets, with a port or none"
@@ -45,15 +48,15 @@ def _authority_complaints(authority: str) -> Iterator[str]:
     if found["literal"] is not None and not _is_ipv6(found["literal"]):
         yield "the host in brackets must be an IPv6 address without zone, such as [2001:db8::1]"
     if found["name"] is not None:
-        yield from _name_complaints(found["name"])
+        yield from _name_complaints(found["name"], what)
     port = found["port"] or ""
     if not _PORT.fullmatch(port) or int(port or 1) > 65535:
         yield "the port must be a number from 1 to 65535; leave it out for that of the scheme"
 
 
-def _name_complaints(name: str) -> Iterator[str]:
+def _name_complaints(name: str, what: str) -> Iterator[str]:
     if not name:
-        yield "address has no host; give one, such as https://example.com/hooks"
+        yield f"{what} has no host; give one, such as https://example.com/hooks"
     elif not name.isascii():
         yield "the host must be in ASCII; give an international name as punycode, such as xn--bcher-kva.example"
     elif len(name) > 253 or not all(map(_LABEL.fullmatch, name.removesuffix(".").split("."))):

@@ -15,6 +15,7 @@ from hookward.domain.problems import problem
 from hookward.domain.resource_type import ResourceType
 from hookward.domain.watch import WatchDefinition, WatchSecrets
 from hookward.domain.watch_bounds import WatchBounds
+from hookward.domain.watch_oauth_rules import KeyCheck, no_keys
 from hookward.domain.watch_rules import DEFAULT_BOUNDS, WatchRequest, read_watch
 
 
@@ -37,16 +38,20 @@ def patched(shown: Mapping[str, Any], patch: Any) -> dict[str, Any]:
 
 def read_changed_watch(
     given: Any, definition: WatchDefinition, secrets: WatchSecrets, resource_type: ResourceType, *, second: int,
-    bounds: WatchBounds = DEFAULT_BOUNDS,
+    bounds: WatchBounds = DEFAULT_BOUNDS, check_key: KeyCheck = no_keys, has_token: bool = False,
 ) -> WatchRequest:  # fmt: skip
     """Check a watch that replaces the one of ``definition`` and ``secrets``; raises Invalid with every problem.
 
-    A block that is repeated without its secrets keeps them; one that is left out is removed with them.
+    A block that is repeated without its secrets keeps them; one that is left out is removed with them. ``has_token``
+    says that it has a refresh token to keep.
     """
     problems = _fixed(given, definition, resource_type) if isinstance(given, dict) else []
     try:
         whole = _with_secrets(given, definition, secrets)
-        request = read_watch(whole, resource_type, definition.scope, second=second, bounds=bounds)
+        request = read_watch(
+            whole, resource_type, definition.scope, second=second, bounds=bounds, check_key=check_key,
+            has_token=has_token,
+        )  # fmt: skip
     except Invalid as error:
         raise Invalid(error.detail, (*problems, *error.problems)) from None
     if problems:
@@ -77,6 +82,9 @@ def _with_secrets(given: Any, definition: WatchDefinition, secrets: WatchSecrets
     auth = given.get("basicAuth")
     if isinstance(auth, dict) and auth.get("password") is None and secrets.password is not None:
         kept["basicAuth"] = {**auth, "password": secrets.password}
+    oauth = given.get("oauth2Auth")
+    if isinstance(oauth, dict) and oauth.get("clientSecret") is None and oauth.get("clientAuthMethod") != "none":
+        kept["oauth2Auth"] = {**oauth, "clientSecret": secrets.client_secret}
     headers = given.get("httpRequestHeader")
     if isinstance(headers, dict):
         known = {name.lower(): value for name, value in secrets.headers.items()}

@@ -36,7 +36,7 @@ def name_complaint(name: str, *, authenticated: bool, signed: bool = False) -> s
     if lower in _RESERVED or lower.startswith(_RESERVED_PREFIXES):
         return f"{shown(name)} is reserved: it is set for every request, or not at all; leave it out"
     if lower == "authorization" and authenticated:
-        return "Authorization is set by basicAuth; leave one of them out"
+        return "Authorization is set by basicAuth or oauth2Auth; leave one of them out"
     if lower in HEADERS and signed:
         return f"{shown(name)} is set where a watch signs; leave it out, or signature"
     return None

@@ -17,6 +17,7 @@ from hookward.domain.watch import StoreBodies, WatchDefinition, WatchMethod, Wat
 from hookward.domain.watch_bounds import WatchBounds
 from hookward.domain.watch_document_rules import DocumentRules, read_details, read_previous, read_zone
 from hookward.domain.watch_headers import header_complaints
+from hookward.domain.watch_oauth_rules import KeyCheck, no_keys, read_oauth
 from hookward.domain.watch_pace_rules import read_concurrency, read_retry, read_timeout
 from hookward.domain.watch_reader import Reader
 
@@ -30,28 +31,32 @@ READ_ONLY = frozenset({"id", "resourceType", "scope", "statusReason", "owner", "
 NOT_YET: Mapping[str, tuple[Any, ...]] = {
     "changed": ([],),
     "ordered": (False,),
-    "oauth2Auth": (),
     "rateLimit": (),
 }
 
 
 class WatchRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A watch that is right as far as it alone can be judged; ``key_ids`` still have to exist."""
+    """A watch that is right as far as it alone can be judged; ``key_ids`` still have to exist.
+
+    ``refresh_token`` is one that was given now.
+    """
 
     definition: WatchDefinition
     secrets: WatchSecrets
     status: WatchStatus
     make_key: bool
+    refresh_token: str | None = None
 
 
 def read_watch(
     given: Any, resource_type: ResourceType | None, scope: Mapping[str, str], *, second: int,
-    bounds: WatchBounds = DEFAULT_BOUNDS,
+    bounds: WatchBounds = DEFAULT_BOUNDS, check_key: KeyCheck = no_keys, has_token: bool = False,
 ) -> WatchRequest:  # fmt: skip
     """Check a watch that is to be created; raises Invalid with every problem.
 
     ``second`` is the moment (seconds since 1970) at which its template is tried on the type's sample. Without a type,
-    because what was given as one is wrong, all that can be judged is.
+    because what was given as one is wrong, all that can be judged is. ``check_key`` judges the private key of an OAuth2
+    client; ``has_token`` says that the watch has a refresh token already.
     """
     if not isinstance(given, dict):
         raise Invalid(_NO_OBJECT, (problem(_NO_OBJECT),))
@@ -61,7 +66,11 @@ def read_watch(
         if not any(_same(given.get(name), each) for each in (None, *defaults)):
             reader.problem(f"{name} is not yet supported; leave it out", name)
     authenticated, username, password = _basic_auth(reader)
+    if authenticated and given.get("oauth2Auth") is not None:
+        reader.problem("basicAuth and oauth2Auth both set Authorization; leave one of them out", "oauth2Auth")
+    oauth = read_oauth(reader, check_key, has_token=has_token)
     signed, key_ids = _signature(reader)
+    authenticated = authenticated or given.get("oauth2Auth") is not None
     headers = _headers(reader, authenticated=authenticated, signed=signed)
     previous = read_previous(reader)
     rules = DocumentRules(reader, resource_type, scope, second=second, previous=previous)
@@ -84,15 +93,19 @@ def read_watch(
         timeout=read_timeout(reader, bounds),
         concurrency=read_concurrency(reader, bounds),
         store_bodies=StoreBodies(reader.choice("storeBodies", tuple(StoreBodies))),
+        oauth=None if oauth is None else oauth.definition,
     )
     status = WatchStatus[reader.choice("status", tuple(each.word for each in WatchStatus)).upper()]
     if reader.problems:
         raise Invalid(PROBLEMS, tuple(reader.problems))
     return WatchRequest(
         definition=definition,
-        secrets=WatchSecrets(password=password, headers=headers),
+        secrets=WatchSecrets(
+            password=password, headers=headers, client_secret=None if oauth is None else oauth.client_secret
+        ),
         status=status,
         make_key=signed and not key_ids,
+        refresh_token=None if oauth is None else oauth.refresh_token,
     )
 
 
@@ -181,6 +194,7 @@ def _is_key_id(value: Any) -> TypeGuard[str]:
 _WRITABLE: tuple[str, ...] = (
     "address", "name", "events", "method", "status", "basicAuth", "httpRequestHeader", "schema", "signature",
     "filter", "levelDetails", "addPreviousData", "timeZone", "retry", "timeout", "concurrency", "storeBodies",
+    "oauth2Auth",
 )  # fmt: skip
 _KNOWN = (*_WRITABLE, *NOT_YET)
 PROBLEMS = "the watch has problems"

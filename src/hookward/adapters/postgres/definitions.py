@@ -8,11 +8,13 @@ from typing import Any
 
 import msgspec
 
+from hookward.adapters.postgres.authorizations import find_or_make, forget, is_as_read, settle
 from hookward.adapters.postgres.crypto_keys import KEY, insert_key, read_key_row
 from hookward.adapters.postgres.pool import Acquired, Database
+from hookward.application.credentials import HeldCredential, NewCredential
 from hookward.application.definitions import Changes, KeyRow, TypeShape, WatchQuery, WatchRow
 from hookward.domain.errors import Conflict, TypeChanged
-from hookward.domain.ids import AccountId, CryptoKeyId, Prefix, WatchId, from_text
+from hookward.domain.ids import AccountId, CredentialId, CryptoKeyId, Prefix, WatchId, from_text
 from hookward.domain.resource_type import BodyShape
 from hookward.domain.watch import WatchDefinition, WatchStatus
 
@@ -42,7 +44,7 @@ WITH bump AS (UPDATE definition_version SET version = version + 1
     AND ($3::text IS NULL OR owner = $3) AND ($4::bigint IS NULL OR version = $4)) RETURNING version)
 UPDATE watch SET deleted = now(), updated = now(), version = bump.version, secrets = NULL FROM bump
 WHERE account_id = $1 AND id = $2 AND deleted IS NULL AND ($3::text IS NULL OR owner = $3)
-  AND ($4::bigint IS NULL OR watch.version = $4) RETURNING lane_id"""
+  AND ($4::bigint IS NULL OR watch.version = $4) RETURNING lane_id, credential_id"""
 
 # Of keys that a watch is to sign with, how many there are: one may have been retired since the watch was checked.
 _KEYS_LEFT = """
@@ -54,10 +56,12 @@ UPDATE definition_version SET version = version + 1
 WHERE EXISTS (SELECT 1 FROM watch WHERE account_id = $1 AND id = $2 AND deleted IS NULL AND version = $3)
 RETURNING version"""
 _OF_VERSION = """
-SELECT status, lane_id FROM watch WHERE account_id = $1 AND id = $2 AND deleted IS NULL AND version = $3"""
+SELECT status, lane_id, credential_id FROM watch
+WHERE account_id = $1 AND id = $2 AND deleted IS NULL AND version = $3"""
 _CHANGE_WATCH = f"""
 UPDATE watch SET status = $2, status_reason = $3, definition = $4, secrets = $5, lane_id = $6, version = $7,
-  active_since = CASE WHEN $8 THEN $7 ELSE active_since END, updated = now() WHERE id = $1 RETURNING {_WATCH}"""
+  active_since = CASE WHEN $8 THEN $7 ELSE active_since END, updated = now(), credential_id = $9
+WHERE id = $1 RETURNING {_WATCH}"""
 _OPEN_LANE = "INSERT INTO lane (account_id, watch_id, slots, paused) VALUES ($1, $2, $3, $4) RETURNING id"
 # What closes already goes on to, for the reason that it has.
 _CLOSE_LANE = "UPDATE lane SET closing = $2, paused = false, wake_at = now() WHERE id = $1 AND closing IS NULL"
@@ -97,9 +101,11 @@ class PostgresDefinitions:
         )
 
     async def add_watch(
-        self, watch: WatchRow, *, slots: int | None, paused: bool, key: KeyRow | None, judged_by: int | None = None
-    ) -> WatchRow:
-        """Store a new watch with its lane, and the key made for it; answers it with lane, version and times.
+        self, watch: WatchRow, *, slots: int | None, paused: bool, key: KeyRow | None, judged_by: int | None = None,
+        credential: NewCredential | None = None,
+    ) -> WatchRow:  # fmt: skip
+        """Store a new watch with its lane, its credential, and the key made for it; answers it with lane, version and
+        times.
 
         Raises TypeChanged when its type is gone, or no longer of the version that it was ``judged_by``, and Conflict
         when a key that it names was retired.
@@ -115,7 +121,8 @@ class PostgresDefinitions:
             lane = await connection.fetchval(_OPEN_LANE, watch.account, watch.id, slots, paused)
             row = await connection.fetchrow(
                 "INSERT INTO watch (id, account_id, resource_type, status, status_reason, definition, secrets, "
-                "lane_id, active_since, version, owner) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10) "
+                "lane_id, active_since, version, owner, credential_id) "
+                "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11) "
                 f"RETURNING {_WATCH}",
                 watch.id,
                 watch.account,
@@ -127,6 +134,7 @@ class PostgresDefinitions:
                 lane,
                 version,
                 watch.owner,
+                None if credential is None else await find_or_make(connection, watch.account, credential),
             )
         return _watch(row)
 
@@ -162,11 +170,14 @@ class PostgresDefinitions:
         return found[: query.limit]
 
     async def change_watch(
-        self, watch: WatchRow, *, slots: int | None, paused: bool, reason: str, key: KeyRow | None
-    ) -> WatchRow | None:
+        self, watch: WatchRow, *, slots: int | None, paused: bool, reason: str, key: KeyRow | None,
+        credential: NewCredential | None = None,
+    ) -> WatchRow | None:  # fmt: skip
         """Store status, definition and secrets of a watch if it still has the version of ``watch``; else ``None``.
 
-        ``None`` too when a key that it names has been retired meanwhile.
+        ``None`` too when a key that it names has been retired meanwhile, or the refresh token that is to move to
+        another ``credential`` has been renewed. Without one it has the credential of ``watch``, which is asked for
+        tokens again.
 
         Disabled, its lane closes: what waits is cancelled with ``reason``. Enabled or paused again it gets a lane of
         its own, so that nothing of before comes back and nothing of after is cancelled with it.
@@ -175,13 +186,16 @@ class PostgresDefinitions:
             place = (watch.account, watch.id, watch.version)
             version = await connection.fetchval(_BUMP_FOR, *place)
             before = None if version is None else await connection.fetchrow(_OF_VERSION, *place)
-            if before is None:
+            if before is None or not await is_as_read(connection, credential):
                 return None
             if key is not None:
                 await insert_key(connection, key, version)
             if not await _has_its_keys(connection, watch):
                 return None
-            status, lane = before
+            status, lane, held = before
+            chosen = watch.credential
+            if credential is not None:
+                chosen = await find_or_make(connection, watch.account, credential)
             ends, ended = watch.status == WatchStatus.DISABLED, status == WatchStatus.DISABLED
             if ends or ended:
                 await connection.execute(_CLOSE_LANE, lane, reason)
@@ -199,7 +213,9 @@ class PostgresDefinitions:
                 lane,
                 version,
                 ended and not ends,
+                chosen,
             )
+            await settle(connection, held, chosen)
         return _watch(row)
 
     async def delete_watch(
@@ -210,10 +226,19 @@ class PostgresDefinitions:
         False when there is no such watch, or not of that version.
         """
         async with self._database.transaction() as connection:
-            lane = await connection.fetchval(_BURY_WATCH, account, id_, owner, version)
-            if lane is not None:
-                await connection.execute(_CLOSE_LANE, lane, reason)
-        return lane is not None
+            buried = await connection.fetchrow(_BURY_WATCH, account, id_, owner, version)
+            if buried is not None:
+                await connection.execute(_CLOSE_LANE, buried[0], reason)
+                await forget(connection, id_, buried[1])
+        return buried is not None
+
+    async def credential(self, account: AccountId, id_: CredentialId) -> HeldCredential | None:
+        """A credential as it is now."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(
+                "SELECT state, generation FROM credential WHERE account_id = $1 AND id = $2", account, id_
+            )
+        return None if row is None else HeldCredential(id=id_, state=row[0], generation=row[1])
 
     async def zone(self, account: AccountId) -> str | None:
         """The time zone of an account, if it has one."""

@@ -21,6 +21,7 @@ from hookward.domain.errors import (
     Stale,
     StoreUnavailable,
     TooLarge,
+    Ungranted,
 )
 from hookward.entrypoints.api.wire import ProblemDocument, ProblemItem
 
@@ -34,6 +35,7 @@ _STATUS: dict[type[HookwardError], HTTPStatus] = {
     Conflict: HTTPStatus.CONFLICT,
     Stale: HTTPStatus.PRECONDITION_FAILED,
     Backlogged: HTTPStatus.TOO_MANY_REQUESTS,
+    Ungranted: HTTPStatus.BAD_GATEWAY,
     StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 _AWAY = "the store cannot be reached; nothing was taken, try again"

@@ -1,4 +1,4 @@
-"""The table of routes that need no key: health, and the description of the rest."""
+"""The table of routes that need no key: health, the description of the rest, and where browsers come back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from typing import Any
 
 from aiohttp import web
 
-from hookward.entrypoints.api import describing, health, publishing_keys, wire, wire_keys
+from hookward.entrypoints.api import (
+    authorizing,
+    describing,
+    health,
+    publishing_keys,
+    wire,
+    wire_authorizations,
+    wire_keys,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,5 +59,11 @@ OPEN_ROUTES: tuple[OpenRoute, ...] = (
         path="/.well-known/jwks.json", handler=publishing_keys.get_key_set, answers=wire_keys.KeySet,
         query=wire_keys.KeySetQuery, also=((304, None),), refuses=(503,), media="application/jwk-set+json",
         reads=("If-None-Match",), gives=("ETag", "Cache-Control"), summary="The public keys of those that sign",
+    ),
+    OpenRoute(
+        path="/oauth2/callback", handler=authorizing.return_from_authorization, answers={"type": "string"},
+        also=tuple((status, {"type": "string"}) for status in (400, 409, 429, 502, 503)), media="text/html",
+        query=wire_authorizations.AuthorizationQuery, gives=("Cache-Control",),
+        summary="Come back from authorizing a watch",
     ),
 )  # fmt: skip

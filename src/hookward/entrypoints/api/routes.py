@@ -14,6 +14,7 @@ from hookward.domain.operation_index import OperationIndex
 from hookward.domain.resource_type import ResourceType
 from hookward.entrypoints.api import (
     access_wire,
+    authorizing,
     changing,
     formats,
     keeping,
@@ -26,6 +27,7 @@ from hookward.entrypoints.api import (
     tracing,
     watching,
     wire,
+    wire_authorizations,
     wire_keys,
     wire_log,
     wire_requests,
@@ -118,6 +120,17 @@ ROUTES: tuple[Route, ...] = (
         method="POST", path="/v1/watches/{watchId}/test", scope=Scope.WATCHES, handler=changing.test_watch,
         status=200, answers=wire.AttemptAnswer, summary="Send a watch the sample of its type now",
         takes=wire_watches.TrialGiven | None, refuses=(412, 429), reads=("If-Match", "If-None-Match"),
+    ),
+    Route(
+        method="POST", path="/v1/watches/{watchId}/oauth2/authorize", scope=Scope.WATCHES,
+        handler=authorizing.authorize_watch, status=200, answers=wire_authorizations.AuthorizationAnswer,
+        summary="Begin to authorize a watch in a browser", refuses=(409,), gives=("Cache-Control",),
+    ),
+    Route(
+        method="POST", path="/v1/watches/{watchId}/oauth2/callback", scope=Scope.WATCHES,
+        handler=authorizing.end_authorization, status=200, answers=wire.WatchAnswer,
+        summary="Hand over what came back from authorizing a watch",
+        takes=wire_authorizations.AuthorizationReturn, refuses=(409, 429, 502), gives=("ETag",),
     ),
     Route(
         method="POST", path="/v1/crypto-keys", scope=Scope.WATCHES, handler=keys.create_key,

@@ -15,6 +15,7 @@ from hookward.domain.change import ChangeKind
 from hookward.domain.errors import Problem, StoreUnavailable, TypeChanged
 from hookward.domain.event_rules import read_scope, type_names
 from hookward.domain.ids import Prefix, to_text
+from hookward.domain.oauth import OAuthDefinition
 from hookward.domain.resource_type import ResourceType
 from hookward.domain.watch import WatchStatus
 from hookward.entrypoints.api.answers import answer, answer_secret, moment
@@ -22,7 +23,7 @@ from hookward.entrypoints.api.conditions import etag_of
 from hookward.entrypoints.api.publishing import MAX_CHANGES, RESTLESS
 from hookward.entrypoints.api.requests import read_json
 from hookward.entrypoints.api.service import Caller, Service
-from hookward.entrypoints.api.wire import WatchAnswer
+from hookward.entrypoints.api.wire import OAuth2AuthAnswer, WatchAnswer
 
 
 async def create_watch(request: web.Request, caller: Caller, service: Service) -> web.Response:
@@ -99,6 +100,7 @@ def watch_answer(row: WatchRow) -> WatchAnswer:
         status=WatchStatus(row.status).word,
         status_reason=row.status_reason,
         basic_auth=None if definition.username is None else {"username": definition.username},
+        oauth2_auth=None if definition.oauth is None else _oauth_answer(definition.oauth),
         http_request_header=dict.fromkeys(definition.header_names),
         schema=None if definition.schema is msgspec.UNSET else definition.schema,
         signature={"enabled": definition.signed, "cryptoKeyIds": list(definition.key_ids)},
@@ -114,4 +116,17 @@ def watch_answer(row: WatchRow) -> WatchAnswer:
         owner=row.owner,
         created=moment(row.created),
         updated=moment(row.updated),
+    )
+
+
+def _oauth_answer(oauth: OAuthDefinition) -> OAuth2AuthAnswer:
+    return OAuth2AuthAnswer(
+        grant_type=oauth.grant_type,
+        client_id=oauth.client_id,
+        auth_url=oauth.auth_url,
+        access_token_url=oauth.access_token_url,
+        redirect_uri=oauth.redirect_uri,
+        scope=oauth.scope,
+        client_auth_method=oauth.client_auth_method,
+        extra_parameters=oauth.extra_parameters,
     )

@@ -7,9 +7,11 @@ from typing import Any
 import msgspec
 
 from hookward.entrypoints.api.wire_words import (
+    ClientAuthWord,
     DeliveryStatusWord,
     ErrorWord,
     EventWord,
+    GrantWord,
     LevelDetailsWord,
     MethodWord,
     StoreBodiesWord,
@@ -73,6 +75,19 @@ class SignatureAnswer(Wire, frozen=True, omit_defaults=True):
     secret: str | msgspec.UnsetType = msgspec.UNSET
 
 
+class OAuth2AuthAnswer(Wire, frozen=True):
+    """How a watch gets access tokens; the client's secret and the refresh token are never shown."""
+
+    grant_type: GrantWord
+    client_id: str
+    auth_url: str | None
+    access_token_url: str
+    redirect_uri: str | None
+    scope: str | None
+    client_auth_method: ClientAuthWord
+    extra_parameters: dict[str, str]
+
+
 class WatchAnswer(Wire, frozen=True):
     """A watch as it is; secrets read ``null``."""
 
@@ -86,6 +101,7 @@ class WatchAnswer(Wire, frozen=True):
     status: WatchStatusWord
     status_reason: str | None
     basic_auth: dict[str, str | None] | None
+    oauth2_auth: OAuth2AuthAnswer | None
     http_request_header: dict[str, None]
     schema: Any
     signature: dict[str, Any]

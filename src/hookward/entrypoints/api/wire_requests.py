@@ -95,21 +95,56 @@ class SignatureInput(Input, frozen=True, kw_only=True):
     secret: Ignored = None
 
 
-class OAuth2Auth(Input, frozen=True, kw_only=True):
-    """An access token for every request, obtained and renewed by the service (RFC 6749)."""
+class OAuth2AuthGiven(Input, frozen=True, kw_only=True):
+    """What is to change of how access tokens are got; secrets that are left out are kept."""
 
-    grant_type: Literal["refresh_token", "client_credentials"] | None = None
-    client_id: str | None = None
-    client_secret: Annotated[str | None, Meta(extra_json_schema={"writeOnly": True})] = None
-    refresh_token: Annotated[
-        str | None, Meta(description="Only with refresh_token.", extra_json_schema={"writeOnly": True})
+    grant_type: Annotated[
+        Literal["refresh_token", "client_credentials"] | None, Meta(description="refresh_token by default.")
     ] = None
-    auth_url: Annotated[str | None, Meta(description="Where to authorize; only with refresh_token.")] = None
-    access_token_url: str | None = None
-    redirect_uri: str | None = None
-    scope: str | None = None
-    client_auth_method: Literal["client_secret_basic", "client_secret_post", "private_key_jwt", "none"] | None = None
-    extra_parameters: dict[str, str] | None = None
+    client_id: Annotated[str | None, Meta(min_length=1, max_length=1024)] = None
+    client_secret: Annotated[
+        str | None,
+        Meta(
+            description="Write only. With private_key_jwt a private key: PEM, or the text of a JWK.",
+            max_length=16384, min_length=1, extra_json_schema={"writeOnly": True},
+        ),
+    ] = None  # fmt: skip
+    refresh_token: Annotated[
+        str | None,
+        Meta(
+            description="Write only. Only with refresh_token.",
+            max_length=16384, min_length=1, extra_json_schema={"writeOnly": True},
+        ),
+    ] = None  # fmt: skip
+    auth_url: Annotated[
+        str | None,
+        Meta(max_length=2048, description="The page at which somebody authorizes; only with refresh_token."),
+    ] = None
+    access_token_url: Annotated[str | None, Meta(max_length=2048)] = None
+    redirect_uri: Annotated[
+        str | None,
+        Meta(max_length=2048, description="Where browsers come back: by default /oauth2/callback of the service."),
+    ] = None
+    scope: Annotated[str | None, Meta(max_length=4096, description="Words, each separated by one blank.")] = None
+    client_auth_method: Annotated[
+        Literal["client_secret_basic", "client_secret_post", "private_key_jwt", "none"] | None,
+        Meta(description="client_secret_basic by default."),
+    ] = None
+    extra_parameters: Annotated[
+        Mapping[str, str | None] | None,
+        Meta(max_length=32, description="Sent with every token request and authorization; read back. Null removes."),
+    ] = None
+
+
+class OAuth2Auth(OAuth2AuthGiven, frozen=True, kw_only=True):
+    """An access token for every request, got and renewed by the service (RFC 6749)."""
+
+    client_id: Annotated[str, Meta(min_length=1, max_length=1024)]
+    access_token_url: Annotated[str, Meta(max_length=2048)]
+    extra_parameters: Annotated[
+        Mapping[str, str] | None,
+        Meta(max_length=32, description="Sent with every token request and authorization; read back."),
+    ] = None
 
 
 class RetryInput(Input, frozen=True, kw_only=True):
@@ -157,7 +192,7 @@ class WatchProperties(Input, frozen=True, kw_only=True):
         Literal["all", "failed", "none"] | None, Meta(description="Which bodies the delivery log keeps.")
     ] = None
     time_zone: Annotated[str | None, Meta(max_length=64, description="The IANA name of the zone of date.")] = None
-    oauth2_auth: OAuth2Auth | None = None
+    oauth2_auth: OAuth2AuthGiven | None = None
     signature: SignatureInput | None = None
     retry: RetryInput | None = None
     timeout: Annotated[Duration | None, Meta(description="How long an attempt may take.", examples=["10s"])] = None
@@ -175,6 +210,7 @@ class WatchInput(WatchProperties, frozen=True, kw_only=True):
 
     address: Address
     basic_auth: BasicAuth | None = None
+    oauth2_auth: OAuth2Auth | None = None
     http_request_header: Annotated[
         Mapping[str, str] | None,
         Meta(max_length=50, description="Headers of every request (RFC 9110). Values are write only."),

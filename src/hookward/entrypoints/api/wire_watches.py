@@ -9,7 +9,16 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from hookward.entrypoints.api.wire import Wire
-from hookward.entrypoints.api.wire_requests import Address, Input, Kind, Limit, ScopeValue, WatchIdText, WatchProperties
+from hookward.entrypoints.api.wire_requests import (
+    Address,
+    Input,
+    Kind,
+    Limit,
+    OAuth2Auth,
+    ScopeValue,
+    WatchIdText,
+    WatchProperties,
+)
 from hookward.entrypoints.api.wire_words import WatchStatusWord
 
 _Text = Annotated[str, Meta(min_length=1, max_length=255)]
@@ -21,6 +30,7 @@ class WatchReplacement(WatchProperties, frozen=True, kw_only=True):
     """A watch in the place of one. Secrets that are left out of a block that is repeated are kept."""
 
     address: Address
+    oauth2_auth: OAuth2Auth | None = None
     resource_type: _FixedType = None
     scope: _FixedScope = None
 

@@ -13,6 +13,7 @@ from msgspec import Meta
 from hookward.domain.access import Scope
 from hookward.domain.change import ChangeKind
 from hookward.domain.delivery import DeliveryStatus
+from hookward.domain.oauth import ClientAuthMethod, GrantType
 from hookward.domain.outcome import ErrorKind
 from hookward.domain.resource_type import BodyShape
 from hookward.domain.watch import LevelDetails, StoreBodies, WatchMethod, WatchStatus
@@ -28,6 +29,8 @@ WatchStatusWord = Annotated[str, _one_of(status.word for status in WatchStatus)]
 MethodWord = Annotated[str, _one_of(WatchMethod.ALL)]
 LevelDetailsWord = Annotated[str, _one_of(LevelDetails)]
 StoreBodiesWord = Annotated[str, _one_of(StoreBodies)]
+GrantWord = Annotated[str, _one_of(GrantType)]
+ClientAuthWord = Annotated[str, _one_of(ClientAuthMethod)]
 ErrorWord = Annotated[str, _one_of(ErrorKind)]
 BodyWord = Annotated[str, _one_of(BodyShape)]
 ScopeWord = Annotated[str, _one_of(Scope)]

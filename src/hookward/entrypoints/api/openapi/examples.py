@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from hookward.domain.resource_type import ResourceType
-from hookward.entrypoints.api import access_wire, wire, wire_keys, wire_requests, wire_watches
+from hookward.entrypoints.api import access_wire, wire, wire_authorizations, wire_keys, wire_requests, wire_watches
 from hookward.entrypoints.api.openapi import example_log, example_types
 from hookward.entrypoints.api.openapi.example_log import ADDRESS, EVENT, MADE, WATCH
 from hookward.entrypoints.api.openapi.resources import event_example
@@ -24,6 +24,16 @@ _WATCH_INPUT = {
     "events": ["created", "updated"],
     "httpRequestHeader": {"X-Team": "calendar"},
 }
+_OAUTH_INPUT = {
+    "address": ADDRESS,
+    "oauth2Auth": {
+        "grantType": "client_credentials",
+        "clientId": "hookward",
+        "clientSecret": "never shown again",
+        "accessTokenUrl": "https://login.example.com/oauth2/token",
+        "scope": "appointments:write",
+    },
+}
 _TEMPLATE_INPUT = {"address": ADDRESS, "method": "PUT", "schema": {"id": "${$.id}"}, "signature": {"enabled": True}}
 _WATCH_ANSWER = {
     "id": WATCH,
@@ -36,6 +46,7 @@ _WATCH_ANSWER = {
     "status": "enabled",
     "statusReason": None,
     "basicAuth": None,
+    "oauth2Auth": None,
     "httpRequestHeader": {"X-Team": None},
     "schema": None,
     "signature": {"enabled": False, "cryptoKeyIds": []},
@@ -84,7 +95,7 @@ _REFUSED = {
 }
 
 _FIXED: Mapping[Any, Mapping[str, Any]] = {
-    wire_requests.WatchInput: {"plain": _WATCH_INPUT, "template": _TEMPLATE_INPUT},
+    wire_requests.WatchInput: {"plain": _WATCH_INPUT, "template": _TEMPLATE_INPUT, "oauth2": _OAUTH_INPUT},
     wire_requests.NewWatch: {
         "plain": {"resourceType": "appointment", "scope": {"companyId": "42"}, **_WATCH_INPUT},
         "any queue": {"resourceType": "queue.registration", **_TEMPLATE_INPUT},
@@ -128,6 +139,15 @@ _FIXED: Mapping[Any, Mapping[str, Any]] = {
     wire_watches.TrialGiven: {"created": {"event": "created"}},
     wire_watches.PreviewGiven: {"sample": {"resourceType": "appointment", "schema": {"id": "${$.id}"}}},
     wire_watches.PreviewAnswer: {"rendered": {"body": {"id": "a-1001"}}},
+    wire_authorizations.AuthorizationAnswer: {
+        "begun": {
+            "url": "https://login.example.com/oauth2/authorize?response_type=code&client_id=hookward&state=…",
+            "expires": MADE,
+        }
+    },
+    wire_authorizations.AuthorizationReturn: {
+        "back": {"code": "SplxlOBeZQQYbYS6WxSbIA", "state": "0qk4WcxVvR7mBqvD2pQm3m4oQyq2Xn8y5kJj0d5q1bE"}
+    },
     wire_keys.KeyRotation: {"slowly": {"overlap": "48h"}},
     wire_keys.KeyList: {"page": {"data": [_KEY_ANSWER], "nextCursor": None}},
     wire.Health: {"ok": {"status": "ok", "checks": {"database": "ok", "queue": "ok"}}},

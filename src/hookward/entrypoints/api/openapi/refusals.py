@@ -25,6 +25,10 @@ _REFUSALS: Mapping[int, tuple[str, str]] = {
     ),
     422: ("It can be read but breaks a rule; errors names every problem.", "the watch has problems"),
     429: ("Too much waits or is under way; Retry-After says when to try again.", "too much waits; try again later"),
+    502: (
+        "The authorization server gave no token that lasts.",
+        "the authorization server gave an access token but no refresh token, so nothing was stored",
+    ),
     503: (
         "The store cannot be reached; nothing was taken.",
         "the store cannot be reached; nothing was taken, try again",

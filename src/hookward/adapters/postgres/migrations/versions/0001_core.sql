@@ -59,6 +59,16 @@ CREATE INDEX watch_account ON watch (account_id, id) WHERE deleted IS NULL;
 CREATE INDEX watch_credential ON watch (credential_id) WHERE credential_id IS NOT NULL;
 CREATE INDEX watch_owner ON watch (account_id, owner, id) WHERE owner IS NOT NULL;  -- for the log: deleted ones too
 
+-- Authorizations that somebody has begun in a browser: whoever comes back with the state, once and in time, ends one.
+CREATE TABLE authorization_flow (
+  state bytea PRIMARY KEY,               -- SHA-256 of it
+  account_id int NOT NULL REFERENCES account,
+  watch_id uuid NOT NULL REFERENCES watch,
+  sealed bytea NOT NULL,                 -- sealed JSON: the PKCE verifier, and for which client and server
+  until timestamptz NOT NULL
+);
+CREATE INDEX authorization_flow_watch ON authorization_flow (watch_id, until);
+
 CREATE TABLE crypto_key (
   id uuid PRIMARY KEY,
   account_id int NOT NULL REFERENCES account,

@@ -48,7 +48,7 @@ def the_problem(**changes: Any) -> tuple[str | None, str]:
 
 
 def test_what_is_given_is_kept_and_secrets_are_kept_apart() -> None:
-    more = {
+    more: dict[str, Any] = {
         "grantType": "refresh_token", "authUrl": "https://login.example.com/authorize?prompt=consent",
         "redirectUri": "https://b.example.com/back", "scope": "a b:c", "clientAuthMethod": "client_secret_post",
         "extraParameters": {"audience": "https://api.example.com", "empty": ""},

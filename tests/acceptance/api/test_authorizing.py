@@ -248,7 +248,8 @@ async def test_an_owner_authorizes_their_own_watches_alone(server: Server) -> No
 
 
 async def test_nothing_secret_lies_open_in_the_store(server: Server) -> None:
-    watch = await server.watch(clientSecret="canary-secret", refreshToken="canary-token")
+    canary = uuid.uuid4().hex
+    watch = await server.watch(clientSecret=canary + "-secret", refreshToken=canary + "-token")
     state = (await server.send_away(watch))["state"]
     async with server.service.database() as connection:
         rows = [
@@ -257,8 +258,9 @@ async def test_nothing_secret_lies_open_in_the_store(server: Server) -> None:
             for row in await connection.fetch(f"SELECT t::text FROM {table} t")
         ]
     stored = "\n".join(rows)
-    hexed = [each.encode().hex() for each in ("canary", state)]
-    assert [each for each in ("canary", state, *hexed) if each in stored] == []
+    secrets = (canary, state, *(each.encode().hex() for each in (canary, state)))
+    assert [each for each in secrets if each in stored] == []
+    assert server.block["accessTokenUrl"].encode().hex() in stored  # so they would be found
 
 
 async def test_what_waited_for_an_authorization_goes_out_with_its_token(server: Server) -> None:

@@ -274,3 +274,26 @@ async def test_what_waited_for_an_authorization_goes_out_with_its_token(server: 
     assert received.headers["authorization"] == "Bearer acc3ss"
     _, renewed = server.receiver.at("/token")
     assert dict(parse_qsl(renewed.body.decode()))["refresh_token"] == "r3fresh"
+
+
+@pytest.mark.parametrize("cure", ["somebody authorizes", "another refresh token"])
+async def test_a_watch_whose_refresh_token_is_good_for_nothing_waits_for_another(server: Server, cure: str) -> None:
+    new = granted(refresh_token="r3fresh")
+    server.receiver.on("/token", lambda asked: REFUSED if b"refresh_token=old" in asked.body else new)
+    watch = await server.watch(refreshToken="old")
+    await server.service.publish(event("1", company=server.company))
+
+    async def waits() -> bool:
+        return standing(await server.now(watch)) == WAITING
+
+    await wait_until(waits, what="the watch waits for an authorization")
+    assert server.receiver.at("/hooks") == []
+    if cure == "somebody authorizes":
+        state = (await server.send_away(watch))["state"]
+        assert (await server.come_back({"code": "c0de", "state": state}))[0] == 200
+    else:
+        patch = {"oauth2Auth": {"refreshToken": "new"}, "status": "enabled"}
+        await server.service.ask("PATCH", f"/v1/watches/{watch['id']}", expect=200, json=patch)
+    [received] = await wait_until(lambda: server.receiver.at("/hooks"))
+    assert (received.headers["authorization"], received.attempt) == ("Bearer acc3ss", 1)
+    assert standing(await server.now(watch)) == ("enabled", None)

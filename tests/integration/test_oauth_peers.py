@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 import pytest_asyncio
+from yarl import URL
 
 from hookward.adapters.clock import SystemChance, SystemClock
 from hookward.adapters.oauth import HttpTokenEndpoint
@@ -116,6 +117,27 @@ async def test_a_code_is_exchanged_for_each_client_authentication(
     assert await status(oidc, tokens) == 200
     again = await endpoint.refresh(given, tokens.refresh_token)
     assert await status(oidc, again) == 200
+
+
+async def test_what_somebody_s_browser_brings_back_is_exchanged(oidc: Peer, endpoint: HttpTokenEndpoint) -> None:
+    asked = {
+        "response_type": "code", "client_id": "none:1", "redirect_uri": oidc.told["redirect"], "state": "s",
+        "scope": "openid offline_access read", "code_challenge": CHALLENGE, "code_challenge_method": "S256",
+    }  # fmt: skip
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
+        address = URL(oidc.told["authorize"]).with_query(asked)
+        for _ in range(8):
+            if str(address).startswith(oidc.told["redirect"]):
+                break
+            async with browser.get(address, allow_redirects=False) as answer:
+                assert answer.status == 303, await answer.text()
+                address = address.join(URL(answer.headers["Location"]))
+    assert (address.query["state"], address.query["iss"]) == ("s", oidc.told["url"])
+    tokens = await endpoint.exchange(
+        grant(oidc, "none"), code=address.query["code"], verifier=VERIFIER, redirect_uri=oidc.told["redirect"]
+    )
+    assert await status(oidc, tokens) == 200
+    assert tokens.refresh_token is not None
 
 
 async def test_a_code_goes_only_with_its_verifier(oidc: Peer, endpoint: HttpTokenEndpoint) -> None:

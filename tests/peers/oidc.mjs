@@ -1,4 +1,5 @@
 // oidc-provider as strict as it gets: refresh tokens rotate, one that comes twice ends all that was granted with it.
+// Arguments: further redirect URIs.
 import { Resource, listen, obey, once } from './serving.mjs'
 import { exportJWK, exportPKCS8, generateKeyPair } from 'jose'
 import Provider from 'oidc-provider'
@@ -19,7 +20,7 @@ function client (name, method, more = {}) {
     client_id: `${name}:1`, // a colon: Basic has to encode it
     token_endpoint_auth_method: method,
     grant_types: method === 'none' ? GRANTS.slice(1) : GRANTS,
-    redirect_uris: [REDIRECT],
+    redirect_uris: [REDIRECT, ...process.argv.slice(2)],
     response_types: ['code'],
     ...more
   })
@@ -60,7 +61,7 @@ const url = await listen(async (issuer) => {
     loadExistingGrant: (ctx) => grant(ctx.oidc.client.clientId),
     interactions: { url: (_ctx, { uid }) => `/login/${uid}` },
     pkce: { required: () => true },
-    ttl: { AccessToken: lifetime, ClientCredentials: lifetime, RefreshToken: 86400, Grant: 86400 },
+    ttl: { Interaction: 600, Session: 600, AccessToken: lifetime, ClientCredentials: lifetime, RefreshToken: 86400, Grant: 86400 },
     features: {
       clientCredentials: { enabled: true },
       devInteractions: { enabled: false },
@@ -87,7 +88,7 @@ const url = await listen(async (issuer) => {
   return (request, response) => {
     if (request.url.startsWith('/resource')) return resource.handle(request, response)
     if (!request.url.startsWith('/login/')) return talk(request, response)
-    return provider.interactionFinished(request, response, { login: { accountId: 'somebody' } })
+    return provider.interactionFinished(request, response, { login: { accountId: 'somebody' }, consent: {} })
   }
 })
 
@@ -98,7 +99,7 @@ const resource = new Resource(async (value) => {
 
 async function grant (clientId) {
   const consent = new provider.Grant({ accountId: 'somebody', clientId })
-  consent.addOIDCScope('openid offline_access')
+  consent.addOIDCScope('openid offline_access read')
   consent.addResourceScope(API, 'read')
   await consent.save()
   return consent

@@ -1,5 +1,5 @@
 // oauth2-mock-server with rotation of our own, lifetimes below a second, and failures on command.
-import { Resource, listen, obey, once } from './serving.mjs'
+import { Resource, listen, obey } from './serving.mjs'
 import { randomUUID } from 'node:crypto'
 import { OAuth2Issuer, OAuth2Service } from 'oauth2-mock-server'
 
@@ -9,7 +9,7 @@ await issuer.keys.generate('RS256')
 
 const access = new Map() // until when (ms), by token
 const families = new Map() // by refresh token, also by those that are spent
-const asked = {}
+let asked = 0
 const injected = []
 let seconds = 600
 let reused = 0
@@ -69,10 +69,18 @@ const url = await listen((url) => {
   return (request, response) => {
     if (request.url.startsWith('/resource')) return resource.handle(request, response)
     if (request.url !== '/token') return service.requestHandler(request, response)
-    once(asked, 'all')
+    asked += 1
     return ask(request, response)
   }
 })
+
+function reset () {
+  asked = reused = needless = 0
+  seconds = 600
+  newest = { from: 0, until: 0 }
+  injected.length = 0
+  resource.counts = {}
+}
 
 await obey({ url, token: `${url}/token`, resource: `${url}/resource` }, {
   mint: () => {
@@ -88,6 +96,7 @@ await obey({ url, token: `${url}/token`, resource: `${url}/resource` }, {
     return ended
   },
   /** The next token requests fail, each by one of these; without a failure all is well again. */
-  fail: ({ failures: next = [] }) => { injected.splice(0, Infinity, ...next) },
-  counts: () => ({ asked: asked.all ?? 0, reused, needless, left: injected.length, resource: resource.counts })
+  fail: ({ failures: next = [] }) => { injected.splice(0, injected.length, ...next) },
+  reset,
+  counts: () => ({ asked, reused, needless, left: injected.length, resource: resource.counts })
 })

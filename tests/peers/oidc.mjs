@@ -12,8 +12,8 @@ const KEYS = { rsa: ['RS256'], ec: ['ES256'], ed: ['EdDSA', { crv: 'Ed25519' }],
 
 const clients = []
 const secrets = {}
-const lives = {} // seconds, by client
-let seconds = 600
+const LIFE = 600
+const lives = {} // seconds, by client; of all others LIFE
 
 function client (name, method, more = {}) {
   clients.push({
@@ -39,13 +39,10 @@ for (const [name, [alg, options]] of Object.entries(KEYS)) {
 for (const { client_id: id, client_secret: secret } of clients) if (secret) secrets[id.slice(0, -2)] = secret
 
 const live = new Map() // access tokens
-const asked = {} // token requests, by client and grant
-const granted = {}
-const errors = {}
-let revoked = 0
+let asked, granted, errors, revoked // token requests by client and grant, errors by code, grants ended
 let provider
 
-const lifetime = (_ctx, _token, { clientId }) => lives[clientId] ?? seconds
+const lifetime = (_ctx, _token, { clientId }) => lives[clientId] ?? LIFE
 
 const url = await listen(async (issuer) => {
   provider = new Provider(issuer, {
@@ -72,7 +69,7 @@ const url = await listen(async (issuer) => {
         useGrantedResource: () => true,
         getResourceServerInfo: (_ctx, resource, { clientId }) => {
           if (resource !== API) throw new Error('another resource')
-          return { scope: 'read', audience: API, accessTokenFormat: 'opaque', accessTokenTTL: lives[clientId] ?? seconds }
+          return { scope: 'read', audience: API, accessTokenFormat: 'opaque', accessTokenTTL: lives[clientId] ?? LIFE }
         }
       }
     }
@@ -119,6 +116,12 @@ async function consented (name, Model, more) {
   return token.save()
 }
 
+function reset () {
+  [asked, granted, errors, revoked] = [{}, {}, {}, 0]
+  resource.counts = {}
+}
+
+reset()
 await obey(
   { url, token: `${url}/token`, authorize: `${url}/auth`, resource: `${url}/resource`, api: API, redirect: REDIRECT, secrets },
   {
@@ -132,8 +135,8 @@ await obey(
         codeChallenge: challenge, codeChallengeMethod: 'S256', redirectUri: redirect
       })
     }),
-    /** From now on access tokens live that long, those of one client or all. */
-    live: ({ client, seconds: wanted }) => { if (client) lives[`${client}:1`] = wanted; else seconds = wanted },
+    /** From now on the access tokens of a client live that long. */
+    live: ({ client, seconds }) => { lives[`${client}:1`] = seconds },
     /** End the access tokens of one client, or all; answers how many were good. */
     end: async ({ client }) => {
       let ended = 0
@@ -145,8 +148,7 @@ await obey(
       }
       return ended
     },
-    /** Where somebody has taken consent back: refresh tokens are refused from now on. */
-    forget: async ({ token }) => (await provider.RefreshToken.find(token))?.destroy(),
+    reset,
     counts: () => ({ asked, granted, errors, revoked, resource: resource.counts })
   }
 )

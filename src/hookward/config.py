@@ -125,7 +125,8 @@ def _bootstrap_key(value: object) -> str:
     return text
 
 
-def _master_key(value: object) -> bytes:
+def master_key(value: object) -> bytes:
+    """A master key from its text; ValueError says what would be right."""
     try:
         key = base64.b64decode(_text(value), validate=True)
     except ValueError:
@@ -133,6 +134,13 @@ def _master_key(value: object) -> bytes:
     if len(key) != 32:
         raise ValueError("32 bytes in base64")
     return key
+
+
+def _master_keys(value: object) -> tuple[bytes, ...]:
+    try:
+        return tuple([master_key(each) for each in _strings(value)])
+    except ValueError:
+        raise ValueError("a list of keys, each 32 bytes in base64") from None
 
 
 def _prefixes(value: object) -> tuple[str, ...]:
@@ -181,7 +189,7 @@ class Data:
 class Database:
     """PostgreSQL: the store of record."""
 
-    url: str = _setting(EMBEDDED, _url("postgresql", "postgres"))
+    url: str = _secret(EMBEDDED, _url("postgresql", "postgres"))
     pool_size: int = _setting(8, _integer(2, 200))
 
 
@@ -189,7 +197,7 @@ class Database:
 class Queue:
     """Valkey or Redis: wake-ups."""
 
-    url: str = _setting(EMBEDDED, _url("redis", "rediss", "unix"))
+    url: str = _secret(EMBEDDED, _url("redis", "rediss", "unix"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +205,9 @@ class Security:
     """Secrets of the service itself."""
 
     bootstrap_key: str | None = _secret(None, _bootstrap_key)
-    master_key: bytes | None = _secret(None, _master_key)
+    master_key: bytes | None = _secret(None, master_key)
+    master_key_file: Path | None = _setting(None, _path)  # noqa: RUF009  _setting only makes a field
+    old_master_keys: tuple[bytes, ...] = _secret((), _master_keys)
     key_overlap: float = _setting(DEFAULT_OVERLAP, _duration(0, MAX_OVERLAP))
 
 
@@ -341,8 +351,14 @@ def _check(settings: Settings) -> None:
         raise ConfigError(
             f"retention.days: {settings.retention.days} is over retention.max_days, {settings.retention.max_days}"
         )
-    if settings.database.url != EMBEDDED and settings.security.master_key is None:
-        raise ConfigError("security.master_key: must be set when database.url is; 32 random bytes in base64")
+    security = settings.security
+    if security.master_key is not None and security.master_key_file is not None:
+        raise ConfigError("security.master_key_file: set beside security.master_key; leave one of them out")
+    if settings.database.url != EMBEDDED and security.master_key is None and security.master_key_file is None:
+        raise ConfigError(
+            "security.master_key: must be set when database.url is; 32 random bytes in base64 "
+            "(or security.master_key_file)"
+        )
 
 
 def _read_file(file: Path, values: dict[str, dict[str, object]]) -> None:

@@ -48,6 +48,8 @@ WRONG = {
     "HOOKWARD_QUEUE__URL": "amqp://queue.internal",
     "HOOKWARD_SECURITY__BOOTSTRAP_KEY": "hw_short",
     "HOOKWARD_SECURITY__MASTER_KEY": "AAAA",
+    "HOOKWARD_SECURITY__MASTER_KEY_FILE": "",
+    "HOOKWARD_SECURITY__OLD_MASTER_KEYS": "AAAA",
     "HOOKWARD_SECURITY__KEY_OVERLAP": "31d",
     "HOOKWARD_EGRESS__ALLOW": "localhost",
     "HOOKWARD_EGRESS__DENY": "203.0.113.1/24",
@@ -99,6 +101,7 @@ def test_a_file_is_held_to_the_same_rules(tmp_path: Path, value: str) -> None:
         ("DATABASE__URL", "mysql://us:s3cret@db"),
         ("QUEUE__URL", "q://s3cret"),
         ("EGRESS__PROXY", "https://u:s3cret@proxy:1"),
+        ("SECURITY__OLD_MASTER_KEYS", "s3cret"),
     ],
 )
 def test_a_secret_that_is_wrong_is_not_repeated(name: str, value: str) -> None:
@@ -106,7 +109,12 @@ def test_a_secret_that_is_wrong_is_not_repeated(name: str, value: str) -> None:
 
 
 def test_secrets_are_not_shown_with_the_settings() -> None:
-    settings = load_settings(environ={"HOOKWARD_SECURITY__BOOTSTRAP_KEY": "hw_0123456789abcdef"})
+    environ = {
+        "SECURITY__BOOTSTRAP_KEY": "hw_0123456789abcdef", "SECURITY__MASTER_KEY": MASTER_KEY,
+        "SECURITY__OLD_MASTER_KEYS": MASTER_KEY, "DATABASE__URL": "postgresql://u:0123456789abcdef@db/x",
+        "QUEUE__URL": "redis://u:0123456789abcdef@valkey",
+    }  # fmt: skip
+    settings = load_settings(environ={f"HOOKWARD_{name}": value for name, value in environ.items()})
     assert "0123456789abcdef" not in repr(settings)
 
 
@@ -252,6 +260,18 @@ def test_a_watch_may_ask_for_no_timeout_that_the_lease_leaves_no_room_for() -> N
 def test_a_database_of_ones_own_needs_a_master_key() -> None:
     assert refusal({"HOOKWARD_DATABASE__URL": DATABASE}).startswith("security.master_key: must be set")
     load_settings(environ={"HOOKWARD_DATABASE__URL": DATABASE, "HOOKWARD_SECURITY__MASTER_KEY": MASTER_KEY})
+    load_settings(environ={"HOOKWARD_DATABASE__URL": DATABASE, "HOOKWARD_SECURITY__MASTER_KEY_FILE": "/run/keys"})
+
+
+def test_a_master_key_and_a_file_of_them_are_not_both_taken() -> None:
+    both = {"HOOKWARD_SECURITY__MASTER_KEY": MASTER_KEY, "HOOKWARD_SECURITY__MASTER_KEY_FILE": "/run/keys"}
+    assert refusal(both) == "security.master_key_file: set beside security.master_key; leave one of them out"
+
+
+def test_old_master_keys_are_a_list() -> None:
+    other = "A" * 43 + "="
+    security = load_settings(environ={"HOOKWARD_SECURITY__OLD_MASTER_KEYS": f"{MASTER_KEY}, {other}"}).security
+    assert security.old_master_keys == (b"0123456789abcdef" * 2, bytes(32))
 
 
 def test_the_environment_of_a_child_configured_by_file_holds_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,9 @@
-"""Secrets that the service made for itself: one file each, readable by its owner alone."""
+"""Secrets in files: those that the service made for itself, one each, and the master keys that it is given."""
 
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 from hookward.domain.errors import ConfigError
@@ -32,3 +33,30 @@ def make_secret(file: Path, secret: str) -> bool:
         os.close(descriptor)
     temporary.rename(file)
     return True
+
+
+_MOST_BYTES = 64 * 1024
+_TOO_OPEN = stat.S_IRWXO | stat.S_IWGRP | stat.S_IXGRP
+
+
+def read_secrets(file: Path, setting: str) -> list[str]:
+    """The secrets in ``file``, one a line, without empty lines and notes (``#``).
+
+    Raises ConfigError, naming ``setting``, when there is none, or when others could read or change them. The group may
+    read: that is how orchestrators hand a secret to a process that is not root.
+    """
+    try:
+        with file.open("rb") as opened:
+            about = os.fstat(opened.fileno())
+            text = opened.read(_MOST_BYTES).decode("ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not ASCII"
+        raise ConfigError(f"{setting}: {file} cannot be read: {reason}") from None
+    if about.st_mode & _TOO_OPEN:
+        mode = stat.S_IMODE(about.st_mode)
+        raise ConfigError(f"{setting}: {file} is open to others ({mode:04o}); chmod 600 {file}")
+    lines = [line.strip() for line in text.splitlines()]
+    secrets = [line for line in lines if line and not line.startswith("#")]
+    if not secrets:
+        raise ConfigError(f"{setting}: there is no key in {file}")
+    return secrets

@@ -19,6 +19,7 @@ from hookward.domain.ids import AccountId, CryptoKeyId, Prefix, WatchId, from_te
 from hookward.domain.oauth import Grant, OAuthDefinition, variant_of
 from hookward.domain.perspective import Perspective
 from hookward.domain.resource_type import BodyShape
+from hookward.domain.sealed import sealed_place
 from hookward.domain.signing_key import Algorithm, SignatureFormat, Signer, kid_of
 from hookward.domain.watch import KeyDefinition, WatchDefinition, WatchMethod, WatchSecrets, WatchStatus
 
@@ -221,12 +222,12 @@ class Unsigned(HookwardError):
 
 def seal_subject(row: WatchRow) -> str:
     """What a watch's sealed secrets are bound to: moved to another row they do not open."""
-    return f"account:{row.account}/watch:{row.id.hex()}/secrets"
+    return sealed_place(row.account, row.owner, "watch", row.id, "secrets")
 
 
 def key_subject(row: KeyRow) -> str:
     """What a crypto key's sealed secret is bound to."""
-    return f"account:{row.account}/key:{row.id.hex()}/secret"
+    return sealed_place(row.account, row.owner, "key", row.id, "secret")
 
 
 def basic_credentials(username: str, password: str) -> str:

@@ -40,11 +40,16 @@ class Log(Protocol):
 
 
 class Sealer(Protocol):
-    """Keeps secrets unreadable at rest. ``about`` is authenticated with them, so a sealed value cannot be moved."""
+    """Keeps secrets unreadable at rest. ``about`` is authenticated with them, so a sealed value cannot be moved.
+
+    It holds a ring of keys: one seals, all open.
+    """
 
     def seal(self, secret: bytes, about: str) -> bytes: ...
 
-    def unseal(self, sealed: bytes, about: str) -> bytes: ...
+    def unseal(self, sealed: bytes, about: str) -> bytes:
+        """Open what was sealed for the same place; raises Unsealable."""
+        ...
 
     def fingerprint(self, secret: bytes, about: str) -> bytes:
         """32 bytes by which the same secret is found again, and of which nobody without the key can guess it."""
@@ -52,4 +57,13 @@ class Sealer(Protocol):
 
     def fingerprints(self, secret: bytes, about: str) -> tuple[bytes, ...]:
         """Its fingerprint by each key of the ring, that of the key that seals first: one of them was stored."""
+        ...
+
+
+class KeyRing(Sealer, Protocol):
+    """A sealer whose keys can be told apart."""
+
+    @property
+    def marks(self) -> tuple[bytes, ...]:
+        """What all that a key has sealed begins with, for each key; that of the key that seals first."""
         ...

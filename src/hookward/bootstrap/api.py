@@ -45,6 +45,7 @@ from hookward.application.type_book import TypeBook
 from hookward.application.watch_changes import WatchChanges
 from hookward.application.watches import Watches
 from hookward.bootstrap.background import background
+from hookward.bootstrap.master_keys import check_master_keys
 from hookward.bootstrap.parts import USER_AGENT, accounts_of, built_in_types, open_sender, open_token_sender, sealer_of
 from hookward.bootstrap.stores import Stores, bootstrap_key, find_stores
 from hookward.bootstrap.tokens import open_tokens
@@ -101,6 +102,7 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
         database = await stack.enter_async_context(
             open_database(stores.database_url, name="hookward api", size=settings.database.pool_size)
         )
+        await check_master_keys(database, settings, sealer)
         keyring = Keyring(
             PostgresApiKeys(database),
             PostgresApiKeys(await stack.enter_async_context(_revocations(stores))),

@@ -11,7 +11,7 @@ from hookward.adapters.postgres.pool import Database
 from hookward.adapters.sealing import AesGcmSealer
 from hookward.application.accounts import Accounts
 from hookward.application.ports import Chance, Clock
-from hookward.bootstrap.stores import master_key
+from hookward.bootstrap.master_keys import master_keys
 from hookward.config import Settings
 from hookward.domain.egress import EgressPolicy
 from hookward.domain.resource_type import ResourceType
@@ -28,7 +28,7 @@ def built_in_types() -> dict[str, ResourceType]:
 
 def sealer_of(settings: Settings) -> AesGcmSealer:
     """What seals secrets at rest and opens them."""
-    return AesGcmSealer(master_key(settings))
+    return AesGcmSealer(*master_keys(settings).keys)
 
 
 def open_sender(settings: Settings) -> HttpSender:

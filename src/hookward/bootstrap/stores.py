@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hookward.adapters.embedded.data_dir import read_runtime
 from hookward.adapters.secret_files import read_secret
@@ -18,8 +17,8 @@ BOOTSTRAP_KEY_FILE = "bootstrap_key"
 class Stores:
     """Where the stores are, embedded or not."""
 
-    database_url: str
-    queue_url: str
+    database_url: str = field(repr=False)
+    queue_url: str = field(repr=False)
 
 
 def find_stores(settings: Settings) -> Stores:
@@ -41,13 +40,6 @@ def find_stores(settings: Settings) -> Stores:
                     )
                 urls[name] = embedded
     return Stores(database_url=urls["database"], queue_url=urls["queue"])
-
-
-def master_key(settings: Settings) -> bytes:
-    """The configured master key, or the one that ``serve`` made in the data directory."""
-    if settings.security.master_key is not None:
-        return settings.security.master_key
-    return base64.b64decode(read_secret(settings.data.dir / MASTER_KEY_FILE, "security.master_key"))
 
 
 def bootstrap_key(settings: Settings) -> str | None:

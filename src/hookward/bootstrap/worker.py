@@ -26,6 +26,7 @@ from hookward.application.retain import Retainer
 from hookward.application.shift import Bounds, Store
 from hookward.application.worker import Worker
 from hookward.bootstrap.background import background
+from hookward.bootstrap.master_keys import check_master_keys
 from hookward.bootstrap.parts import USER_AGENT, built_in_types, open_sender, sealer_of
 from hookward.bootstrap.stores import find_stores
 from hookward.bootstrap.tokens import open_tokens
@@ -43,12 +44,14 @@ async def run_worker(settings: Settings, *, name: str, stop: asyncio.Event) -> N
     log = get_log(process="worker", worker=name)
     clock, chance, sealer = SystemClock(), SystemChance(), sealer_of(settings)
     lines = AttemptLines(settings.log.level)
+    sealer = sealer_of(settings)
     async with AsyncExitStack() as stack:
         stack.callback(lines.flush)
         tasks = await stack.enter_async_context(background(log))
         database = await stack.enter_async_context(
             open_database(stores.database_url, name="hookward worker", size=settings.database.pool_size)
         )
+        await check_master_keys(database, settings, sealer)
         definitions = Definitions(PostgresDefinitions(database), built_in_types())
         sender = await stack.enter_async_context(open_sender(settings))
         tokens = await stack.enter_async_context(

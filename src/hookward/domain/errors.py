@@ -21,6 +21,7 @@ An exception means that a request cannot be honoured or that *we* are broken; a 
   * LeaseLost: this worker's lease has ended; what it still holds belongs to others
   * TooCostly: a JSONPath needs more work than one evaluation may take
   * TemplateFailed: a template gives no body for this document
+  * Unsealable: a sealed value that the configured keys do not open, or not where it lies
   * StoreUnavailable: PostgreSQL cannot be reached or did not answer (503)
   * ConfigError: the service cannot start as configured
   * NoToken (:mod:`hookward.domain.oauth`): no OAuth2 access token for now
@@ -103,6 +104,10 @@ class TooCostly(HookwardError):
 
 class TemplateFailed(HookwardError):
     """A template gives no body for this document; the message is for the integrator and quotes nothing of it."""
+
+
+class Unsealable(HookwardError):
+    """A sealed value that this process's keys do not open; the message holds key ids at most."""
 
 
 class StoreUnavailable(HookwardError):

@@ -19,6 +19,7 @@ from hookward.domain.errors import ConfigError, StoreUnavailable
 from hookward.entrypoints.commands.accounts import accounts
 from hookward.entrypoints.commands.deliveries import deliveries
 from hookward.entrypoints.commands.keys import keys
+from hookward.entrypoints.commands.secrets import secrets
 from hookward.entrypoints.commands.watches import watches
 from hookward.observability import configure_logs
 
@@ -123,6 +124,7 @@ cli.add_command(accounts)
 cli.add_command(keys)
 cli.add_command(watches)
 cli.add_command(deliveries)
+cli.add_command(secrets)
 
 
 def main() -> None:

@@ -19,6 +19,8 @@ from hookward.adapters.postgres.pool import open_database
 from hookward.adapters.processes import INCARNATION, Child, Supervisor
 from hookward.adapters.secret_files import make_secret
 from hookward.bootstrap.listening import answers_http, port_is_free
+from hookward.bootstrap.master_keys import check_master_keys
+from hookward.bootstrap.parts import sealer_of
 from hookward.bootstrap.stores import BOOTSTRAP_KEY_FILE, MASTER_KEY_FILE
 from hookward.config import EMBEDDED, Settings
 from hookward.domain.errors import ConfigError, StoreUnavailable
@@ -33,7 +35,8 @@ async def serve(settings: Settings, stop: asyncio.Event, *, config: Path | None)
     async with AsyncExitStack() as stack:
         held = stack.enter_context(DataDir.claim(settings.data.dir))
         _check_port(settings)
-        made_key = _make_secrets(settings, held.path)
+        made_key = _make_secrets(settings, held)
+        sealer = sealer_of(settings)
         reaped: asyncio.Queue[str] = asyncio.Queue()
 
         def on_exit(name: str, returncode: int, incarnation: str) -> None:
@@ -48,6 +51,7 @@ async def serve(settings: Settings, stop: asyncio.Event, *, config: Path | None)
             database_url = await _start_stores(settings, held, supervisor)
             await migrate(database_url)
             database = await stack.enter_async_context(open_database(database_url, name="hookward serve", size=2))
+            await check_master_keys(database, settings, sealer)
             await _end_leases_of_the_dead(PostgresLeases(database), settings, reaped, stack)
             for number in range(settings.worker.processes):
                 await supervisor.start(_worker(number + 1, config, settings))
@@ -90,12 +94,19 @@ async def _start_stores(settings: Settings, held: DataDir, supervisor: Superviso
     return database_url
 
 
-def _make_secrets(settings: Settings, directory: Path) -> str | None:
+def _make_secrets(settings: Settings, held: DataDir) -> str | None:
     """Make what is not set, once; answers a new bootstrap key, to be shown this once."""
     if settings.database.url != EMBEDDED:
         return None
-    if settings.security.master_key is None:
-        make_secret(directory / MASTER_KEY_FILE, base64.b64encode(secrets.token_bytes(32)).decode())
+    directory = held.path
+    if settings.security.master_key is None and settings.security.master_key_file is None:
+        file = directory / MASTER_KEY_FILE
+        if EmbeddedPostgres(directory, sockets=held.sockets).exists and not file.exists():
+            raise ConfigError(
+                f"security.master_key: not set, and {file} is gone; set the key, or put the file back: "
+                "what the database beside it holds is sealed with it"
+            )
+        make_secret(file, base64.b64encode(secrets.token_bytes(32)).decode())
     if settings.security.bootstrap_key is None:
         key = "hw_" + secrets.token_hex(24)
         if make_secret(directory / BOOTSTRAP_KEY_FILE, key):

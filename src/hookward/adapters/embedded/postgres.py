@@ -83,11 +83,16 @@ class EmbeddedPostgres:
         """For asyncpg, complete with user and database."""
         return self._dsn(DATABASE)
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is a cluster already."""
+        return self._cluster.exists()
+
     async def prepare(self) -> None:
         """Make the cluster if there is none and see that it is ours to run; ConfigError says why it is not."""
         for leftover in self._cluster.parent.glob(f"{self._cluster.name}.init-*"):
             shutil.rmtree(leftover, ignore_errors=True)
-        if not self._cluster.exists():
+        if not self.exists:
             await self._initialise()
         self._check_major()
         mode = self._mode()

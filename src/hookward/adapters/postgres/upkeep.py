@@ -33,7 +33,7 @@ class PostgresUpkeep:
     async def has_schema(self) -> bool:
         """Whether the database was migrated to what we need."""
         async with self._database.connection() as connection:
-            return bool(await connection.fetchval("SELECT to_regclass('api_key') IS NOT NULL"))
+            return bool(await connection.fetchval("SELECT to_regclass('sealing_check') IS NOT NULL"))
 
     async def clock_offset_us(self, now_us: Callable[[], int]) -> int:
         """How far PostgreSQL's clock is ahead of ours, in microseconds: measured at the middle of a question."""

@@ -89,6 +89,13 @@ CREATE INDEX crypto_key_version ON crypto_key (version);
 CREATE INDEX crypto_key_account ON crypto_key (account_id, id);
 CREATE INDEX crypto_key_public ON crypto_key (id) WHERE public IS NOT NULL;
 
+-- A value that means nothing, sealed with each master key that seals something here: who starts must open all.
+CREATE TABLE sealing_check (
+  mark bytea PRIMARY KEY,                -- what all that the key seals begins with
+  proof bytea NOT NULL,
+  created timestamptz NOT NULL DEFAULT now()
+);
+
 CREATE TABLE api_key (
   id uuid PRIMARY KEY,
   account_id int NOT NULL REFERENCES account,

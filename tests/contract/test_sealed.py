@@ -14,7 +14,7 @@ import pytest
 from hookward.adapters.clock import SystemChance, SystemClock
 from hookward.adapters.postgres import migrate
 from hookward.adapters.postgres.pool import Database
-from hookward.adapters.postgres.sealed import SEALED, PostgresSealed
+from hookward.adapters.postgres.sealed import SEALED, Fingerprint, PostgresSealed, SealedColumn
 from hookward.adapters.sealing import AesGcmSealer
 from hookward.application.crypto_keys import make_key
 from hookward.application.definitions import KeyRow, OldSecret, WatchRow
@@ -23,8 +23,9 @@ from hookward.application.plans import key_subject, seal_subject
 from hookward.application.reseal import PAGE, Resealed, Resealer, SealedRow
 from hookward.domain.errors import ConfigError
 from hookward.domain.ids import CryptoKeyId
+from hookward.domain.sealed import sealed_place
 from hookward.domain.watch import KeyDefinition
-from tests.contract.world import ACCOUNT, World, new_watch
+from tests.contract.world import ACCOUNT, World, new_id, new_watch
 
 A, B = (bytes([byte]) * 32 for byte in b"AB")
 OLD, RING, NEW = AesGcmSealer(A), AesGcmSealer(B, A), AesGcmSealer(B)
@@ -55,14 +56,19 @@ async def secrets_of(world: World, row: WatchRow) -> bytes:
     return bytes(await world.value("SELECT secrets FROM watch WHERE id = $1", row.id))
 
 
+ELSEWHERE = {"credential.state"}
+"""Those that come with what uses them, and with their fingerprint."""
+
+
 def test_every_column_that_the_schema_calls_sealed_is_in_the_list() -> None:
     schema = Path(migrate.__file__).parent.joinpath("migrations/versions/0001_core.sql").read_text("utf-8")
-    found = [
+    found = {
         f"{table}.{column}"
         for table, columns in re.findall(r"^CREATE TABLE (\w+) \($(.*?)^\)", schema, re.MULTILINE | re.DOTALL)
         for column in re.findall(r"^  (\w+) bytea.*--.*\bsealed\b", columns, re.MULTILINE)
-    ]
-    assert [each.name for each in SEALED] == found
+    }
+    assert found - ELSEWHERE == {each.name for each in SEALED} - ELSEWHERE
+    assert found >= ELSEWHERE
 
 
 async def test_every_sealed_column_is_sealed_anew_and_nothing_else_changes(world: World) -> None:
@@ -96,6 +102,26 @@ async def test_every_sealed_column_is_sealed_anew_and_nothing_else_changes(world
         sealed = [stored.secret, *(old.secret for old in stored.previous)]
         assert [NEW.unseal(each, key_subject(key)) for each in sealed] == secrets
     assert await world.value("SELECT secret FROM crypto_key WHERE id = $1", CryptoKeyId(retired.id)) == b""
+
+
+async def test_the_fingerprint_of_a_row_follows_its_key(world: World) -> None:
+    column = SealedColumn(
+        table="credential", column="state", row="credential", field="state", owned=False,
+        fingerprint=Fingerprint(column="digest", of=lambda account, opened: (opened, f"of {account}")),
+    )  # fmt: skip
+    id_ = new_id()
+    place = sealed_place(ACCOUNT, None, "credential", id_, "state")
+    await world.rows(
+        "INSERT INTO credential (id, account_id, digest, state) VALUES ($1, $2, $3, $4)",
+        id_,
+        ACCOUNT,
+        OLD.fingerprint(b"refresh", "of 1"),
+        OLD.seal(b"refresh", place),
+    )
+    report = await Resealer(RING, PostgresSealed(world.database, [column]), setting="s").rotate(silent)
+    assert (report.resealed, report.complete) == (1, True)
+    [(digest, state)] = await world.rows("SELECT digest, state FROM credential")
+    assert (digest, NEW.unseal(state, place)) == (NEW.fingerprint(b"refresh", "of 1"), b"refresh")
 
 
 async def test_a_row_that_is_being_changed_is_neither_waited_for_nor_overwritten(world: World) -> None:

@@ -30,17 +30,18 @@ class Fingerprint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealedColumn:
-    """A column of sealed values in a table whose rows have an id, an account and an owner.
+    """A column of sealed values in a table whose rows have an id, an account and, if they are ``owned``, an owner.
 
     ``row`` and ``field`` are what the values are bound to (:func:`~hookward.domain.sealed.sealed_place`); ``array``
-    says that the column holds several.
+    says that the column holds several. Without a ``prefix`` nobody outside knows the rows' ids.
     """
 
     table: str
     column: str
-    prefix: Prefix
     row: str
     field: str
+    prefix: Prefix | None = None
+    owned: bool = True
     array: bool = False
     fingerprint: Fingerprint | None = None
 
@@ -70,7 +71,7 @@ _PROOFS = "SELECT mark, proof FROM sealing_check"
 def page_statement(column: SealedColumn) -> str:
     """Rows of a column that are to be sealed anew, locked; none that somebody else has locked."""
     return f"""
-SELECT id, account_id, owner, {column.values} FROM {column.table}
+SELECT id, account_id, {"owner" if column.owned else "NULL::text"}, {column.values} FROM {column.table}
 WHERE id > $1 AND EXISTS (SELECT 1 FROM unnest({column.values}) v WHERE {_IS_OLD} $2)
 ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED"""
 
@@ -137,7 +138,7 @@ def _changed(column: SealedColumn, row: Any, reseal: Reseal) -> tuple[Any, ...] 
     fingerprint = column.fingerprint
     changed = reseal(
         SealedRow(
-            name=f"{to_text(column.prefix, id_)} ({column.name})",
+            name=f"{id_.hex() if column.prefix is None else to_text(column.prefix, id_)} ({column.name})",
             about=sealed_place(account, owner, column.row, id_, column.field),
             values=tuple(values),
             subject=None if fingerprint is None else lambda opened: fingerprint.of(account, opened),

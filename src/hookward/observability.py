@@ -1,10 +1,12 @@
-"""Logs: JSON lines on standard error, dotted event names, one wide line an attempt."""
+"""Logs: JSON lines on standard error, dotted event names, one wide line an attempt; nothing secret in any of them."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
-from typing import TextIO, cast
+from collections.abc import MutableMapping
+from typing import Any, TextIO, cast
 
 import msgspec
 import structlog
@@ -13,10 +15,43 @@ from hookward.application.ports import Log
 from hookward.domain.delivery import Entry
 from hookward.domain.ids import Prefix, to_text
 from hookward.domain.outcome import Outcome
+from hookward.domain.redaction import redacted, redacted_message
 
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
 _FLUSH_SECONDS = 0.05
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+def _redact(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Mask what is secret. An exception was put into words by whoever raised it: what it quotes may be anything."""
+    exceptions = event.pop("exception", None)
+    shown: dict[str, Any] = {name: redacted(value, name) for name, value in event.items()}
+    if exceptions is not None:
+        shown["exception"] = [_quiet(each) for each in exceptions]
+    return shown
+
+
+def _quiet(exception: MutableMapping[str, Any]) -> dict[str, Any]:
+    return {
+        "exc_type": exception["exc_type"],
+        "exc_value": redacted_message(exception["exc_value"]),
+        "exc_notes": [redacted_message(note) for note in exception["exc_notes"]],
+        "is_cause": exception["is_cause"],
+        "frames": exception["frames"],
+        "exceptions": [[_quiet(each) for each in group] for group in exception["exceptions"]],
+    }
+
+
+class _Foreign(logging.Handler):
+    """What libraries log becomes lines of ours, and passes through the same processors."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            message = record.getMessage()
+        except Exception:  # noqa: BLE001  whatever its arguments do
+            message = str(record.msg)
+        log = structlog.get_logger(library=record.name)
+        log.log(record.levelno, "library.logged", message=redacted_message(message), exc_info=record.exc_info)
 
 
 def _render(_logger: object, _method: str, event: structlog.typing.EventDict) -> str:
@@ -32,12 +67,16 @@ def configure_logs(level: str, stream: TextIO | None = None) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             # without locals: they hold headers and bodies
             structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False)),
+            _redact,
             _render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         logger_factory=structlog.WriteLoggerFactory(stream or sys.stderr),
         cache_logger_on_first_use=True,
     )
+    root = logging.getLogger()
+    if not any(isinstance(handler, _Foreign) for handler in root.handlers):
+        root.addHandler(_Foreign(logging.WARNING))
 
 
 def get_log(**values: object) -> Log:

@@ -21,8 +21,9 @@ from hookward.entrypoints.commands.deliveries import deliveries
 from hookward.entrypoints.commands.keys import keys
 from hookward.entrypoints.commands.secrets import secrets
 from hookward.entrypoints.commands.watches import watches
-from hookward.observability import configure_logs
+from hookward.observability import configure_logs, get_log
 
+EXIT_BROKEN = 1
 EXIT_CONFIG = 2
 EXIT_STORE = 3
 
@@ -128,7 +129,11 @@ cli.add_command(secrets)
 
 
 def main() -> None:
-    """The entry of the ``hookward`` command: what cannot start says why in one line."""
+    """The entry of the ``hookward`` command: what cannot start says why in one line.
+
+    What breaks is logged as everything else is, without what an error quotes: Python would print all of it.
+    """
+    configure_logs("warning")
     try:
         cli(standalone_mode=True)
     except ConfigError as error:
@@ -137,6 +142,9 @@ def main() -> None:
     except StoreUnavailable as error:
         print(f"hookward: {error}", file=sys.stderr)
         sys.exit(EXIT_STORE)
+    except Exception as error:  # noqa: BLE001  the last one who can see it
+        get_log().error("hookward.broke", error=type(error).__name__, exc_info=True)
+        sys.exit(EXIT_BROKEN)
 
 
 def _settings(config: Path | None) -> Settings:

@@ -1,0 +1,79 @@
+"""What may be shown of a value that goes into a log: secrets are known by their names and by how they look.
+
+Nothing here makes it right to log a secret. It is the net below: for a message that somebody else wrote, and for the
+line that somebody adds next year.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+MASK = "********"
+
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_SECRET_WORDS = frozenset({
+    "assertion", "authorization", "body", "cookie", "cookies", "credential", "credentials", "dsn", "headers", "jwt",
+    "key", "keys", "passphrase", "passwd", "password", "passwords", "pem", "pwd", "secret", "secrets", "token",
+    "tokens", "verifier",
+})  # fmt: skip
+_SECRET_NAMES = frozenset({"code", "auth code", "authorization code", "set cookie"})
+
+_QUOTED = r"\"(?:[^\"\\]|\\.)*(?:\"|\\?\Z)|'(?:[^'\\]|\\.)*(?:'|\\?\Z)"
+"""A quotation without end goes to the end of the text: whoever cuts a text may cut a secret."""
+_NAMES = (
+    r"pass(?:word|wd|phrase)|secret|token|assertion|authorization|cookie|credentials?|code_verifier|"
+    r"(?:api|master|private|bootstrap)[_-]?key"
+)
+_NAMED = re.compile(
+    rf"((?:{_NAMES})s?[\"']?\s{{0,4}}[:=]\s{{0,4}})(?:{_QUOTED}|[^\s,;&\]}})'\"]+)", re.IGNORECASE | re.DOTALL
+)
+_PATTERNS = (
+    (re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]{0,40}-----|\Z)", re.DOTALL), MASK),
+    (re.compile(r"\b(whsec_|whsk_|hw_)[A-Za-z0-9+/=_-]{8,}"), rf"\1{MASK}"),
+    (re.compile(r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*"), MASK),
+    (re.compile(r"\b(Bearer|Basic|Digest|DPoP|Negotiate)(\s+)[A-Za-z0-9._~+/=:,-]{4,}", re.IGNORECASE), rf"\1\2{MASK}"),
+    (re.compile(r"(://[^\s:/@'\"]{0,256}:)[^\s'\"]{0,1024}@"), rf"\1{MASK}@"),
+    (re.compile(r"([?&]code=)[^\s&'\"]+"), rf"\1{MASK}"),
+    (_NAMED, rf"\1{MASK}"),
+)  # fmt: skip
+_QUOTATION = re.compile(rf"(?<![A-Za-z0-9])[bru]{{0,2}}(?:{_QUOTED})", re.IGNORECASE)
+
+
+def redacted(value: object, name: str = "") -> object:
+    """``value`` as it may be shown: masked whole where its ``name`` says that it is secret, and in its texts.
+
+    Numbers, truth values and ``None`` are no secrets. What is neither text nor a container is shown by its repr.
+    """
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if is_secret_name(name):
+        return MASK
+    match value:
+        case str():
+            return redacted_text(value)
+        case Mapping():
+            return {redacted_text(str(key)): redacted(each, str(key)) for key, each in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [redacted(each) for each in value]
+        case _:
+            return redacted_text(repr(value))
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether what bears this name is secret: ``client_secret``, ``Set-Cookie``, ``apiKey``, but not ``key_id``."""
+    words = [word.lower() for word in _WORDS.findall(name)]
+    return bool(words) and (words[-1] in _SECRET_WORDS or " ".join(words) in _SECRET_NAMES)
+
+
+def redacted_text(text: str) -> str:
+    """``text`` with everything masked in it that looks like a secret."""
+    for pattern, shown in _PATTERNS:
+        text = pattern.sub(shown, text)
+    return text
+
+
+def redacted_message(text: str) -> str:
+    """The message of somebody else's error: its first line, and nothing of what it quotes."""
+    first, _, rest = text.partition("\n")
+    return redacted_text(_QUOTATION.sub("'…'", first)) + (" …" if rest else "")

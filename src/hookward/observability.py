@@ -42,7 +42,7 @@ def _quiet(exception: MutableMapping[str, Any]) -> dict[str, Any]:
     }
 
 
-class _Foreign(logging.Handler):
+class LibraryLines(logging.Handler):
     """What libraries log becomes lines of ours, and passes through the same processors."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -75,8 +75,8 @@ def configure_logs(level: str, stream: TextIO | None = None) -> None:
         cache_logger_on_first_use=True,
     )
     root = logging.getLogger()
-    if not any(isinstance(handler, _Foreign) for handler in root.handlers):
-        root.addHandler(_Foreign(logging.WARNING))
+    if not any(isinstance(handler, LibraryLines) for handler in root.handlers):
+        root.addHandler(LibraryLines(logging.WARNING))
 
 
 def get_log(**values: object) -> Log:

@@ -11,6 +11,7 @@ import msgspec
 from hookward.domain.change import ChangeKind
 from hookward.domain.delivery import DeliveryStatus
 from hookward.domain.ids import AccountId, DeliveryId, EventId, WatchId
+from hookward.domain.redaction import quiet_repr
 
 
 class LogQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +94,8 @@ class LoggedAttempt(msgspec.Struct, frozen=True, kw_only=True):
     truncated: bool
     remote: str | None
 
+    __repr__ = quiet_repr
+
 
 class DeliveryLog(Protocol):
     """Where the log is kept."""
@@ -151,6 +154,8 @@ class LoggedEvent(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes = b""
     previous: bytes | None = None
     extra: bytes | None = None
+
+    __repr__ = quiet_repr
 
 
 class EventPage(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from hookward.application.ports import Clock, Log
 from hookward.domain.change import ChangeEvent
 from hookward.domain.errors import HookwardError, Invalid, Problem, StoreUnavailable, TypeChanged
 from hookward.domain.ids import EventId
+from hookward.domain.redaction import quiet_repr
 
 MAX_GROUP_EVENTS = 256
 MAX_GROUP_BYTES = 8 << 20
@@ -50,6 +51,8 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """Bytes that it takes to hold it, whichever part of it they are."""
         change = self.change
         return len(change.body) + len(change.previous or b"") + len(change.extra or b"")
+
+    __repr__ = quiet_repr
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True, gc=False):

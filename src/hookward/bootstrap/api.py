@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hookward.adapters.clock import OffsetClock, SystemChance, SystemClock
 from hookward.adapters.json_schema import JsonSchemas, ResourceSchema
@@ -82,7 +82,7 @@ class ApiParts:
     clock: Clock
     chance: Chance
     logger: Log
-    bootstrap_key: str | None
+    bootstrap_key: str | None = field(repr=False)
     checks: dict[str, Callable[[], Awaitable[bool]]]
     accounts: Accounts
     api_keys: ApiKeys

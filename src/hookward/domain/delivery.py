@@ -8,6 +8,7 @@ import msgspec
 
 from hookward.domain.change import ChangeKind
 from hookward.domain.ids import AccountId, DeliveryId, EventId, WatchId
+from hookward.domain.redaction import quiet_repr
 
 
 class DeliveryStatus(IntEnum):
@@ -57,6 +58,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     message: str | None = None
     remote: str | None = None
 
+    __repr__ = quiet_repr
+
 
 class Payload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What an automatic retry sends again (G11), apart from what the log keeps."""
@@ -64,6 +67,8 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     method: str
     address: str
     body: bytes | None
+
+    __repr__ = quiet_repr
 
 
 class Wait(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -15,6 +15,7 @@ from hookward.domain.change import ChangeKind
 from hookward.domain.errors import Invalid, Problem
 from hookward.domain.identity import as_text, identity_of
 from hookward.domain.problems import is_text, problem, strangers
+from hookward.domain.redaction import quiet_repr
 from hookward.domain.resource_type import ResourceType
 
 MAX_ID = 255
@@ -60,6 +61,8 @@ class ReadEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     zone: str | None
     occurred: datetime | None
     key: str | None
+
+    __repr__ = quiet_repr
 
 
 def read_event(given: Any, types: Mapping[str, KnownType]) -> ReadEvent:

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 import msgspec
 
+from hookward.domain.redaction import quiet_repr
+
 
 class ErrorKind(StrEnum):
     """Why an attempt has no usable answer (``error.type`` in the delivery log)."""
@@ -28,6 +30,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     headers: tuple[tuple[str, str], ...]
     body: bytes
     truncated: bool = False
+
+    __repr__ = quiet_repr
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True, gc=False):

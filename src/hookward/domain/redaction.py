@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 MASK = "********"
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _SECRET_WORDS = frozenset({
-    "assertion", "authorization", "body", "cookie", "cookies", "credential", "credentials", "dsn", "headers", "jwt",
-    "key", "keys", "passphrase", "passwd", "password", "passwords", "pem", "pwd", "secret", "secrets", "token",
-    "tokens", "verifier",
+    "assertion", "authorization", "body", "cookie", "cookies", "credential", "credentials", "dsn", "extra", "headers",
+    "jwt", "key", "keys", "passphrase", "passwd", "password", "passwords", "pem", "previous", "pwd", "request",
+    "resource", "response", "secret", "secrets", "token", "tokens", "verifier",
 })  # fmt: skip
 _SECRET_NAMES = frozenset({"code", "auth code", "authorization code", "set cookie"})
 
@@ -43,6 +44,8 @@ _QUOTATION = re.compile(rf"(?<![A-Za-z0-9])[bru]{{0,2}}(?:{_QUOTED})", re.IGNORE
 def redacted(value: object, name: str = "") -> object:
     """``value`` as it may be shown: masked whole where its ``name`` says that it is secret, and in its texts.
 
+    Bodies, headers and resources count as secret: they are somebody's data.
+
     Numbers, truth values and ``None`` are no secrets. What is neither text nor a container is shown by its repr.
     """
     if value is None or isinstance(value, bool | int | float):
@@ -58,6 +61,13 @@ def redacted(value: object, name: str = "") -> object:
             return [redacted(each) for each in value]
         case _:
             return redacted_text(repr(value))
+
+
+def quiet_repr(self: Any) -> str:
+    """A ``__repr__`` for structs that hold secrets, or somebody's data: what is named so is masked."""
+    fields = [(name, getattr(self, name)) for name in self.__struct_fields__]
+    shown = [(name, MASK if value and is_secret_name(name) else redacted_text(repr(value))) for name, value in fields]
+    return f"{type(self).__name__}({', '.join(f'{name}={text}' for name, text in shown)})"
 
 
 def is_secret_name(name: str) -> bool:

@@ -15,6 +15,7 @@ from typing import Self
 import msgspec
 
 from hookward.domain.errors import ConfigError
+from hookward.domain.redaction import quiet_repr
 
 _LOCK = "serve.lock"
 _RUNTIME = "serve.json"
@@ -38,6 +39,8 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     pid: int
     database_url: str | None = None
     queue_url: str | None = None
+
+    __repr__ = quiet_repr
 
 
 class DataDir:

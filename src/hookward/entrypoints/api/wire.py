@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from hookward.domain.redaction import quiet_repr
 from hookward.entrypoints.api.wire_words import (
     ClientAuthWord,
     DeliveryStatusWord,
@@ -21,6 +22,8 @@ from hookward.entrypoints.api.wire_words import (
 
 class Wire(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Base of all wire types."""
+
+    __repr__ = quiet_repr
 
 
 class ProblemItem(Wire, frozen=True, omit_defaults=True):

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from hookward.domain.redaction import quiet_repr
+
 WatchIdText = Annotated[str, Meta(pattern="^wat_[0-9a-f]{32}$")]
 EventIdText = Annotated[str, Meta(pattern="^evt_[0-9a-f]{32}$")]
 DeliveryIdText = Annotated[str, Meta(pattern="^dlv_[0-9a-f]{32}$")]
@@ -27,6 +29,8 @@ Limit = Annotated[int, Meta(ge=1, le=200, description="How many to answer at mos
 
 class Input(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """Base of all that comes in."""
+
+    __repr__ = quiet_repr
 
 
 class PublishEvent(Input, frozen=True, kw_only=True):

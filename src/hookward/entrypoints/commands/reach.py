@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ class Reach:
 
     config: Path | None
     url: str | None
-    key: str | None
+    key: str | None = field(repr=False)
     account: str | None = None
 
 

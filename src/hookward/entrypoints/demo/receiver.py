@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
@@ -23,7 +23,7 @@ class Received:
     event: str
     attempt: str
     message: str
-    body: bytes
+    body: bytes = field(repr=False)
     status: int
     verified: bool
 

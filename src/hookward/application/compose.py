@@ -8,14 +8,16 @@ from typing import Any
 import msgspec
 
 from hookward.application.parcel import LoadedEvent
-from hookward.application.plans import MASK, Plan
+from hookward.application.plans import Plan
 from hookward.domain.change import ChangeEvent
 from hookward.domain.delivery import Attempt, Payload
 from hookward.domain.ids import DeliveryId, Prefix, to_text
+from hookward.domain.masking import NO_VEIL, Veil
 from hookward.domain.message_signatures import message_signatures
 from hookward.domain.oauth import AccessToken
 from hookward.domain.outcome import Answer, Outcome
 from hookward.domain.outgoing import OutgoingRequest
+from hookward.domain.redaction import MASK
 from hookward.domain.resource_type import BodyShape
 from hookward.domain.signing import signatures
 from hookward.domain.signing_key import SignatureFormat
@@ -105,13 +107,17 @@ def _sign(plan: Plan, payload: Payload, changing: dict[str, str], second: int) -
 
 
 def attempt_of(
-    number: int, payload: Payload, shown: dict[str, str], sent_us: int, outcome: Outcome, *, with_body: bool
-) -> Attempt:
-    """What the log keeps of one request; ``shown`` are its headers with secrets masked."""
+    number: int, payload: Payload, shown: dict[str, str], sent_us: int, outcome: Outcome, *, with_body: bool,
+    veil: Veil = NO_VEIL,
+) -> Attempt:  # fmt: skip
+    """What the log keeps of one request; ``shown`` are its headers with secrets masked.
+
+    An endpoint may answer with what it was sent: ``veil`` masks that too.
+    """
     answer, failure = outcome.answer, outcome.failure
     own = (payload.body or b"") if number > 1 else payload.body  # empty: none, unlike the attempt before
     request: dict[str, Any] = {"method": payload.method, "address": payload.address, "headers": shown}
-    headers, cut = _logged_headers(answer)
+    headers, cut = _logged_headers(answer, veil)
     return Attempt(
         number=number,
         sent_us=sent_us,
@@ -120,7 +126,7 @@ def attempt_of(
         request_body=own if with_body else None,
         code=answer.status if answer else None,
         response=_encode(headers) if answer else None,
-        response_body=answer.body if answer else None,
+        response_body=veil.data(answer.body, cut=answer.truncated) if answer else None,
         truncated=cut or (answer.truncated if answer else False),
         error=failure.kind if failure else None,
         message=failure.message.replace("\0", "") if failure else None,
@@ -128,7 +134,7 @@ def attempt_of(
     )
 
 
-def _logged_headers(answer: Answer | None) -> tuple[dict[str, str], bool]:
+def _logged_headers(answer: Answer | None, veil: Veil) -> tuple[dict[str, str], bool]:
     """The answer's headers, secrets masked, as many as the log takes; and whether some were left out."""
     logged: dict[str, str] = {}
     size = 0
@@ -136,5 +142,5 @@ def _logged_headers(answer: Answer | None) -> tuple[dict[str, str], bool]:
         size += len(name) + len(value)
         if size > MAX_LOGGED_HEADERS:
             return logged, True
-        logged[name] = MASK if name.lower() in _SECRET_ANSWERS else value
+        logged[veil.text(name)] = MASK if name.lower() in _SECRET_ANSWERS else veil.text(value)
     return logged, False

@@ -136,7 +136,7 @@ class Courier:
         decision = decide(policy, parcel.number - parcel.base, outcome, now, self._chance.fraction())
         again = decision.wait is not None
         first = parcel.payload is None
-        attempt = attempt_of(parcel.number, payload, shown, sent_us, outcome, with_body=first)
+        attempt = attempt_of(parcel.number, payload, shown, sent_us, outcome, with_body=first, veil=plan.veil)
         if not _keeps_bodies(plan.bodies, decision.status):
             attempt = msgspec.structs.replace(attempt, request_body=NOT_KEPT, response_body=None)
         return parcel.entry(

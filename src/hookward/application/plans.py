@@ -16,14 +16,15 @@ from hookward.application.signing_keys import SigningKeys
 from hookward.domain.change import ChangeEvent
 from hookward.domain.errors import HookwardError
 from hookward.domain.ids import AccountId, CryptoKeyId, Prefix, WatchId, from_text, to_text
+from hookward.domain.masking import Veil
 from hookward.domain.oauth import Grant, OAuthDefinition, variant_of
 from hookward.domain.perspective import Perspective
+from hookward.domain.redaction import MASK
 from hookward.domain.resource_type import BodyShape
 from hookward.domain.sealed import sealed_place
 from hookward.domain.signing_key import Algorithm, SignatureFormat, Signer, kid_of
 from hookward.domain.watch import KeyDefinition, WatchDefinition, WatchMethod, WatchSecrets, WatchStatus
 
-MASK = "********"
 _LIMIT = 4096
 
 _definition = msgspec.json.Decoder(WatchDefinition)
@@ -38,22 +39,23 @@ _Live: TypeAlias = tuple[bytes | Signer, int | None]
 class Plan:
     """How to make the requests of one watch.
 
-    ``headers`` are those that never change, ``shown`` the same with every secret masked. ``keys`` are the secrets of
-    Standard Webhooks that sign by HMAC, ``signers`` what signs otherwise: until the first of them ends at ``until_us``
-    (microseconds since 1970), if one does. ``party`` is whose connections carry the requests: accounts and owners share
-    none. ``grant`` is what access tokens are asked for with, where the watch wants them. For ``template``, ``place``,
-    ``schedule`` and ``timeout`` see :class:`~hookward.application.recipes.Recipe`.
+    ``headers`` are those that never change, ``shown`` the same with every secret masked, and ``veil`` masks those
+    secrets in answers. ``keys`` are the secrets of Standard Webhooks that sign by HMAC, ``signers`` what signs
+    otherwise: until the first of them ends at ``until_us`` (microseconds since 1970), if one does. ``party`` is whose
+    connections carry the requests: accounts and owners share none. ``grant`` is what access tokens are asked for with,
+    where the watch wants them. For ``template``, ``place``, ``schedule`` and ``timeout`` see
+    :class:`~hookward.application.recipes.Recipe`.
     """
 
     __slots__ = (
         "address", "bodies", "content_type", "grant", "has_body", "headers", "keys", "lane", "method", "party",
         "perspective", "place", "schedule", "shown", "signers", "signs_slowly", "status", "template", "timeout",
-        "until_us", "version",
+        "until_us", "veil", "version",
     )  # fmt: skip
 
     def __init__(
         self, row: WatchRow, definition: WatchDefinition, *, headers: tuple[tuple[str, str], ...],
-        shown: dict[str, str], keys: Sequence[_Live], perspective: Perspective, recipe: Recipe,
+        shown: dict[str, str], veil: Veil, keys: Sequence[_Live], perspective: Perspective, recipe: Recipe,
         grant: Grant | None = None,
     ) -> None:  # fmt: skip
         self.lane = row.lane
@@ -65,6 +67,7 @@ class Plan:
         self.has_body = definition.method not in WatchMethod.WITHOUT_BODY
         self.headers = headers
         self.shown = shown
+        self.veil = veil
         self.keys = tuple([each for each, _ in keys if isinstance(each, bytes)])
         self.signers = tuple([each for each, _ in keys if isinstance(each, Signer)])
         self.signs_slowly = any(each.slow for each in self.signers)
@@ -143,14 +146,18 @@ class Plans:
         for name in definition.header_names:
             headers.append((name, secrets.headers[name]))
             shown.append((name, MASK))
+        hidden = list(secrets.headers.values())
         if definition.username is not None:
-            headers.append(("Authorization", basic_credentials(definition.username, secrets.password or "")))
+            basic = basic_credentials(definition.username, secrets.password or "")
+            hidden += [basic, secrets.password or ""]
+            headers.append(("Authorization", basic))
             shown.append(("Authorization", f"Basic {MASK}"))
         return Plan(
             row,
             definition,
             headers=tuple(headers),
             shown=dict(shown),
+            veil=_veil(hidden),
             keys=self._keys_of(definition),
             perspective=self._definitions.perspective(row, definition),
             recipe=self._recipes.get(row.id, row.version, definition),
@@ -228,6 +235,11 @@ def seal_subject(row: WatchRow) -> str:
 def key_subject(row: KeyRow) -> str:
     """What a crypto key's sealed secret is bound to."""
     return sealed_place(row.account, row.owner, "key", row.id, "secret")
+
+
+def _veil(secrets: Sequence[str]) -> Veil:
+    """What masks values of headers: whole, and without the scheme that an ``Authorization`` begins with."""
+    return Veil((*secrets, *(secret.partition(" ")[2] for secret in secrets)))
 
 
 def basic_credentials(username: str, password: str) -> str:

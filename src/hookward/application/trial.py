@@ -88,7 +88,7 @@ class Trials:
             else:
                 exchange = await self._exchanges.make(plan.grant, make, seconds=timeout)
                 sent_us, shown, outcome = exchange.sent_us, exchange.shown, exchange.outcome
-        return attempt_of(1, payload, shown, sent_us, outcome, with_body=True)
+        return attempt_of(1, payload, shown, sent_us, outcome, with_body=True, veil=plan.veil)
 
     async def _plan(self, row: WatchRow, known: KnownType) -> Plan:
         """The plan that a worker would make of the watch if it were enabled."""

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import html
+import json
+from urllib.parse import quote, quote_plus
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hookward.domain.masking import NO_VEIL, Veil
+from hookward.domain.outcome import Answer, Outcome
+from hookward.domain.outgoing import OutgoingRequest
+from hookward.domain.redaction import MASK
+from hookward.domain.watch import WatchSecrets
+from tests.house import LOOP_FACTORIES, House
+
+__all__ = ["LOOP_FACTORIES"]
+
+AWKWARD = "p/ä\"s's<w>&ör d\\+%"
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        AWKWARD, json.dumps(AWKWARD), json.dumps(AWKWARD, ensure_ascii=False), json.dumps(AWKWARD).replace("/", "\\/"),
+        html.escape(AWKWARD), html.escape(AWKWARD, quote=False), quote(AWKWARD), quote(AWKWARD, safe=""),
+        quote_plus(AWKWARD),
+    ],
+)  # fmt: skip
+def test_a_secret_is_masked_however_it_comes_back(echo: str) -> None:
+    assert Veil([AWKWARD]).data(f"it was {echo}!".encode()).replace(b'"', b"") == f"it was {MASK}!".encode()
+
+
+def test_a_secret_that_came_as_latin_1_is_masked() -> None:
+    assert Veil([AWKWARD]).data(AWKWARD.encode("latin-1")) == MASK.encode()
+    assert Veil(["pässwörd"]).text("pässwörd") == MASK
+    assert Veil(["pässwörd"]).text("pässwörd".encode().decode("latin-1")) == MASK
+
+
+def test_every_occurrence_of_every_secret_is_masked_the_longer_first() -> None:
+    veil = Veil(["secret-one", "secret-one-and-more"])
+    assert veil.data(b"secret-one-and-more,secret-one") == b"%b,%b" % (MASK.encode(), MASK.encode())
+
+
+def test_a_short_secret_is_masked_where_it_stands_alone() -> None:
+    assert Veil(["prod"]).data(b'{"env":"prod","of":"product","a":"xprod"}') == (
+        b'{"env":"%b","of":"product","a":"xprod"}' % MASK.encode()
+    )
+
+
+def test_what_is_too_short_to_be_a_secret_stays() -> None:
+    assert Veil(["1", "", "no"]).data(b'{"count":1,"no":1}') == b'{"count":1,"no":1}'
+    assert repr(Veil(["1"])) == repr(NO_VEIL) == "<Veil 0>"
+
+
+@pytest.mark.parametrize("size", range(4, 10))
+def test_of_an_answer_that_was_cut_the_beginning_of_a_secret_at_its_end_is_masked(size: int) -> None:
+    assert Veil(["canary-1234"]).data(b"it was " + b"canary-1234"[:size], cut=True) == b"it was " + MASK.encode()
+    assert Veil(["canary-1234"]).data(b"it was " + b"canary-1234"[:size]) == b"it was " + b"canary-1234"[:size]
+
+
+def test_a_cut_answer_without_a_secret_stays() -> None:
+    for body in (b"", b"x", b"it was can", b"canary-9999"):
+        assert Veil(["canary-1234"]).data(body, cut=True) == body
+
+
+TEXTS = st.text(st.characters(exclude_characters="*", exclude_categories=["Cs"]), min_size=8, max_size=40)
+
+
+@given(TEXTS, TEXTS, TEXTS)
+def test_no_secret_of_eight_characters_comes_through(secret: str, before: str, after: str) -> None:
+    assert secret.encode() not in Veil([secret]).data((before + secret + after).encode())
+
+
+def test_nothing_is_shown_of_the_values() -> None:
+    assert repr(Veil(["canary-1234"])) == "<Veil 1>"
+
+
+async def test_an_endpoint_that_echoes_what_it_was_sent_puts_no_secret_into_the_log(house: House) -> None:
+    secrets = WatchSecrets(
+        password="s3cret-password", headers={"X-Key": "k3y-canary", "Authorization": "Bearer t0ken-canary"}
+    )
+    row = house.watch("http://a.test/", username="crm", header_names=("X-Key",))
+    house.store.watches[row.id] = msgspec.structs.replace(row, secrets=msgspec.json.encode(secrets))
+
+    def echo(request: OutgoingRequest) -> Outcome:
+        sent = dict(request.headers)
+        headers = tuple([(f"X-Echo-{name}", value) for name, value in sent.items()])
+        body = json.dumps({**sent, "password": "s3cret-password", "bearer": "t0ken-canary"}).encode()
+        return Outcome(duration_us=1, answer=Answer(status=200, headers=headers, body=body))
+
+    house.endpoints.script["http://a.test/"] = echo
+    await house.begin()
+    house.publish()
+    await house.settled()
+    [attempt] = next(iter(house.store.log.values())).attempts
+    kept = msgspec.json.encode(attempt) + (attempt.response or b"") + (attempt.response_body or b"")
+    basic = dict(house.endpoints.received[0].headers)["Authorization"].removeprefix("Basic ")
+    for secret in ("s3cret-password", "k3y-canary", "t0ken-canary", basic):
+        assert secret.encode() not in kept
+    assert json.loads(attempt.response or b"")["X-Echo-X-Key"] == MASK
+    assert json.loads(attempt.response or b"")["X-Echo-User-Agent"] != MASK

@@ -17,13 +17,19 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from hookward.adapters.postgres.partitions import ensure_partitions
+from hookward.adapters.postgres.pool import translated
 
 _LOCK = 0x686F6F6B77617264  # "hookward": one migration at a time, whoever starts it
 _MIGRATIONS = files("hookward.adapters.postgres") / "migrations"
 
 
 async def migrate(dsn: str) -> tuple[str | None, str]:
-    """Upgrade to the newest revision; answers the revisions before and after."""
+    """Upgrade to the newest revision; answers the revisions before and after. Raises StoreUnavailable."""
+    with translated():
+        return await _migrate(dsn)
+
+
+async def _migrate(dsn: str) -> tuple[str | None, str]:
     engine = create_async_engine(
         "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(dsn), poolclass=NullPool
     )

@@ -1,0 +1,244 @@
+"""Every door through which a secret comes in, each with a canary. Whatever takes secrets has a door here."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import subprocess
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from tests.acceptance.canaries import Canaries, Json
+from tests.receiver import Received, Receiver, Reply
+from tests.service import Service, event, free_port, wait_until
+
+
+class Flood:
+    """A service that is flooded with canaries, and what it said meanwhile.
+
+    Whatever is shown once, to whoever asked for it, is asked for with ``once`` and not looked through.
+    """
+
+    def __init__(self, service: Service, receiver: Receiver, canaries: Canaries, control: str) -> None:
+        self.service = service
+        self.receiver = receiver
+        self.canaries = canaries
+        self.control = control
+        self.answers: list[bytes] = []
+        self.outputs: list[bytes] = []
+        self.waiting: list[tuple[str, str]] = []
+        self._companies = 0
+
+    async def ask(self, method: str, path: str, *, expect: int, once: bool = False, **more: Any) -> Any:
+        """A request; its answer is looked through, head and body."""
+        async with self.service.client.request(method, path, **more) as answer:
+            body = await answer.read()
+            assert answer.status == expect, f"{method} {path}: {answer.status} {body[:500]!r}"
+            if not once:
+                self.answers += [body, str(dict(answer.headers)).encode()]
+            return json.loads(body) if body else None
+
+    async def refused(self, method: str, path: str, *, once: bool = False, **more: Any) -> None:
+        """A request that is wrong; its answer is looked through."""
+        async with self.service.client.request(method, path, **more) as answer:
+            if not once:
+                self.answers += [await answer.read(), str(dict(answer.headers)).encode()]
+            assert 400 <= answer.status < 500, f"{method} {path}: {answer.status} {more}"
+
+    async def watch(self, address: str, *, once: bool = False, **given: Any) -> Json:
+        """A watch on a company of its own, an event for it, and a test send."""
+        self._companies += 1
+        company = f"{self._companies}"
+        watch = {"resourceType": "appointment", "scope": {"companyId": company}, "address": address, **given}
+        made: Json = await self.ask("POST", "/v1/watches", expect=201, once=once, json=watch)
+        await self.publish(company, made["id"])
+        if made["status"] != "disabled":
+            await self.ask("POST", f"/v1/watches/{made['id']}/test", expect=200)
+        return made | {"company": company}
+
+    async def publish(self, company: str, watch: str) -> None:
+        self.waiting.append((await self.service.publish(event(self.control, company=company)), watch))
+
+    async def settled(self) -> None:
+        """Wait until each event has its delivery, which has been tried."""
+
+        async def tried() -> bool:
+            deliveries = await self.service.deliveries()
+            done = {(each["event"]["id"], each["watch"]["id"]) for each in deliveries if each["attemptCount"]}
+            return done.issuperset(self.waiting)
+
+        await wait_until(tried)
+
+    async def run(self, *arguments: str, **settings: str) -> int:
+        """A command with other settings, to its end; answers its exit status."""
+        given = {f"HOOKWARD_{name.upper()}": value for name, value in settings.items()}
+        ended = await asyncio.to_thread(
+            subprocess.run,
+            [*self.service.command[:-1], *arguments],
+            env={**self.service.environment, **given},
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        self.outputs += [ended.stdout, ended.stderr]
+        return ended.returncode
+
+    def echo(self, path: str, status: int = 200) -> str:
+        """An address that answers with what it was sent, in headers and body; answers the address."""
+
+        def script(received: Received) -> Reply:
+            mirrored = {f"X-Echo-{name}": value for name, value in received.headers.items() if name != "content-length"}
+            body = (
+                json.dumps({"you sent": received.headers}).encode() + received.headers.get("authorization", "").encode()
+            )
+            return Reply(status=status, headers=mirrored, body=body)
+
+        return self.receiver.on(path, script)
+
+
+async def passwords(flood: Flood) -> None:
+    password = flood.canaries.text("password of a watch")
+    basic = {"username": "crm", "password": password}
+    flood.canaries.note("credentials of a watch", base64.b64encode(f"crm:{password}".encode()))
+    await flood.watch(flood.echo("/basic"), basicAuth=basic)
+    await flood.watch(
+        flood.echo("/failing", 500), basicAuth={**basic, "password": flood.canaries.text("password, 500")}
+    )
+
+
+async def headers(flood: Flood) -> None:
+    given = {
+        "X-Their-Key": flood.canaries.text("header of a watch"),
+        "Cookie": flood.canaries.text("cookie of a watch"),
+    }
+    given["Authorization"] = "Bearer " + flood.canaries.text("bearer token of a watch")
+    await flood.watch(flood.echo("/headers"), httpRequestHeader=given)
+
+
+async def endpoints_that_fail(flood: Flood) -> None:
+    """No name, no TLS, no listener, no HTTP: what is said of it is kept and shown."""
+    closed, garbled = f"http://127.0.0.1:{free_port()}/", flood.receiver.on("/garbled", Reply(close=True))
+    tls = flood.receiver.url.replace("http:", "https:")
+    for address in ("http://nowhere.invalid/", f"{tls}/tls", closed, garbled, "http://10.1.2.3/"):
+        basic = {"username": "u", "password": flood.canaries.text(f"password for {address}")}
+        await flood.watch(
+            address, basicAuth=basic, httpRequestHeader={"X-K": flood.canaries.text(f"header for {address}")}
+        )
+
+
+async def watches_that_change(flood: Flood) -> None:
+    """What was a secret once is one for ever."""
+    basic = {"username": "u", "password": flood.canaries.text("former password")}
+    made = await flood.watch(flood.echo("/changed"), basicAuth=basic)
+    path = f"/v1/watches/{made['id']}"
+    patch: Json = {"basicAuth": {"username": "u", "password": flood.canaries.text("patched password")}}
+    await flood.ask("PATCH", path, expect=200, json=patch)
+    header = {"X-New": flood.canaries.text("header that was put")}
+    await flood.ask("PUT", path, expect=200, json={"address": flood.echo("/put"), "httpRequestHeader": header})
+    await flood.publish(made["company"], made["id"])
+    await flood.settled()
+    for change in ({"status": "paused"}, {"status": "disabled"}, {"status": "enabled"}):
+        await flood.ask("PATCH", path, expect=200, json=change)
+    gone = {"username": "u", "password": flood.canaries.text("password of a deleted watch")}
+    deleted = await flood.watch(flood.echo("/deleted"), basicAuth=gone)
+    await flood.settled()
+    await flood.ask("DELETE", f"/v1/watches/{deleted['id']}", expect=204)
+
+
+async def crypto_keys(flood: Flood) -> None:
+    imported = base64.b64encode(flood.canaries.text("imported signing secret").encode()).decode()
+    key = await flood.ask(
+        "POST", "/v1/crypto-keys", expect=201, once=True, json={"name": "imported", "secret": f"whsec_{imported}"}
+    )
+    again = base64.b64encode(flood.canaries.text("signing secret rotated to").encode()).decode()
+    path = f"/v1/crypto-keys/{key['id']}"
+    await flood.ask("POST", f"{path}/rotate", expect=200, once=True, json={"secret": f"whsec_{again}"})
+    await flood.ask("POST", f"{path}/rotate", expect=422, json={"secret": f"whsec_{again}"})
+    watched = await flood.watch(flood.echo("/signed"), signature={"enabled": True, "cryptoKeyIds": [key["id"]]})
+    made = await flood.watch(flood.echo("/signed-too"), once=True, signature={"enabled": True})
+    flood.canaries.note("signing secret made for a watch", made["signature"]["secret"].removeprefix("whsec_"))
+    flood.canaries.note("signing secret in bytes", base64.b64decode(made["signature"]["secret"].removeprefix("whsec_")))
+    assert watched["signature"] == {"enabled": True, "cryptoKeyIds": [key["id"]]}
+
+
+async def api_keys(flood: Flood) -> None:
+    for owner in (None, "integrator-7"):
+        given = {"name": "n", "scopes": ["watches", "deliveries"], **({"owner": owner} if owner else {})}
+        made = await flood.ask("POST", "/v1/api-keys", expect=201, once=True, json=given)
+        flood.canaries.note("api key", made["key"].removeprefix("hw_"))
+        for way in (f"Bearer {made['key']}", made["key"], "Basic " + base64.b64encode(made["key"].encode()).decode()):
+            await flood.ask("GET", "/v1/watches", expect=200, headers={"Authorization": way})
+        await flood.ask("POST", "/v1/accounts", expect=403, headers={"Authorization": way}, json={"name": "x"})
+        await flood.ask("DELETE", f"/v1/api-keys/{made['id']}", expect=204)
+    account = await flood.ask("POST", "/v1/accounts", expect=201, once=True, json={"name": "another"})
+    flood.canaries.note("first key of an account", account["key"].removeprefix("hw_"))
+
+
+async def keys_that_are_none(flood: Flood) -> None:
+    unknown = "hw_" + flood.canaries.text("key that is not known")
+    for way in (
+        f"Bearer {unknown}",
+        unknown,
+        "Basic " + base64.b64encode(unknown.encode()).decode(),
+        f"Digest {unknown}",
+    ):
+        await flood.ask("GET", "/v1/watches", expect=401, headers={"Authorization": way})
+
+
+async def secrets_in_wrong_places(flood: Flood) -> None:
+    """In requests that are refused: a message may say where something is wrong, and not what was there."""
+    canary = flood.canaries.text
+    wrong: list[Json] = [
+        {"basicAuth": {"username": "u", "password": [canary("password in a list")]}},
+        {"basicAuth": {"username": canary("user name with a colon") + ":", "password": "x"}},
+        {"basicAuth": canary("password instead of a block")},
+        {"basicAuth": {"user": "u", "passwort": canary("password misspelt")}},
+        {"passwordd": canary("unknown property")},
+        {"httpRequestHeader": {"X-A": canary("header with a line break") + "\r\nX-B: y"}},
+        {"httpRequestHeader": {"webhook-id": canary("reserved header")}},
+        {"httpRequestHeader": [canary("headers in a list")]},
+        {"address": f"http://u:{canary('password in an address')}@127.0.0.1/"},
+        {"signature": {"enabled": canary("signing secret as a flag"), "secret": canary("signing secret in a watch")}},
+        {"filter": "$[" + canary("secret in a filter")},
+    ]
+    for given in wrong:
+        whole = {"resourceType": "appointment", "scope": {"companyId": "1"}, "address": "http://127.0.0.1/", **given}
+        await flood.refused("POST", "/v1/watches", json=whole)
+    for path in ("/v1/watches", "/v1/events", "/v1/crypto-keys", "/v1/api-keys"):  # told which it is by its name
+        await flood.refused("POST", path, once=True, json={canary("secret as the name of a property"): 1})
+    for secret in (f"whsec_{canary('secret that is no base64')}", 7, [canary("secret in a list")], canary("no whsec")):
+        await flood.refused("POST", "/v1/crypto-keys", json={"name": "x", "secret": secret})
+    body = '{"basicAuth": {"password": "' + canary("password in what is no JSON") + '"'
+    for path in ("/v1/watches", "/v1/events", "/v1/crypto-keys", "/v1/api-keys", "/companies/1/appointments"):
+        await flood.refused("POST", path, data=body, headers={"Content-Type": "application/json"})
+    await flood.refused("GET", "/v1/watches", params={"cursor": canary("secret as a cursor")})
+    await flood.refused("GET", "/v1/watches", params={"api_key": canary("key in a query")})
+    await flood.refused("GET", f"/v1/watches/{canary('secret as an id').replace('/', '')}")
+
+
+async def stores_that_are_away(flood: Flood) -> None:
+    """Passwords of stores, where nobody listens and where the address is none; and keys that are wrong."""
+    port, canary = free_port(), flood.canaries.text
+    plain = canary("password of the database").replace("/", "").replace("&", "")
+    away = f"postgresql://hookward:{plain}@127.0.0.1:{port}/hookward"
+    garbled = f"postgresql://hookward:{canary('password in a garbled address')}@127.0.0.1:{port}x/hookward"
+    queue = f"redis://:{canary('password of the queue')}@127.0.0.1:{port}x"
+    runs = [flood.run(*command, database__url=away) for command in (("migrate",), ("secrets", "status"), ("api",))]
+    runs += [flood.run(*command, database__url=garbled) for command in (("migrate",), ("worker",))]
+    runs.append(flood.run("worker", queue__url=queue))
+    for setting in ("bootstrap_key", "master_key", "old_master_keys"):
+        given = {f"security__{setting}": canary(f"wrong {setting}")[:15]}
+        runs.append(flood.run("serve", **given))
+    key = canary("another master key").encode()[:32].ljust(32, b"+")
+    other = {"security__master_key": base64.b64encode(key).decode()}
+    runs += [flood.run(*command, **other) for command in (("api",), ("secrets", "rotate"))]
+    assert 0 not in await asyncio.gather(*runs)
+
+
+Door = Callable[[Flood], Awaitable[None]]
+
+DOORS: tuple[Door, ...] = (
+    passwords, headers, endpoints_that_fail, watches_that_change, crypto_keys, api_keys, keys_that_are_none,
+    secrets_in_wrong_places, stores_that_are_away,
+)  # fmt: skip

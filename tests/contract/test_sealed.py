@@ -24,6 +24,7 @@ from hookward.application.reseal import PAGE, Resealed, Resealer, SealedRow
 from hookward.domain.errors import ConfigError
 from hookward.domain.ids import CryptoKeyId
 from hookward.domain.sealed import sealed_place
+from hookward.domain.signing_key import Material
 from hookward.domain.watch import KeyDefinition
 from tests.contract.world import ACCOUNT, World, new_id, new_watch
 
@@ -38,10 +39,10 @@ async def add_watch(world: World, secret: bytes = b"{}", owner: str | None = Non
 
 
 async def add_key(world: World, owner: str | None = None) -> KeyRow:
-    definition = KeyDefinition(name="k")
-    row, _ = make_key(
-        ACCOUNT, definition, b"n" * 32, owner=owner, sealer=OLD, clock=SystemClock(), chance=SystemChance()
-    )
+    row = make_key(
+        ACCOUNT, KeyDefinition(name="k"), Material(secret=b"n" * 32), owner=owner, sealer=OLD, clock=SystemClock(),
+        chance=SystemChance(),
+    )  # fmt: skip
     return await world.crypto_keys.add_key(row)
 
 

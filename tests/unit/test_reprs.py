@@ -30,6 +30,7 @@ NO_SECRETS = {
         "ResourceType.body",
     },
     "a document of ours": {"Text.body"},
+    "public keys": {"PublishedKey.previous"},
 }  # fmt: skip
 """Fields that are called as secrets are, and hold none; each with what it holds."""
 EPOCH = datetime.fromtimestamp(0, UTC)

@@ -38,7 +38,7 @@ from tests.service import Service
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 
-PAGES = ("/livez", "/readyz", "/openapi.json", "/docs", "/metrics", "/dashboard")
+PAGES = ("/livez", "/readyz", "/openapi.json", "/docs", "/metrics", "/dashboard", "/.well-known/jwks.json")
 LISTS = ("watches", "crypto-keys", "api-keys", "deliveries", "events", "resource-types", "accounts")
 
 

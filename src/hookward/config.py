@@ -35,6 +35,9 @@ _LEASE_MARGIN = 6.0
 _DATA_DIR = Path(".hookward")
 
 
+_HOST = re.compile(r"(\[[^\]]*\]|[^:\[\]@]*)(:[0-9]{0,5})?")
+
+
 def _duration(low: float, high: float) -> Callable[[object], float]:
     def parse(value: object) -> float:
         seconds = parse_duration(value)
@@ -102,9 +105,14 @@ def _path(value: object) -> Path:
 
 def _url(*schemes: str) -> Callable[[object], str]:
     def parse(value: object) -> str:
-        if value == EMBEDDED or (isinstance(value, str) and value.split("://")[0] in schemes and "://" in value):
-            return str(value)
-        raise ValueError(f'"{EMBEDDED}" or a URL that starts with {" or ".join(s + "://" for s in schemes)}')
+        if value == EMBEDDED:
+            return EMBEDDED
+        if not isinstance(value, str) or value.split("://")[0] not in schemes or "://" not in value:
+            raise ValueError(f'"{EMBEDDED}" or a URL that starts with {" or ".join(s + "://" for s in schemes)}')
+        hosts = re.split("[/?#]", value.partition("://")[2], maxsplit=1)[0].rpartition("@")[2]
+        if not all(_HOST.fullmatch(host) for host in hosts.split(",")):
+            raise ValueError("a URL with a host and a port that is a number; user and password percent-encoded")
+        return value
 
     return parse
 

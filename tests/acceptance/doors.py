@@ -9,6 +9,9 @@ import subprocess
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
 from tests.acceptance.canaries import Canaries, Json
 from tests.receiver import Received, Receiver, Reply
 from tests.service import Service, event, free_port, wait_until
@@ -155,11 +158,30 @@ async def crypto_keys(flood: Flood) -> None:
     path = f"/v1/crypto-keys/{key['id']}"
     await flood.ask("POST", f"{path}/rotate", expect=200, once=True, json={"secret": f"whsec_{again}"})
     await flood.ask("POST", f"{path}/rotate", expect=422, json={"secret": f"whsec_{again}"})
+    tells = flood.receiver.on("/tells", Reply(status=401, body=f"expected a signature by whsec_{again}".encode()))
+    await flood.watch(tells, signature={"enabled": True, "cryptoKeyIds": [key["id"]]})
     watched = await flood.watch(flood.echo("/signed"), signature={"enabled": True, "cryptoKeyIds": [key["id"]]})
     made = await flood.watch(flood.echo("/signed-too"), once=True, signature={"enabled": True})
     flood.canaries.note("signing secret made for a watch", made["signature"]["secret"].removeprefix("whsec_"))
     flood.canaries.note("signing secret in bytes", base64.b64decode(made["signature"]["secret"].removeprefix("whsec_")))
     assert watched["signature"] == {"enabled": True, "cryptoKeyIds": [key["id"]]}
+
+
+async def private_keys(flood: Flood) -> None:
+    """Keys whose public side everybody sees."""
+    seed = flood.canaries.text("Ed25519 key").encode().ljust(32, b"+")
+    flood.canaries.note("Ed25519 key in bytes", seed)
+    curve = generate_private_key(SECP256R1())
+    flood.canaries.note("P-256 key", curve.private_numbers().private_value.to_bytes(32, "big"))
+    pem = curve.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    imported = {"ed25519": f"whsk_{base64.b64encode(seed).decode()}", "ecdsa-p256-sha256": pem}
+    for algorithm, secret in imported.items():
+        rfc9421 = {"format": "rfc9421"} if algorithm.startswith("ecdsa") else {}
+        given = {"name": algorithm, "algorithm": algorithm, "secret": secret, **rfc9421}
+        made = await flood.ask("POST", "/v1/crypto-keys", expect=201, json=given)
+        await flood.watch(flood.echo(f"/{algorithm}"), signature={"enabled": True, "cryptoKeyIds": [made["id"]]})
+        wrong = {**given, "secret": secret[:-40]}
+        await flood.refused("POST", "/v1/crypto-keys", json=wrong)
 
 
 async def api_keys(flood: Flood) -> None:
@@ -239,6 +261,6 @@ async def stores_that_are_away(flood: Flood) -> None:
 Door = Callable[[Flood], Awaitable[None]]
 
 DOORS: tuple[Door, ...] = (
-    passwords, headers, endpoints_that_fail, watches_that_change, crypto_keys, api_keys, keys_that_are_none,
-    secrets_in_wrong_places, stores_that_are_away,
+    passwords, headers, endpoints_that_fail, watches_that_change, crypto_keys, private_keys, api_keys,
+    keys_that_are_none, secrets_in_wrong_places, stores_that_are_away,
 )  # fmt: skip

@@ -108,6 +108,22 @@ def test_a_secret_that_is_wrong_is_not_repeated(name: str, value: str) -> None:
     assert "s3cret" not in refusal({f"HOOKWARD_{name}": value})
 
 
+@pytest.mark.parametrize("hosts", ["db:5432x", "db:123456", "[::1", "u:s3cret/x@db", "u:s3cr?et@db", "a,b:x"])
+def test_an_address_that_is_none_is_refused_and_not_repeated(hosts: str) -> None:
+    message = refusal({"HOOKWARD_DATABASE__URL": f"postgresql://u:s3cret@{hosts}/name"})
+    assert message.startswith("database.url: the value given is not right; must be a URL with a host and a port")
+    assert "s3cr" not in message
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://db", "postgresql://u:p%40@[::1]:5432/x?sslmode=require", "postgres://a:1,b:2/x", "postgresql:///x"],
+)
+def test_an_address_that_is_one_is_taken(url: str) -> None:
+    environ = {"HOOKWARD_DATABASE__URL": url, "HOOKWARD_SECURITY__MASTER_KEY": MASTER_KEY}
+    assert load_settings(environ=environ).database.url == url
+
+
 def test_secrets_are_not_shown_with_the_settings() -> None:
     environ = {
         "SECURITY__BOOTSTRAP_KEY": "hw_0123456789abcdef", "SECURITY__MASTER_KEY": MASTER_KEY,

@@ -152,13 +152,14 @@ class Plans:
             hidden += [basic, secrets.password or ""]
             headers.append(("Authorization", basic))
             shown.append(("Authorization", f"Basic {MASK}"))
+        keys = self._keys_of(definition)
         return Plan(
             row,
             definition,
             headers=tuple(headers),
             shown=dict(shown),
-            veil=_veil(hidden),
-            keys=self._keys_of(definition),
+            veil=_veil(hidden + [b64encode(each).decode() for each, _ in keys if isinstance(each, bytes)]),
+            keys=keys,
             perspective=self._definitions.perspective(row, definition),
             recipe=self._recipes.get(row.id, row.version, definition),
             grant=_grant(row, definition.oauth, secrets.client_secret),
@@ -238,7 +239,7 @@ def key_subject(row: KeyRow) -> str:
 
 
 def _veil(secrets: Sequence[str]) -> Veil:
-    """What masks values of headers: whole, and without the scheme that an ``Authorization`` begins with."""
+    """What masks secrets: whole, and without the scheme that an ``Authorization`` begins with."""
     return Veil((*secrets, *(secret.partition(" ")[2] for secret in secrets)))
 
 

@@ -69,6 +69,19 @@ async def test_a_request_carries_the_token_and_the_log_does_not(house: House) ->
     assert b"canary" not in attempt.request
 
 
+async def test_an_endpoint_that_answers_with_the_token_does_not_put_it_into_the_log(house: House) -> None:
+    def echo(request: OutgoingRequest) -> Outcome:
+        sent = dict(request.headers + request.changing)["Authorization"]
+        answer = Answer(status=200, headers=(("X-Echo", sent),), body=f"you sent {sent}".encode())
+        return Outcome(duration_us=1000, answer=answer)
+
+    house.tokens = FakeTokens("canary-token")
+    authorized(house)
+    house.endpoints.script[ADDRESS] = echo
+    [attempt] = await attempts(house)
+    assert (attempt.response, attempt.response_body) == (b'{"X-Echo":"Bearer ********"}', b"you sent Bearer ********")
+
+
 async def test_a_token_is_asked_for_with_all_that_the_watch_gives(house: House) -> None:
     house.sealer = AesGcmSealer(b"k" * 32)
     row = authorized(house)

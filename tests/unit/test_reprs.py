@@ -31,6 +31,7 @@ NO_SECRETS = {
     },
     "a document of ours": {"Text.body"},
     "public keys": {"PublishedKey.previous"},
+    "an id": {"Hold.credential"},
 }  # fmt: skip
 """Fields that are called as secrets are, and hold none; each with what it holds."""
 EPOCH = datetime.fromtimestamp(0, UTC)

@@ -6,6 +6,7 @@ Where other workers have another token by then, that is tried first: a new one i
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from functools import lru_cache
 from typing import Protocol
 
 import msgspec
@@ -13,6 +14,7 @@ import msgspec
 from hookward.application.ports import Clock
 from hookward.application.token_ports import TokenSource
 from hookward.domain.errors import HookwardError
+from hookward.domain.masking import Veil
 from hookward.domain.oauth import AccessToken, AuthorizationRequired, Grant, NoToken
 from hookward.domain.outcome import Failure, Outcome
 from hookward.domain.outgoing import OutgoingRequest
@@ -47,6 +49,11 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     outcome: Outcome
     reached: bool = True
     unauthorized: bool = False
+
+
+@lru_cache(maxsize=1024)
+def _veil_of(token: str) -> Veil:
+    return Veil((token,))
 
 
 class Exchanges:
@@ -101,6 +108,8 @@ class Exchanges:
         request, shown = await make(second=sent_us // _US, token=token)
         timeout = max(end - self._clock.monotonic(), 0.001)  # none left: it says that it timed out
         outcome = await self._sender.send(request, timeout=timeout)
+        if outcome.answer is not None:  # which may repeat what was sent
+            outcome = msgspec.structs.replace(outcome, answer=_veil_of(token.value).answer(outcome.answer))
         return Exchange(sent_us=sent_us, shown=shown, outcome=outcome)
 
     def _since(self, began: float) -> int:

@@ -8,6 +8,9 @@ from html import escape
 from json import dumps
 from urllib.parse import quote, quote_plus
 
+import msgspec
+
+from hookward.domain.outcome import Answer
 from hookward.domain.redaction import MASK
 
 MIN_LENGTH = 3
@@ -51,6 +54,11 @@ class Veil:
         if self._pattern is None:
             return text
         return self.data(text.encode("latin-1", "replace")).decode("latin-1")
+
+    def answer(self, answer: Answer) -> Answer:
+        """What an endpoint answered, without the values."""
+        headers = tuple([(self.text(name), self.text(value)) for name, value in answer.headers])
+        return msgspec.structs.replace(answer, headers=headers, body=self.data(answer.body, cut=answer.truncated))
 
 
 NO_VEIL = Veil()

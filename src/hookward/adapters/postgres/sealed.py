@@ -61,6 +61,7 @@ SEALED = (
     SealedColumn(
         table="crypto_key", column="previous", prefix=Prefix.CRYPTO_KEY, row="key", field="secret", array=True
     ),
+    SealedColumn(table="credential", column="state", row="credential", field="state", owned=False),
 )
 """Whatever else is sealed in the store belongs here: a column that is missing is lost with the key that sealed it."""
 

@@ -34,7 +34,8 @@ WITHOUT_ACCOUNT = {
         "erasures._NEXT", "erasures._RELEASED", "erasures._look_again", "erasures._sweep", "erasures.step",
     },
     "workers deliver for all accounts: by ids that came out of what they claimed": {
-        "consequences._CHANGE", "consequences._PAUSE", "consequences._CLOSE", "consequences._HOLD", "lanes.ACQUIRE", "lanes.RELEASE",
+        "consequences._CHANGE", "consequences._PAUSE", "consequences._CLOSE", "consequences._HOLD", "lanes.ACQUIRE",
+        "lanes.RELEASE",
         "lanes.PULL", "lanes.FETCH", "lanes._NEXT", "lanes._STOPPED", "lanes._CLOSING", "lanes._CANCEL",
         "lanes.cancel_some", "leases._FREE", "ledger._BEGIN", "ledger._LOCK", "ledger._WAKE", "ledger._MOVE",
         "outbox.EVENTS", "outbox._RECORDED", "outbox._FAN",

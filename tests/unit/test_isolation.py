@@ -30,6 +30,13 @@ WITHOUT_ACCOUNT = {
         "definitions._CLOSE_LANE", "definitions._SET_LANE", "replays._EVENT", "replays._AGAIN",
         "replays._WAKE", "erasures._CANCEL", "erasures._blank",
     },
+    "a watch's authorizations, by a watch of the caller's, and by 256 random bits for who comes back from a browser": {
+        "authorizations._CROWD_OUT", "authorizations._TAKE", "authorizations.forget",
+    },
+    "a credential belongs to watches of one account, from one of which its id comes": {
+        "authorizations._GENERATION", "authorizations._DROP", "authorizations._CLEAR", "authorizations._WAITING_LANES",
+        "authorizations._MOVE", "authorizations._OPEN_LANES",
+    },
     "an erasure by its id, in the transaction that took it; what it does to others says whose they are": {
         "erasures._NEXT", "erasures._RELEASED", "erasures._look_again", "erasures._sweep", "erasures.step",
     },

@@ -12,6 +12,7 @@ from hookward.domain.change import ChangeKind
 from hookward.domain.errors import Invalid
 from hookward.domain.ids import Prefix, from_text
 from hookward.domain.problems import problem, strangers
+from hookward.domain.redaction import quiet_repr
 from hookward.domain.resource_type import ResourceType
 from hookward.domain.watch import StoreBodies, WatchDefinition, WatchMethod, WatchSecrets, WatchStatus
 from hookward.domain.watch_bounds import WatchBounds
@@ -46,6 +47,8 @@ class WatchRequest(msgspec.Struct, frozen=True, kw_only=True):
     status: WatchStatus
     make_key: bool
     refresh_token: str | None = None
+
+    __repr__ = quiet_repr
 
 
 def read_watch(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hookward.adapters.postgres.pool import Database
+from hookward.application.credentials import digested, read_state
 from hookward.application.key_check import Proofs
 from hookward.application.reseal import Reseal, SealedRow
 from hookward.domain.ids import AccountId, Prefix, to_text
@@ -61,12 +62,24 @@ SEALED = (
     SealedColumn(
         table="crypto_key", column="previous", prefix=Prefix.CRYPTO_KEY, row="key", field="secret", array=True
     ),
-    SealedColumn(table="credential", column="state", row="credential", field="state", owned=False),
-)
-"""Whatever else is sealed in the store belongs here: a column that is missing is lost with the key that sealed it."""
+    SealedColumn(
+        table="credential", column="state", row="credential", field="state", owned=False,
+        fingerprint=Fingerprint(column="digest", of=lambda account, state: digested(account, read_state(state))),
+    ),
+)  # fmt: skip
+"""Whatever else is sealed in the store belongs here: a column that is missing is lost with the key that sealed it.
+
+All but what lives for minutes: an authorization that is under way when a key is dropped has to be begun again.
+"""
 
 _IS_OLD = f"length(v) > 0 AND substring(v FROM 1 FOR {_MARK_BYTES}) <>"
 _PROOFS = "SELECT mark, proof FROM sealing_check"
+
+
+# Where another row has that fingerprint already (a process without the new key did not find it), each stays as it is.
+_FOLLOW = """, {digest} = CASE WHEN EXISTS (
+    SELECT 1 FROM {table} o WHERE o.account_id = $1 AND o.{digest} = $4 AND o.id <> $2)
+  THEN {table}.{digest} ELSE $4 END"""
 
 
 def page_statement(column: SealedColumn) -> str:
@@ -80,7 +93,7 @@ ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED"""
 def change_statement(column: SealedColumn) -> str:
     """Store what was sealed anew in a row that we have locked."""
     value = "$3" if column.array else "($3::bytea[])[1]"
-    also = f", {column.fingerprint.column} = $4" if column.fingerprint else ""
+    also = "" if column.fingerprint is None else _FOLLOW.format(table=column.table, digest=column.fingerprint.column)
     return f"UPDATE {column.table} SET {column.column} = {value}{also} WHERE account_id = $1 AND id = $2"
 
 

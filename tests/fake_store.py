@@ -404,6 +404,8 @@ class FakeStore:
             return Replayed.SENT_OFTEN
         row = self.watches[logged.entry.watch]
         base = 0 if new_id else len(logged.attempts)
+        if logged.status.open and not new_id:
+            return self._sooner(id_, logged)
         if new_id:
             entry = msgspec.structs.replace(logged.entry, id=new_id)
             self.log[new_id] = Logged(entry, DeliveryStatus.PENDING, None)
@@ -415,12 +417,20 @@ class FakeStore:
         self._wake(row.lane, 0.0)
         return Replayed.YES
 
+    def _sooner(self, id_: DeliveryId, logged: Logged) -> Replayed:
+        waiting = self.waiting.get(id_)
+        if waiting is None or waiting.token is not None:
+            return Replayed.IN_FLIGHT
+        logged.status, logged.reason = DeliveryStatus.PENDING, None
+        waiting.due, waiting.base = self.now(), waiting.number - 1
+        self.payloads.pop(id_, None)
+        self._wake(waiting.lane, 0.0)
+        return Replayed.YES
+
     def _replay_refusal(self, logged: Logged, owner: str | None) -> Replayed | None:
         row = self.watches[logged.entry.watch]
         if owner not in (None, row.owner):
             return Replayed.UNKNOWN
-        if logged.status.open:
-            return Replayed.OPEN
         if row.deleted:
             return Replayed.WATCH_DELETED
         if row.status == WatchStatus.DISABLED:

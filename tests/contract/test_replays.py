@@ -95,19 +95,61 @@ async def test_of_many_replays_at_once_one_counts(world):
 
     came = await asyncio.gather(*(replay(world, entry.id) for _ in range(8)))
 
-    assert sorted(came, key=lambda each: each.value) == [Replayed.YES] + [Replayed.OPEN] * 7
+    assert set(came) <= {Replayed.YES, Replayed.IN_FLIGHT}
+    assert Replayed.YES in came
     assert await world.value("SELECT count(*) FROM waiting") == 1
+
+
+@pytest.mark.parametrize("status", [PENDING, RETRYING])
+async def test_what_waits_for_its_next_attempt_is_due_at_once_and_rendered_anew(world, status):
+    watch = await world.watch()
+    entry = await world.wait(
+        watch, due=3600, number=3, status=status, payload=Payload(method="POST", address="", body=b"old")
+    )
+    assert await world.lanes.pull(await world.lease(), lanes=9) == []
+
+    assert await replay(world, entry.id) is Replayed.YES
+
+    [pulled] = await world.lanes.pull(await world.lease(), lanes=9)
+    assert (pulled.id, pulled.number, pulled.base, pulled.replay_of, pulled.payload) == (entry.id, 3, 2, None, None)
+    assert await world.value("SELECT count(*) FROM payload") == 0
+    found = await world.log.delivery(ACCOUNT, entry.id)
+    assert found is not None
+    assert (found[0].status, found[0].attempts) == (PENDING, 2)
+
+
+async def test_what_waits_in_a_lane_that_ends_is_cancelled_though_its_watch_has_a_new_one(world):
+    watch = await world.watch()
+    entry = await world.wait(watch, due=3600)
+    await world.rows("UPDATE lane SET closing = 'the watch was disabled', wake_at = NULL WHERE id = $1", watch.lane)
+    await world.rows("UPDATE watch SET lane_id = $1", (await world.watch()).lane)
+
+    assert await replay(world, entry.id) is Replayed.YES
+    assert await world.lanes.pull(await world.lease(), lanes=9) == []
+    assert await world.lanes.cancel_some(limit=9) == 1
+
+
+async def test_what_is_open_is_replayed_with_an_id_of_its_own_beside_it(world):
+    entry = await world.wait(await world.watch(), due=3600)
+    mine = new_id()
+
+    assert await replay(world, entry.id, new_id=mine) is Replayed.YES
+
+    [pulled] = await world.lanes.pull(await world.lease(), lanes=9)
+    assert (pulled.id, pulled.replay_of) == (mine, entry.id)
+    assert await world.value("SELECT count(*) FROM waiting WHERE token IS NULL AND due_at > now()") == 1
 
 
 async def test_what_cannot_be_replayed_is_left_as_it_is_and_says_why(world):
     _, entry = await ended(world)
-    waiting = await world.wait(await world.watch())
+    flying = await world.wait(await world.watch())
+    await world.lanes.pull(await world.lease(), lanes=9)
     before = await world.everything()
 
     assert await replay(world, new_id()) is Replayed.UNKNOWN
     assert await replay(world, entry.id, account=2) is Replayed.UNKNOWN
     assert await replay(world, entry.id, owner="north") is Replayed.UNKNOWN
-    assert await replay(world, waiting.id) is Replayed.OPEN
+    assert await replay(world, flying.id) is Replayed.IN_FLIGHT
     assert await world.everything() == before
 
 

@@ -146,11 +146,34 @@ async def test_a_delivery_with_many_attempts_is_replayed_with_an_id_of_its_own(h
         await replay(house, id_)
 
 
-async def test_what_has_not_ended_and_what_has_no_event_is_a_conflict(house: House) -> None:
+async def test_what_has_no_event_is_a_conflict(house: House) -> None:
     id_ = await failed(house)
     house.store.event_rows.clear()
     with pytest.raises(Conflict, match="erased"):
         await replay(house, id_)
-    house.store.log[id_].status = DeliveryStatus.RETRYING
-    with pytest.raises(Conflict, match="not ended"):
+
+
+async def test_what_waits_is_sent_at_once_and_its_schedule_begins_anew(house: House) -> None:
+    house.watch("http://a.test/", retry=("1h", "1h"))
+    house.endpoints.script["http://a.test/"] = status(500)
+    await house.begin()
+    house.publish()
+    await house.until(lambda: house.statuses() == {DeliveryStatus.RETRYING: 1})
+    [id_] = house.store.log
+
+    await replay(house, id_)
+
+    await house.until(lambda: house.statuses() == {DeliveryStatus.RETRYING: 1} and len(house.endpoints.received) == 2)
+    await replay(house, id_)
+    await house.until(lambda: house.statuses() == {DeliveryStatus.RETRYING: 1} and len(house.endpoints.received) == 3)
+    assert [attempt.number for attempt in house.store.log[id_].attempts] == [1, 2, 3]
+    assert sent(house) == [(to_text(Prefix.DELIVERY, id_), str(number)) for number in (1, 2, 3)]
+
+
+async def test_what_is_in_flight_is_a_conflict(house: House) -> None:
+    id_ = await failed(house)
+    house.endpoints.script["http://a.test/"] = lambda _request: 3.0
+    await replay(house, id_)
+    await house.until(lambda: house.endpoints.in_flight == 1)
+    with pytest.raises(Conflict, match="being sent just now"):
         await replay(house, id_)

@@ -1,4 +1,4 @@
-"""Replay: send a delivery that has ended again, rendered anew with the watch as it is now."""
+"""Replay: send a delivery again, or at once where it waits, rendered anew with the watch as it is now."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Replayed(Enum):
 
     YES = 1
     UNKNOWN = 2
-    OPEN = 3
+    IN_FLIGHT = 3
     EVENT_GONE = 4
     WATCH_DELETED = 5
     WATCH_DISABLED = 6
@@ -31,7 +31,10 @@ class ReplayStore(Protocol):
     async def replay(
         self, account: AccountId, id_: DeliveryId, *, owner: str | None, new_id: DeliveryId | None
     ) -> Replayed:
-        """Make a delivery wait again in its watch's lane, or one like it with ``new_id``, in one transaction."""
+        """Make a delivery wait again in its watch's lane, or one like it with ``new_id``, in one transaction.
+
+        One that waits already is due at once, and its schedule begins anew.
+        """
         ...
 
 
@@ -60,7 +63,7 @@ class Replays:
 
 _UNKNOWN = "there is no such delivery"
 _REFUSALS = {
-    Replayed.OPEN: "the delivery has not ended yet; wait until it is delivered, failed or cancelled",
+    Replayed.IN_FLIGHT: "the delivery is being sent just now; wait for what comes of it, or replay it with newId",
     Replayed.EVENT_GONE: "the delivery's event was erased or is older than the retention; publish it again",
     Replayed.WATCH_DELETED: "the delivery's watch was deleted; create one and publish the event again",
     Replayed.WATCH_DISABLED: "the delivery's watch is disabled; enable it first",

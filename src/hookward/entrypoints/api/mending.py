@@ -19,7 +19,7 @@ MAX_BODY = 64 << 10
 
 
 async def replay(request: web.Request, caller: Caller, service: Service) -> web.Response:
-    """Send a delivery that has ended again; an empty body is as good as ``{}``."""
+    """Send a delivery again, or at once where it waits; an empty body is as good as ``{}``."""
     id_ = from_text(Prefix.DELIVERY, request.match_info["deliveryId"])
     given = await read_json(request, MAX_BODY) if request.can_read_body and await _has_body(request) else {}
     new_id = wants_new_id(given)

@@ -165,7 +165,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         method="POST", path="/v1/deliveries/{deliveryId}/replay", scope=Scope.DELIVERIES, handler=mending.replay,
-        status=202, answers=wire_log.ReplayAnswer, summary="Send a delivery that has ended again",
+        status=202, answers=wire_log.ReplayAnswer, summary="Send a delivery again, or at once where it waits",
         takes=wire_log.ReplayRequest | None, refuses=(409,), gives=("Location",),
     ),
     Route(

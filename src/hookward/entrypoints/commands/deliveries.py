@@ -88,7 +88,7 @@ def show(*, api: Api, delivery_id: str, as_json: bool) -> None:
 @click.option("--new-id", is_flag=True, help="As a delivery of its own, which the receiver does not know yet.")
 @asking
 def replay(*, api: Api, delivery_id: str, new_id: bool, as_json: bool) -> None:
-    """Send a delivery that has ended again, with the watch as it is now."""
+    """Send a delivery again, or at once where it waits, with the watch as it is now."""
     answered = api.ask("POST", f"{_path(delivery_id)}/replay", json={"newId": new_id})
     print(json.dumps(answered) if as_json else f"replaying {answered['id']}")
 

@@ -24,8 +24,8 @@ MAX_SCHEMA_BYTES: Final = 256 << 10
 MAX_SAMPLE_BYTES: Final = 64 << 10
 MAX_STEPS: Final = 2000
 MAX_STEPS_PER_CHARACTER: Final = 4096
-DOCUMENT_NAMES: Final = ("date", "event", "previousData")
-"""What a merged document holds of its own."""
+DOCUMENT_NAMES: Final = ("date", "event")
+"""What every merged document holds of its own; ``previousData`` only that of a watch which asks for it."""
 
 READ_ONLY: Final = frozenset({"version", "builtIn", "watchRoutes", "created", "updated"})
 _KNOWN = ("name", "title", "scope", "identity", "schema", "sample", "body", "keepState", "paths")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookward.domain.errors import Malformed
-from hookward.domain.untyped import MAX_FIELDS, read_form, typed
+from hookward.domain.untyped import MAX_FIELDS, read_form, read_query, typed
 from tests.unit.resource_types import built_in
 
 SESSION = built_in()["event.registrationSession"].schema
@@ -92,3 +92,16 @@ def test_a_form_that_cannot_be_read_is_malformed(text: str) -> None:
 def test_names_that_the_schema_does_not_know_keep_their_text(fields: dict[str, str]) -> None:
     whole = {name: value.encode("utf-8", "replace").decode() for name, value in fields.items()}
     assert read_form(urlencode(whole), {}) == whole
+
+
+def test_a_query_may_hold_whatever_else() -> None:
+    others = "&".join(["%00=%FF", "more=1", "limit=0", "x"] * MAX_FIELDS)
+    known = "BadgeNumber=7&Registration%49D=R+1&SessionIds=1&SessionIds=2"
+    assert read_query(f"{others}&{known}&{others}", SESSION) == {
+        "BadgeNumber": 7, "RegistrationID": "R 1", "SessionIds": [1, 2],
+    }  # fmt: skip
+
+
+def test_what_a_query_says_of_the_resource_must_be_text() -> None:
+    with pytest.raises(Malformed):
+        read_query("BadgeNumber=%FF", SESSION)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote_plus
 
 from hookward.domain.errors import HookwardError, Malformed
 from hookward.domain.exact_json import decode_exact
@@ -54,6 +54,13 @@ def read_form(text: str, schema: Schema) -> dict[str, Any]:
         many = len(several) > 1 and "array" in _types(_schema_of(name, schema))
         form[name] = several if many else several[-1]
     return {name: typed(value, _schema_of(name, schema)) for name, value in form.items()}
+
+
+def read_query(text: str, schema: Schema) -> dict[str, Any]:
+    """The properties in a query, as :func:`read_form`; parameters that the schema does not name are passed over."""
+    known = schema.get("properties", {})
+    fields = [each for each in text.split("&") if unquote_plus(each.partition("=")[0], errors="replace") in known]
+    return read_form("&".join(fields), schema)
 
 
 def _types(schema: Schema) -> tuple[str, ...]:

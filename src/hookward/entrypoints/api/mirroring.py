@@ -19,7 +19,7 @@ from hookward.domain.jsv import read_jsv
 from hookward.domain.mirrored import IDEMPOTENCY_KEY, MirroredEvent, read_item, read_mirrored
 from hookward.domain.operation import Format, Operation, OperationBatch
 from hookward.domain.operation_index import Match, OperationIndex
-from hookward.domain.untyped import read_form, typed
+from hookward.domain.untyped import read_form, read_query, typed
 from hookward.entrypoints.api.answers import UnsupportedType, answer
 from hookward.entrypoints.api.formats import CONTENT_TYPES, format_of_body, formatted
 from hookward.entrypoints.api.publishing import answer_items, event_of, read_items
@@ -122,8 +122,7 @@ async def _read(request: web.Request, operation: Operation, known: KnownType) ->
         else:
             given = _decoded(data, kind, operation, schema)
     if operation.query:
-        asked = read_form(request.rel_url.raw_query_string, schema)
-        said = {name: value for name, value in asked.items() if name in schema.get("properties", {})}
+        said = read_query(request.rel_url.raw_query_string, schema)
         if isinstance(given, dict):
             given = {**said, **given}
         elif said and given is msgspec.UNSET:

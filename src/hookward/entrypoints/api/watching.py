@@ -16,6 +16,7 @@ from hookward.domain.errors import Problem, StoreUnavailable, TypeChanged
 from hookward.domain.event_rules import read_scope, type_names
 from hookward.domain.ids import Prefix, to_text
 from hookward.domain.oauth import OAuthDefinition
+from hookward.domain.problems import problem
 from hookward.domain.resource_type import ResourceType
 from hookward.domain.watch import WatchStatus
 from hookward.entrypoints.api.answers import answer, answer_secret, moment
@@ -61,7 +62,23 @@ async def create_watch_on_route(
     scope = {name: value for name, value in parameters.items() if name in resource_type.scope}
     problems: list[Problem] = []
     read_scope(scope, resource_type, problems, complete=False)
-    return await _create(await read_json(request), resource_type, scope, caller, service, problems)
+    given = await read_json(request)
+    if isinstance(given, dict):
+        _contradicted(given, resource_type, scope, problems)
+    return await _create(given, resource_type, scope, caller, service, problems)
+
+
+def _contradicted(
+    given: Mapping[str, Any], resource_type: ResourceType, scope: Mapping[str, str], problems: list[Problem]
+) -> None:
+    """What a body says otherwise than its path: ignored, it would leave a watch on more than its owner believes."""
+    if given.get("resourceType") not in (None, resource_type.name):
+        message = f"resourceType contradicts the path, which is that of {resource_type.name}; leave it out"
+        problems.append(problem(message, "resourceType"))
+    said = given.get("scope")
+    if said is not None and read_scope(said, resource_type, [], complete=False) != scope:
+        message = "scope contradicts the path; leave it out, or send all of it to POST /v1/watches"
+        problems.append(problem(message, "scope"))
 
 
 async def _create(

@@ -25,7 +25,7 @@ from hookward.entrypoints.api.wire import ProblemDocument
 ERRORS: web.RequestKey[Callable[..., web.Response] | None] = web.RequestKey("errors")
 """Under this name each request carries how its route writes errors."""
 
-_REQUEST_ID = re.compile(r"[!-~]{1,128}")
+_REQUEST_ID = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?")
 _DETAILS = {
     HTTPStatus.NOT_FOUND: "there is nothing at this path",
     HTTPStatus.METHOD_NOT_ALLOWED: "this path does not take this method",

@@ -13,7 +13,7 @@ READS: Mapping[str, Schema] = {
     "X-Request-Id": {
         "name": "X-Request-Id",
         "in": "header",
-        "description": "1 to 128 visible ASCII characters that the answer repeats; made where there is none.",
+        "description": "1 to 255 printable ASCII characters that the answer repeats; made where there is none.",
         "schema": {"type": "string"},
     },
     "Idempotency-Key": {

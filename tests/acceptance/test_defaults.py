@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -58,6 +59,46 @@ async def test_the_first_retry_comes_after_five_seconds_give_or_take_a_fifth(
     assert min(waits) < 4.7  # one in three is
     assert max(waits) > 5.3
     assert sorted(waits)[len(waits) // 2] < 6
+
+
+async def test_what_keeps_failing_is_tried_ten_times_over_some_days_and_has_then_failed(
+    service: Service, receiver: Receiver
+) -> None:
+    watch = await service.create_watch(receiver.on("/ill", Reply(status=500)), company="ill")
+    await service.publish(event("1", company="ill"))
+    for number, wait in enumerate(SCHEDULE, start=1):
+        shown = await tried(service, watch, number)
+        assert shown["status"] == "retrying"
+        answered = datetime.fromisoformat(shown["attempts"][-1]["sent"])
+        seconds = (datetime.fromisoformat(shown["nextAttempt"]) - answered).total_seconds()
+        assert 0.8 * wait <= seconds < 1.2 * wait + 3, f"wait {number}"
+        await make_due(service, shown["id"])
+    assert (await tried(service, watch, len(SCHEDULE) + 1))["status"] == "failed"
+    assert [each.attempt for each in receiver.at("/ill")] == list(range(1, 11))
+
+
+SCHEDULE = (5, 5 * 60, 30 * 60, *(hours * 3600 for hours in (2, 5, 10, 14, 20, 24)))
+
+
+async def tried(service: Service, watch: str, times: int) -> dict[str, Any]:
+    """The only delivery of a watch, whole, once that many attempts are recorded."""
+
+    async def listed() -> list[dict[str, Any]]:
+        return [each for each in await service.deliveries(watchId=watch) if each["attemptCount"] == times]
+
+    [found] = await wait_until(listed, what=f"there are {times} attempts")
+    shown: dict[str, Any] = await service.ask("GET", f"/v1/deliveries/{found['id']}", expect=200)
+    return shown
+
+
+async def make_due(service: Service, delivery: str) -> None:
+    """Have the time of its next attempt come now."""
+    async with service.database() as connection:
+        await connection.execute(
+            "WITH due AS (UPDATE waiting SET due_at = now() WHERE delivery_id = $1 RETURNING lane_id) "
+            "UPDATE lane SET wake_at = now() FROM due WHERE id = lane_id",
+            uuid.UUID(delivery[4:]),
+        )
 
 
 async def test_an_attempt_may_take_fifteen_seconds_and_a_watch_may_ask_for_thirty(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections.abc import Callable
 from datetime import UTC, datetime
 from ipaddress import ip_network
 from pathlib import Path
@@ -18,8 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from hookward.adapters.http_connector import SenderBounds
 from hookward.adapters.http_sender import HttpSender
-from hookward.bootstrap.parts import open_sender
-from hookward.config import load_settings
+from hookward.bootstrap.parts import open_sender, open_token_sender
+from hookward.config import Settings, load_settings
 from hookward.domain.egress import EgressPolicy
 from hookward.domain.egress_proxy import EgressProxy
 from hookward.domain.outcome import ErrorKind, Failure, Outcome
@@ -232,7 +233,8 @@ async def test_a_proxy_of_the_environment_changes_nothing(monkeypatch: pytest.Mo
     assert (outcome.failure, endpoint.connections, proxy.connections) == (None, 2, 0)
 
 
-async def test_the_settings_of_egress_are_those_of_every_sender() -> None:
+@pytest.mark.parametrize("opened", [open_sender, open_token_sender])
+async def test_the_settings_of_egress_are_those_of_every_sender(opened: Callable[[Settings], HttpSender]) -> None:
     async with Endpoint(answering(OK), host=TARGET) as endpoint, Endpoint(Tunneling()) as proxy:
         settings = load_settings(
             environ={
@@ -242,7 +244,7 @@ async def test_the_settings_of_egress_are_those_of_every_sender() -> None:
                 "HOOKWARD_EGRESS__PROXY": proxy.url,
             }
         )
-        async with open_sender(settings) as sender:
+        async with opened(settings) as sender:
             right = await send(sender, endpoint.url)
             wrong = [await send(sender, each) for each in (f"http://127.0.0.3:{endpoint.port}/", f"http://{TARGET}:1/")]
     assert (right.failure, proxy.connections) == (None, 1)

@@ -31,22 +31,22 @@ def sealer_of(settings: Settings) -> AesGcmSealer:
     return AesGcmSealer(*master_keys(settings).keys)
 
 
-def open_sender(settings: Settings) -> HttpSender:
+def open_sender(settings: Settings, bounds: SenderBounds | None = None) -> HttpSender:
     """The way out, behind the egress guard; opened in the running loop."""
     egress = settings.egress
     policy = EgressPolicy(allow=egress.allow, deny=egress.deny, ports=egress.ports)
-    return HttpSender(policy, proxy=egress.proxy)
+    return HttpSender(policy, bounds=bounds, proxy=egress.proxy)
 
 
 def open_token_sender(settings: Settings) -> HttpSender:
-    """The way out to token endpoints, which keeps no connections: what is used again may be resent on.
+    """The same way out to token endpoints, which keeps no connections: what is used again may be resent on.
 
     A refresh token that is sent twice looks stolen.
     """
     bounds = SenderBounds(
         log_limit=_TOKEN_ANSWER, answer_limit=_TOKEN_ANSWER, kept_connections=0, dns_threads=_TOKEN_LOOKUPS
     )
-    return HttpSender(EgressPolicy(allow=settings.egress.allow), bounds=bounds)
+    return open_sender(settings, bounds)
 
 
 def accounts_of(database: Database, settings: Settings, *, clock: Clock, chance: Chance) -> Accounts:

@@ -24,7 +24,7 @@ WITHOUT_ACCOUNT = {
     "what a process knows of all accounts, and keeps by account": {
         "api_keys._REVOKED_SINCE", "definitions._WATCHES_SINCE", "definitions._KEYS_SINCE", "definitions._TYPES_SINCE",
     },
-    "public keys are for everybody": {"crypto_keys._PUBLISHED"},
+    "public keys are for everybody": {"crypto_keys._PUBLISHED", "crypto_keys._VERSION"},
     "by ids that a statement of the same call, which says whose they are, has just found": {
         "crypto_keys._CHANGE", "crypto_keys._RETIRE", "crypto_keys._REWRITE", "definitions._CHANGE_WATCH",
         "definitions._CLOSE_LANE", "definitions._SET_LANE", "replays._EVENT", "replays._AGAIN",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -89,7 +90,7 @@ async def test_a_rotated_key_is_there_under_both_names_until_its_overlap_is_over
     assert kids(await published.of(ID)) == [f"{NAME}.3"]
 
 
-async def test_the_set_is_made_again_when_definitions_changed_or_a_minute_has_passed(
+async def test_the_set_is_made_again_when_a_key_has_changed_or_a_minute_has_passed(
     published: PublishedKeys, shelf: Shelf, hand: Hand
 ) -> None:
     assert await published.every() == b'{"keys":[]}'
@@ -100,6 +101,41 @@ async def test_the_set_is_made_again_when_definitions_changed_or_a_minute_has_pa
     hand.now += timedelta(seconds=KEPT_SECONDS)
     await published.every()
     assert shelf.asked == [(None, MAX_PUBLISHED)] * 3
+
+
+async def test_the_set_is_made_once_however_many_ask_meanwhile(published: PublishedKeys, shelf: Shelf) -> None:
+    shelf.rows = [row()]
+    ready = asyncio.Event()
+    read = shelf.published
+
+    async def slowly(id_: CryptoKeyId | None, *, limit: int) -> list[PublishedKey]:
+        await ready.wait()
+        return await read(id_, limit=limit)
+
+    shelf.published = slowly  # type: ignore[method-assign]
+    asking = [asyncio.ensure_future(published.every()) for _ in range(20)]
+    await asyncio.sleep(0)
+    ready.set()
+    assert {tuple(kids(each)) for each in await asyncio.gather(*asking)} == {(NAME,)}
+    assert shelf.asked == [(None, MAX_PUBLISHED)]
+
+
+async def test_keys_that_did_not_change_are_not_read_again(shelf: Shelf, hand: Hand) -> None:
+    read: list[str] = []
+
+    class Counted(CipherKeys):
+        def jwk(self, algorithm: Algorithm, public: bytes, kid: str) -> dict[str, str]:
+            read.append(kid)
+            return super().jwk(algorithm, public, kid)
+
+    published = PublishedKeys(shelf, Counted(), clock=hand)
+    other = CryptoKeyId(b"o" * 16)
+    shelf.rows = [row()]
+    await published.every()
+    shelf.rows, shelf.now_version = [*shelf.rows, row(id_=other)], 2
+    assert kids(await published.every()) == [NAME, to_text(Prefix.CRYPTO_KEY, other)] == read
+    shelf.rows, shelf.now_version = shelf.rows[:1], 3
+    assert kids(await published.every()) == [NAME]
 
 
 async def test_one_key_is_asked_for_by_its_id_alone(published: PublishedKeys, shelf: Shelf) -> None:

@@ -42,7 +42,7 @@ _PUBLIC_KEYS = "SELECT count(*) FROM crypto_key WHERE account_id = $1 AND public
 _PUBLISHED = """
 SELECT id, definition, generation, public, previous_public, previous_until FROM crypto_key
 WHERE public IS NOT NULL AND ($1::uuid IS NULL OR id = $1) ORDER BY id DESC LIMIT $2"""
-_VERSION = "SELECT version FROM definition_version"
+_VERSION = "SELECT coalesce(max(version), 0) FROM crypto_key"
 # Whoever names the key has its id in the definition; who has it there for another reason is sorted out by the caller.
 _NAMING = """
 SELECT id, account_id, resource_type, status, definition, version, owner FROM watch
@@ -73,7 +73,7 @@ class PostgresCryptoKeys:
             return [_published(row) for row in await connection.fetch(_PUBLISHED, id_, limit)]
 
     async def version(self) -> int:
-        """The version of the definitions: while it stays, so do the keys."""
+        """That of the last change of a key, of any account: while it stays, so do the keys."""
         async with self._database.connection() as connection:
             return int(await connection.fetchval(_VERSION))
 

@@ -133,7 +133,7 @@ WRONG_PAIR = "whsk_" + b64encode(b64decode(V1A_PRIVATE.removeprefix("whsk_"))[:3
         (Algorithm.RSA_PSS_SHA512, pem(rsa.generate_private_key(65537, 1024))),
         (Algorithm.RSA_PSS_SHA512, PEMS[Algorithm.ED25519]),
         (Algorithm.RSA_PSS_SHA512, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"),
-        (Algorithm.RSA_PSS_SHA512, PEMS[Algorithm.RSA_PSS_SHA512] + "\n" * 20_000),
+        (Algorithm.RSA_PSS_SHA512, PEMS[Algorithm.RSA_PSS_SHA512] + "\n" * 2500),
         (Algorithm.RSA_PSS_SHA512, "é"),
         (Algorithm.RSA_PSS_SHA512, ""),
     ],

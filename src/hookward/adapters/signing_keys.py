@@ -34,7 +34,8 @@ from hookward.domain.signing_key import Algorithm, Material, SignatureFormat
 RSA_BITS = 2048
 """Of keys that we make: enough until 2030 (NIST SP 800-57), and 0.7 ms a signature."""
 MAX_RSA_BITS = 4096
-MAX_KEY_TEXT = 16_384
+MAX_KEY_TEXT = 4096
+"""Characters; 4096 bits in PKCS #8 are 3300. Reading a key checks it: minutes of one of 16,384 characters."""
 _HMAC_BYTES = 32
 _SEED_BYTES = 32
 _PAIR_BYTES = 64

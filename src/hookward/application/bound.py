@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from weakref import WeakValueDictionary
 
 from hookward.domain.errors import Backlogged
 from hookward.domain.ids import AccountId
@@ -35,3 +37,21 @@ class Bound:
             self._running[account] -= 1
             if not self._running[account]:
                 del self._running[account]
+
+
+class Turns:
+    """Lets so many do something costly at a time, and of one account and owner one.
+
+    Whoever asks for much waits for themselves: others wait for one turn of theirs at most.
+    """
+
+    def __init__(self, places: int) -> None:
+        self._places = asyncio.Semaphore(places)
+        self._lines: WeakValueDictionary[tuple[AccountId, str | None], asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def turn(self, account: AccountId, owner: str | None) -> AsyncIterator[None]:
+        """Wait for a turn, and keep it for as long as it lasts."""
+        line = self._lines.setdefault((account, owner), asyncio.Lock())
+        async with line, self._places:
+            yield

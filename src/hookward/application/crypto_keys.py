@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from hookward.application.bound import Turns
 from hookward.application.definitions import KeyRow, OldSecret, WatchRow
 from hookward.application.plans import key_subject
 from hookward.application.ports import Chance, Clock, Sealer
@@ -80,7 +81,7 @@ class CryptoKeys:
         self._store = store
         self._sealer = sealer
         self._keys = keys
-        self._making = asyncio.Semaphore(MAKING)
+        self._making = Turns(MAKING)
         self._clock = clock
         self._chance = chance
         self._overlap = overlap
@@ -90,7 +91,7 @@ class CryptoKeys:
 
         Raises Invalid, and Conflict when the account has too many.
         """
-        async with self._making:  # RSA takes a tenth of a second
+        async with self._making.turn(account, owner):  # RSA takes a tenth of a second
             definition, brought = await asyncio.to_thread(read_key, given, read=self._keys.read)
             material = brought or await self._made(definition.algorithm)
         row = make_key(
@@ -124,7 +125,7 @@ class CryptoKeys:
         """
         before = await self.get(account, id_, owner=owner)
         algorithm = key_definition_of(before).algorithm
-        async with self._making:
+        async with self._making.turn(account, owner):
             rotation = await asyncio.to_thread(
                 read_rotation, given, algorithm=algorithm, overlap=self._overlap, read=self._keys.read
             )

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from hookward.application.bound import Turns
 from hookward.application.credentials import HeldCredential, NewCredential
 from hookward.application.crypto_keys import NEW_SECRET_BYTES, make_key
 from hookward.application.definitions import KeyRow, WatchQuery, WatchRow
@@ -76,7 +77,7 @@ class Watches:
         self.bounds = bounds
         self.check_key = check_key
         self.credentials = Credentials(sealer, clock=clock, chance=chance)
-        self._checks = asyncio.Semaphore(CHECKS)
+        self._checks = Turns(CHECKS)
 
     async def create(
         self, account: AccountId, given: Any, resource_type: ResourceType | None, scope: Mapping[str, str], *,
@@ -144,7 +145,7 @@ class Watches:
         """
         problems = list(found)
         request = None
-        async with self._checks:
+        async with self._checks.turn(account, owner):
             try:
                 request = await asyncio.to_thread(read)
             except Invalid as error:

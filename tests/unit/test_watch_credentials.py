@@ -50,10 +50,11 @@ class Desk:
         return Watches(self.store, sealer, clock=self.clock, chance=self.chance)
 
     async def make(
-        self, oauth: Any, *, account: AccountId = ACCOUNT, watches: Watches | None = None, **more: Any
-    ) -> WatchRow:
+        self, oauth: Any, *, account: AccountId = ACCOUNT, owner: str | None = None, watches: Watches | None = None,
+        **more: Any,
+    ) -> WatchRow:  # fmt: skip
         given = {"address": "https://a.example/", "oauth2Auth": oauth, **more}
-        row, _ = await (watches or self.watches).create(account, given, SHOP, {})
+        row, _ = await (watches or self.watches).create(account, given, SHOP, {}, owner=owner)
         return row
 
     async def put(self, row: WatchRow, oauth: Any, **more: Any) -> WatchRow:
@@ -118,6 +119,24 @@ async def test_a_rotated_refresh_token_is_found_by_what_was_first_given(desk: De
     desk.rotate(one, "rotated")
     other = await desk.make(GIVEN)
     assert (other.credential, desk.state(other).token) == (one.credential, "rotated")
+
+
+@pytest.mark.parametrize("owner", ["two", None])
+async def test_another_owner_who_knows_the_first_refresh_token_does_not_come_by_the_newest(
+    desk: Desk, owner: str | None
+) -> None:
+    one = await desk.make(GIVEN, owner="one")
+    desk.rotate(one, "rotated")
+    other = await desk.make(GIVEN, owner=owner)
+    assert (other.credential == one.credential, desk.state(other).token) == (False, "first")
+    moved = await desk.put(other, {**BLOCK, "accessTokenUrl": OTHER_URL})
+    assert desk.state(moved).token == "first"
+    assert (await desk.make(GIVEN, owner="one")).credential == one.credential
+
+
+async def test_owners_who_use_one_client_do_not_wait_for_each_others_token_requests(desk: Desk) -> None:
+    owners = [await desk.make(MACHINE, owner=owner) for owner in ("one", "two", None)]
+    assert len({each.credential for each in owners}) == 3
 
 
 async def test_client_credentials_of_one_client_share_a_credential_without_a_token(desk: Desk) -> None:

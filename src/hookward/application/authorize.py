@@ -156,7 +156,7 @@ class Authorizations:
             token = await self._exchange(row, row.credential, flow, back.code)
         oauth = definition_of(row).oauth
         assert oauth is not None
-        credential = self._credentials.make(row.account, oauth, CredentialState(token=token))
+        credential = self._credentials.make(row.account, row.owner, oauth, CredentialState(token=token))
         if not await self._flows.authorized(
             row.account, row.id, row.credential, credential, reason=AUTHORIZATION_REQUIRED
         ):

@@ -100,7 +100,7 @@ class WatchChanges:
                 check_key=self._watches.check_key, has_token=self._has_token(row, held),
             )  # fmt: skip
             request = await self._watches.checked(target.account, given, read, owner=target.owner, named=before.key_ids)
-            choice = self._watches.credentials.choose(row.account, request, before.oauth, held)
+            choice = self._watches.credentials.choose(row.account, row.owner, request, before.oauth, held)
             changed, key, secret = self._changed(row, request, choice)
             if choice.new is None and _gist(changed) == _gist(row) and request.secrets == secrets:
                 return row, None

@@ -43,30 +43,34 @@ class Credentials:
         return read_state(self._sealer.unseal(held.state, credential_subject(account, held.id)))
 
     def choose(
-        self, account: AccountId, request: WatchRequest, before: OAuthDefinition | None, held: HeldCredential | None
-    ) -> Choice:
-        """The credential for a watch as it is asked for, which was the one of ``before`` and ``held``."""
+        self, account: AccountId, owner: str | None, request: WatchRequest, before: OAuthDefinition | None,
+        held: HeldCredential | None,
+    ) -> Choice:  # fmt: skip
+        """The credential for an owner's watch as it is asked for, which was the one of ``before`` and ``held``."""
         oauth = request.definition.oauth
         if oauth is None:
             return Choice()
         if request.refresh_token is not None:
             state = CredentialState(given=request.refresh_token, token=request.refresh_token)
-            return Choice(new=self.make(account, oauth, state), has_token=True)
+            return Choice(new=self.make(account, owner, oauth, state), has_token=True)
         if before is None or held is None or before.grant_type is not oauth.grant_type:
-            return Choice(new=self.make(account, oauth, CredentialState()))
+            return Choice(new=self.make(account, owner, oauth, CredentialState()))
         state = self.open(account, held)
         if _client(before) == _client(oauth):
             return Choice(keeps=held.id, has_token=state.token is not None)
-        moved = self.make(account, oauth, state, instead_of=held)
+        moved = self.make(account, owner, oauth, state, instead_of=held)
         return Choice(new=moved, has_token=state.token is not None)
 
     def make(
-        self, account: AccountId, oauth: OAuthDefinition, state: CredentialState, *,
+        self, account: AccountId, owner: str | None, oauth: OAuthDefinition, state: CredentialState, *,
         instead_of: HeldCredential | None = None,
     ) -> NewCredential:  # fmt: skip
-        """A credential; one whose refresh token nobody has given is shared with nobody."""
+        """A credential, for the watches of one owner; one whose refresh token nobody has given is shared with nobody.
+
+        Another owner may know the refresh token that was given once, and must not come by those that replaced it.
+        """
         id_ = CredentialId(uuid7(self._clock.now_us() // 1000, self._chance.bytes(10)))
-        kin = _client(oauth)
+        kin = _client(oauth) if owner is None else (*_client(oauth), f"owner {owner}")
         if state.given is None and oauth.grant_type is GrantType.REFRESH_TOKEN:
             kin = (*kin, self._chance.bytes(16).hex())
         state = msgspec.structs.replace(state, kin=kin)

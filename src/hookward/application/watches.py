@@ -99,7 +99,7 @@ class Watches:
         if request.make_key:
             key, secret = self.new_key(account, definition, owner=owner)
             definition = msgspec.structs.replace(definition, key_ids=(to_text(Prefix.CRYPTO_KEY, key.id),))
-        choice = self.credentials.choose(account, request, None, None)
+        choice = self.credentials.choose(account, owner, request, None, None)
         status, reason = standing(request.status, definition.oauth, choice)
         row = WatchRow(
             id=WatchId(self._new_id()),

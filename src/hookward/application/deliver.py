@@ -80,6 +80,8 @@ class Courier:
             outcome = Outcome(duration_us=0, failure=failure)
             recorder.settle(parcel, self._entry(parcel, plan, payload, {}, sent_us, outcome))
             return False
+        if parcel.payload is not None:
+            plan = plan.towards(payload.address)
         make = partial(
             composed, plan, parcel.event.change, payload,
             id_=parcel.id, number=parcel.number, span=self._chance.bytes(SPAN_BYTES), replay_of=parcel.replay_of,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import TypeAlias
+from copy import copy
+from typing import Self, TypeAlias
 
 import msgspec
 
@@ -27,6 +29,7 @@ from hookward.domain.watch import KeyDefinition, WatchDefinition, WatchMethod, W
 
 _LIMIT = 4096
 
+_ORIGIN = re.compile(r"[^/?#]*//[^/?#]*")
 _definition = msgspec.json.Decoder(WatchDefinition)
 _secrets = msgspec.json.Decoder(WatchSecrets)
 _key_definition = msgspec.json.Decoder(KeyDefinition)
@@ -41,22 +44,22 @@ class Plan:
 
     ``headers`` are those that never change, ``shown`` the same with every secret masked, and ``veil`` masks those
     secrets in answers. ``keys`` are the secrets of Standard Webhooks that sign by HMAC, ``signers`` what signs
-    otherwise: until the first of them ends at ``until_us`` (microseconds since 1970), if one does. ``party`` is whose
-    connections carry the requests: accounts and owners share none. ``grant`` is what access tokens are asked for with,
-    where the watch wants them. For ``template``, ``place``, ``schedule`` and ``timeout`` see
-    :class:`~hookward.application.recipes.Recipe`.
+    otherwise: until the first of them ends at ``until_us`` (microseconds since 1970), if one does. ``party`` is
+    whose connections carry the requests: accounts and owners share none. ``grant`` is what access tokens are asked
+    for with, where the watch wants them. ``plain`` are the headers without a secret. For ``template``, ``place``,
+    ``schedule`` and ``timeout`` see :class:`~hookward.application.recipes.Recipe`.
     """
 
     __slots__ = (
         "address", "bodies", "content_type", "grant", "has_body", "headers", "keys", "lane", "method", "party",
-        "perspective", "place", "schedule", "shown", "signers", "signs_slowly", "status", "template", "timeout",
-        "until_us", "veil", "version",
+        "perspective", "place", "plain", "schedule", "shown", "signers", "signs_slowly", "status", "template",
+        "timeout", "until_us", "veil", "version",
     )  # fmt: skip
 
     def __init__(
         self, row: WatchRow, definition: WatchDefinition, *, headers: tuple[tuple[str, str], ...],
-        shown: dict[str, str], veil: Veil, keys: Sequence[_Live], perspective: Perspective, recipe: Recipe,
-        grant: Grant | None = None,
+        plain: tuple[tuple[str, str], ...], shown: dict[str, str], veil: Veil, keys: Sequence[_Live],
+        perspective: Perspective, recipe: Recipe, grant: Grant | None = None,
     ) -> None:  # fmt: skip
         self.lane = row.lane
         self.party = f"{row.account}" if row.owner is None else f"{row.account}/{row.owner}"
@@ -66,13 +69,14 @@ class Plan:
         self.address = definition.address
         self.has_body = definition.method not in WatchMethod.WITHOUT_BODY
         self.headers = headers
+        self.plain = plain
         self.shown = shown
         self.veil = veil
         self.keys = tuple([each for each, _ in keys if isinstance(each, bytes)])
         self.signers = tuple([each for each, _ in keys if isinstance(each, Signer)])
         self.signs_slowly = any(each.slow for each in self.signers)
         self.until_us = min([until for _, until in keys if until], default=None)
-        self.content_type = next((value for name, value in headers if name.lower() == "content-type"), None)
+        self.content_type = _content_type(headers)
         self.perspective = perspective
         self.bodies = definition.store_bodies
         self.grant = grant
@@ -80,6 +84,15 @@ class Plan:
         self.place = recipe.place
         self.schedule = recipe.schedule
         self.timeout = recipe.timeout
+
+    def towards(self, address: str) -> Self:
+        """This plan for an address that a watch had before: to another server it carries none of today's secrets."""
+        if _origin(address) == _origin(self.address):
+            return self
+        plan = copy(self)
+        plan.headers, plan.shown, plan.grant = self.plain, dict(self.plain), None
+        plan.content_type = _content_type(self.plain)
+        return plan
 
 
 class Plans:
@@ -157,6 +170,7 @@ class Plans:
             row,
             definition,
             headers=tuple(headers),
+            plain=tuple(fixed),
             shown=dict(shown),
             veil=_veil(hidden + [b64encode(each).decode() for each, _ in keys if isinstance(each, bytes)]),
             keys=keys,
@@ -204,6 +218,16 @@ class Plans:
             sign=self._signing_keys.signer(definition.algorithm, secret),
             slow=definition.algorithm is Algorithm.RSA_PSS_SHA512,
         )
+
+
+def _origin(address: str) -> str:
+    """Scheme and authority, which no placeholder may stand in."""
+    found = _ORIGIN.match(address)
+    return address if found is None else found[0].lower()
+
+
+def _content_type(headers: Sequence[tuple[str, str]]) -> str | None:
+    return next((value for name, value in headers if name.lower() == "content-type"), None)
 
 
 def _grant(row: WatchRow, oauth: OAuthDefinition | None, client_secret: str | None) -> Grant | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 import msgspec
 import pytest
@@ -20,7 +21,7 @@ SECRETS = WatchSecrets(password="hush", headers={"X-Key": "hush", "Content-Type"
 NAMES = ("X-Key", "Content-Type")
 
 
-async def sent_again(house: House, former: str, now: str, **definition: object) -> tuple[OutgoingRequest, str]:
+async def sent_again(house: House, former: str, now: str, **definition: Any) -> tuple[OutgoingRequest, str]:
     """The retry that a watch sends after it moved and was given secrets, and how the log shows it."""
     watch = house.watch(former)
     house.endpoints.script[former] = once(status(500))
@@ -28,9 +29,7 @@ async def sent_again(house: House, former: str, now: str, **definition: object) 
     house.publish()
     await house.until(lambda: len(house.store.waiting) == 1)
     other = house.watch(now, paused=True, header_names=NAMES, **definition)
-    house.change(
-        watch, definition=other.definition, secrets=msgspec.json.encode(SECRETS), credential=b"c" * 16
-    )  # fmt: skip
+    house.change(watch, definition=other.definition, secrets=msgspec.json.encode(SECRETS), credential=b"c" * 16)
     await house.settled()
     logged = max(house.store.log.values(), key=lambda each: len(each.attempts))
     return house.endpoints.received[-1], (logged.attempts[-1].request or b"").decode()

@@ -98,7 +98,10 @@ class HttpTokenEndpoint:
 
 def place_of(address: str) -> str:
     """A token endpoint as messages name it: without user information and query, which may hold what is secret."""
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # it is no address, which the sender says
+        return "The token endpoint"
     return f"The token endpoint {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"[:_LONGEST_PLACE]
 
 

@@ -39,9 +39,10 @@ def open_sender(settings: Settings, bounds: SenderBounds | None = None) -> HttpS
 
 
 def open_token_sender(settings: Settings) -> HttpSender:
-    """The same way out to token endpoints, which keeps no connections: what is used again may be resent on.
+    """The way out to token endpoints, through the same guard and proxy, which keeps no connections.
 
-    A refresh token that is sent twice looks stolen.
+    What is used again may be resent on, and a refresh token that is sent twice looks stolen. Nor can one account's
+    request follow another's, whatever its party.
     """
     bounds = SenderBounds(
         log_limit=_TOKEN_ANSWER, answer_limit=_TOKEN_ANSWER, kept_connections=0, dns_threads=_TOKEN_LOOKUPS

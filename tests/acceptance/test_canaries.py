@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import base64
-import gzip
+import json
+import re
 import secrets
-import zlib
-from binascii import unhexlify
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import product
 
 import pytest
 import pytest_asyncio
 
-from hookward.adapters.postgres.sealed import SEALED
 from hookward.adapters.sealing import AesGcmSealer
-from hookward.domain.errors import Unsealable
-from hookward.domain.sealed import sealed_place
 from tests.acceptance.canaries import (
     Canaries,
     Json,
@@ -33,12 +27,15 @@ from tests.acceptance.canaries import (
     where,
 )
 from tests.acceptance.doors import DOORS, Flood
+from tests.acceptance.dumps import guesses, opened, unpacked
+from tests.acceptance.oauth_doors import CODE, OAUTH_DOORS
 from tests.receiver import Receiver
 from tests.service import Service
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(240)]
 
 PAGES = ("/livez", "/readyz", "/openapi.json", "/docs", "/metrics", "/dashboard", "/.well-known/jwks.json")
+UNDER_WAY = "verifier of an authorization under way"
 LISTS = ("watches", "crypto-keys", "api-keys", "deliveries", "events", "resource-types", "accounts")
 
 
@@ -71,17 +68,19 @@ async def flooded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Flo
         "HOOKWARD_LOG__LEVEL": "debug",
         "HOOKWARD_DELIVERY__SCHEDULE": "200ms",
         "HOOKWARD_DELIVERY__TIMEOUT": "2s",
+        "HOOKWARD_OAUTH__TIMEOUT": "1s",
     }
     service = Service(folder / "data", settings)
     service.key = bootstrap_key
     async with service, Receiver() as receiver:
         flood = Flood(service, receiver, canaries, control)
         await leave_the_control(flood)
-        for door in DOORS:
+        for door in (*DOORS, *OAUTH_DOORS):
             await door(flood)
         await flood.settled()
         await look_at_everything(flood)
         rows, queue = await database_rows(service), await queue_cells(service)
+        note_verifiers(canaries, rows, queue, master_key)
         tried = {await status_with(service, guess) for cell in cells_of(rows) for guess in guesses(cell)}
         places = {
             "answers": joined(flood.answers),
@@ -95,6 +94,13 @@ async def flooded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Flo
         yield Flooded(
             canaries=canaries, control=control, places=places, rows=rows, queue=queue, key=master_key, tried=tried
         )
+
+
+def note_verifiers(canaries: Canaries, rows: list[Json], queue: list[bytes], key: bytes) -> None:
+    """Look for the PKCE verifiers of authorizations that are under way, which nobody outside has ever seen."""
+    for text in opened(rows, queue, [key]):
+        if b'"verifier"' in text:
+            canaries.note(UNDER_WAY, json.loads(text)["verifier"])
 
 
 async def leave_the_control(flood: Flood) -> None:
@@ -134,44 +140,16 @@ async def test_what_is_no_secret_is_found_everywhere(flooded: Flooded) -> None:
     assert found == set(flooded.places)
 
 
-def unpacked(cell: bytes) -> Iterator[bytes]:
-    """A cell, and what it is when it is taken for one of the usual encodings."""
-    yield cell
-    for decode in (base64.b64decode, base64.urlsafe_b64decode, unhexlify, zlib.decompress, gzip.decompress):
-        with suppress(ValueError, zlib.error, OSError, EOFError):
-            yield decode(cell)
-
-
-def opened(rows: list[Json], keys: Iterable[bytes]) -> Iterator[bytes]:
-    """What sealed values say to whoever has these keys: what each is bound to can be read off its row."""
-    sealers = [AesGcmSealer(key) for key in keys]
-    for row in rows:
-        if isinstance(row.get("id"), bytes) and "account_id" in row:
-            abouts = [
-                sealed_place(row["account_id"], row.get("owner"), each.row, row["id"], each.field) for each in SEALED
-            ]
-            for cell, about, sealer in product(cells_of([row]), abouts, sealers):
-                with suppress(Unsealable):
-                    yield sealer.unseal(cell, about)
-
-
-def guesses(cell: bytes) -> Iterator[str]:
-    """API keys that somebody may make of what the database holds of them."""
-    if len(cell) == 32:
-        yield "hw_" + base64.urlsafe_b64encode(cell).rstrip(b"=").decode()
-        yield "hw_" + cell.hex()
-
-
 async def status_with(service: Service, key: str) -> int:
     async with service.client.get("/v1/watches", headers={"Authorization": f"Bearer {key}"}) as answer:
         return answer.status
 
 
 def credentials(flooded: Flooded, keys: Iterable[bytes]) -> set[str]:
-    """The canaries that come out of a dump of both stores with these keys."""
+    """The doors of the canaries that come out of a dump of both stores with these keys."""
     dump = [*cells_of(flooded.rows), *flooded.queue]
-    told = [text for cell in [*dump, *opened(flooded.rows, keys)] for text in unpacked(cell)]
-    return set(flooded.canaries.found({"dump": joined(told)}))
+    told = [text for cell in [*dump, *opened(flooded.rows, flooded.queue, keys)] for text in unpacked(cell)]
+    return {re.sub(r" \d+$", "", door) for door in flooded.canaries.found({"dump": joined(told)})}
 
 
 async def test_a_dump_of_both_stores_yields_no_credential_without_the_key(flooded: Flooded) -> None:
@@ -184,10 +162,15 @@ async def test_a_dump_of_both_stores_yields_no_credential_without_the_key(floode
 
 async def test_with_the_key_the_same_dump_yields_what_was_sealed(flooded: Flooded) -> None:
     found = credentials(flooded, [flooded.key])
-    assert found >= {"password of a watch", "header of a watch", "imported signing secret", "signing secret in bytes"}
-    assert found.isdisjoint(
-        {"api key", "bootstrap key", "master key", "password of a deleted watch", "former password"}
-    )
+    assert found >= {
+        "password of a watch", "header of a watch", "imported signing secret", "signing secret in bytes",
+        "secret by Basic", "secret by POST", "line of the client's PEM", "refresh token of /refresh-basic",
+        "access token of /refresh-pem", "access token of /credentials-jwk", "refresh token of /unwritten", UNDER_WAY,
+    }  # fmt: skip
+    assert found.isdisjoint({
+        "api key", "bootstrap key", "master key", "password of a deleted watch", "former password", "state", CODE,
+        "code_verifier at /consent", "refresh token of a deleted watch", "client secret patched",
+    })  # fmt: skip
 
 
 async def test_no_two_sealed_values_share_a_nonce(flooded: Flooded) -> None:

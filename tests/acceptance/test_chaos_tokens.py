@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from functools import partial
 from typing import Any
 
@@ -69,6 +70,32 @@ async def test_a_flush_of_valkey_in_the_middle_loses_no_rotation(four_workers: S
     counts = await oidc.ask(do="counts")
     assert (counts["errors"], counts["revoked"]) == ({}, 0)
     await crowd.delivered(160)
+
+
+async def test_while_valkey_is_away_tokens_are_got_without_it_and_no_rotation_is_lost(
+    four_workers: Service, oidc: Peer
+) -> None:
+    """It stands still: no worker can share a token, so each may ask for one of its own."""
+    crowd = Crowd(four_workers, oidc, "away")
+    await crowd.four(authorization(oidc, "shared", refresh_token=await minted(oidc, "shared")))
+    await crowd.burst(2)
+    valkey = four_workers.valkey
+    four_workers.kill(valkey, signal.SIGSTOP)
+    try:
+        for _ in range(3):
+            await oidc.ask(do="end")
+            await crowd.burst(4)
+        machine = Crowd(four_workers, oidc, "machine")
+        await machine.four(authorization(oidc))  # whose first token is asked for meanwhile
+        await machine.burst(2)
+    finally:
+        four_workers.kill(valkey, signal.SIGCONT)
+    await oidc.ask(do="end")
+    counts = await crowd.burst(2)
+    assert (counts["errors"], counts["revoked"]) == ({}, 0)
+    assert counts["asked"]["shared refresh_token"] >= 5
+    await crowd.delivered(64)
+    await machine.delivered(8)
 
 
 async def _flush(queue: Any) -> None:

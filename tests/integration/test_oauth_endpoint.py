@@ -152,6 +152,17 @@ async def test_a_closed_connection_is_a_failure_of_the_token_endpoint() -> None:
     assert "did not answer: The server closed the connection" in str(refusal)
 
 
+@pytest.mark.parametrize("told", ["correcthorsebattery", "not_correcthorsebattery_but", "r_one_r_two"])
+async def test_an_error_code_that_is_a_secret_that_was_sent_is_not_repeated(told: str) -> None:
+    body = b'{"error":"%b"}' % told.encode()
+    answer = b"HTTP/1.1 400 No\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    async with Endpoint(answering(answer)) as endpoint, HttpSender(LOOPBACK) as sender:
+        with pytest.raises(NoToken) as caught:
+            await asking(sender).refresh(grant(endpoint.url, secret="correcthorsebattery"), "r_one_r_two")
+    assert ("correcthorsebattery" in str(caught.value), "r_one_r_two" in str(caught.value)) == (False, False)
+    assert " answered 400, " in str(caught.value)
+
+
 async def test_a_redirect_is_not_followed() -> None:
     async with Endpoint(answering(OK)) as target:
         moved = f"HTTP/1.1 307 Moved\r\nLocation: {target.url}/\r\nContent-Length: 0\r\n\r\n".encode()
@@ -206,7 +217,7 @@ async def test_each_request_leaves_one_line_without_a_secret() -> None:
     async with asyncio.timeout(5), HttpSender(LOOPBACK) as sender:
         with pytest.raises(NoToken):
             await asking(sender, log=log).refresh(grant(endpoint.url), "r1-s3cret")
-    told = {"event": "token.asked", "account": 1, "credential": "00" * 16, "grant": "refresh_token"}
+    told = {"event": "token.asked", "account": 1, "credential_id": "00" * 16, "grant": "refresh_token"}
     granted, lost = ({name: value for name, value in line.items() if name != "ms"} for line in log.lines)
     assert granted == {**told, "status": 200, "error": None}
     place = f"The token endpoint {endpoint.url}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -57,7 +57,8 @@ class HttpTokenEndpoint:
         outcome = await self._sender.send(request, timeout=self._timeout)
         place = place_of(grant.definition.access_token_url)
         try:
-            tokens = _tokens_of(outcome, place=place, consented=consented)
+            secrets = (grant.client_secret or "", *own.values())
+            tokens = _tokens_of(outcome, place=place, consented=consented, secrets=secrets)
         except NoToken as refusal:
             self._note(grant, kind, outcome, refusal.failure)
             raise
@@ -88,7 +89,7 @@ class HttpTokenEndpoint:
         self._log.info(
             "token.asked",
             account=grant.account,
-            credential=grant.credential.hex(),
+            credential_id=grant.credential.hex(),
             grant=str(kind),
             status=None if outcome.answer is None else outcome.answer.status,
             ms=outcome.duration_us // 1000,
@@ -105,9 +106,9 @@ def place_of(address: str) -> str:
     return f"The token endpoint {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"[:_LONGEST_PLACE]
 
 
-def _tokens_of(outcome: Outcome, *, place: str, consented: str | None) -> TokenAnswer:
+def _tokens_of(outcome: Outcome, *, place: str, consented: str | None, secrets: Collection[str]) -> TokenAnswer:
     if outcome.answer is not None:
-        return granted(outcome.answer, place=place, consented=consented)
+        return granted(outcome.answer, place=place, consented=consented, secrets=secrets)
     failure = outcome.failure
     assert failure is not None
     forbidden = failure.kind is ErrorKind.FORBIDDEN_ADDRESS

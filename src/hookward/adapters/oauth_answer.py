@@ -1,15 +1,18 @@
 """What a token endpoint answered (RFC 6749 §5), read as from somebody who may be wrong, or hostile.
 
-Nothing that it wrote gets into a message but an error code that looks like one: it may repeat what we sent.
+Nothing that it wrote gets into a message but an error code that looks like one, without the secrets that we sent: it
+may repeat them.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from typing import Any
 from urllib.parse import parse_qsl
 
+from hookward.domain.masking import Veil
 from hookward.domain.oauth import AuthorizationRequired, NoToken, TokenAnswer
 from hookward.domain.outcome import Answer
 
@@ -34,11 +37,11 @@ class _Unreadable(ValueError):
     """Neither a JSON object nor a form with each parameter at most once."""
 
 
-def granted(answer: Answer, *, place: str, consented: str | None) -> TokenAnswer:
+def granted(answer: Answer, *, place: str, consented: str | None, secrets: Collection[str] = ()) -> TokenAnswer:
     """The tokens in ``answer``; raises NoToken with what is wrong.
 
-    ``place`` names the token endpoint in messages. ``consented`` is what somebody's consent is presented by, where
-    the grant is one of those: ``invalid_grant`` then raises AuthorizationRequired.
+    ``place`` names the token endpoint in messages, which hold none of ``secrets``. ``consented`` is what somebody's
+    consent is presented by, where the grant is one of those: ``invalid_grant`` then raises AuthorizationRequired.
     """
     if 300 <= answer.status < 400:
         raise NoToken(
@@ -57,7 +60,7 @@ def granted(answer: Answer, *, place: str, consented: str | None) -> TokenAnswer
             "once (RFC 6749 §5.1)."
         ) from None
     if answer.status >= 300 or said.get("error"):
-        raise _refusal(said.get("error"), answer.status, place=place, consented=consented)
+        raise _refusal(said.get("error"), answer.status, place=place, consented=consented, veil=Veil(secrets))
     return _tokens(said, f"{place} answered {answer.status}")
 
 
@@ -89,7 +92,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def _refusal(error: object, status: int, *, place: str, consented: str | None) -> NoToken:
+def _refusal(error: object, status: int, *, place: str, consented: str | None, veil: Veil) -> NoToken:
     code = error if isinstance(error, str) and _CODE.fullmatch(error) else None
     if code == "invalid_grant" and consented is not None and status < 500:
         return AuthorizationRequired(
@@ -98,7 +101,7 @@ def _refusal(error: object, status: int, *, place: str, consented: str | None) -
         )
     if code is None:
         return NoToken(f"{place} answered {status}{' with an error' if status < 300 else ''}.")
-    return NoToken(f"{place} answered {status}, {code}{_HINTS.get(code, '')}.")
+    return NoToken(f"{place} answered {status}, {veil.text(code)}{_HINTS.get(code, '')}.")
 
 
 def _tokens(said: dict[str, Any], answered: str) -> TokenAnswer:
@@ -109,7 +112,7 @@ def _tokens(said: dict[str, Any], answered: str) -> TokenAnswer:
         raise NoToken(f"{answered} with an access_token that is not 1 to 16384 visible ASCII characters.")
     kind = said.get("token_type") or "Bearer"  # required, and forgotten by some
     if not isinstance(kind, str) or kind.lower() not in _BEARER:
-        raise NoToken(f"{answered} with a token_type other than Bearer; Hookward sends Bearer tokens (RFC 6750) only.")
+        raise NoToken(f"{answered} with a token_type other than Bearer, the only one that Hookward sends (RFC 6750).")
     refresh = said.get("refresh_token") or None
     if refresh is not None and not (isinstance(refresh, str) and _REFRESH_TOKEN.fullmatch(refresh)):
         raise NoToken(f"{answered} with a refresh_token that is not 1 to 16384 ASCII characters.")

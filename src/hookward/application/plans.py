@@ -159,7 +159,7 @@ class Plans:
         for name in definition.header_names:
             headers.append((name, secrets.headers[name]))
             shown.append((name, MASK))
-        hidden = list(secrets.headers.values())
+        hidden = [secrets.client_secret or "", *secrets.headers.values()]
         if definition.username is not None:
             basic = basic_credentials(definition.username, secrets.password or "")
             hidden += [basic, secrets.password or ""]

@@ -58,7 +58,7 @@ class Rotations:
 
     async def keep(self, hold: Hold, rotation: Rotation) -> None:
         """Keep a refresh token that could not be written, here and in Valkey, until it is."""
-        self._log.warning("token.rotation_kept", credential=hold.credential.hex())
+        self._log.warning("token.rotation_kept", credential_id=hold.credential.hex())
         self._kept[hold.credential] = rotation
         await self._shelf.put_rotation(hold.account, hold.credential, rotation)
         if hold.credential not in self._mending:
@@ -78,7 +78,9 @@ class Rotations:
                 try:
                     await self._try(hold, own)
                 except HookwardError as error:
-                    self._log.warning("token.rotation_waits", credential=credential.hex(), error=type(error).__name__)
+                    self._log.warning(
+                        "token.rotation_waits", credential_id=credential.hex(), error=type(error).__name__
+                    )
                     await self._share(hold, own)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, MAX_PAUSE)
@@ -102,7 +104,7 @@ class Rotations:
         newest = await self.newest(hold, row)
         if newest is not None and await self.write(hold, row, newest):
             await self.forget(hold)
-            self._log.info("token.rotation_written", credential=hold.credential.hex())
+            self._log.info("token.rotation_written", credential_id=hold.credential.hex())
 
     async def _share(self, hold: Hold, own: Rotation) -> None:
         """Valkey may have been flushed since, or hold a later one."""

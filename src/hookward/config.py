@@ -221,7 +221,7 @@ class Security:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Egress:
-    """What deliveries may reach, and how."""
+    """What deliveries and token requests may reach, and how."""
 
     allow: tuple[Network, ...] = _setting((), _networks)
     deny: tuple[Network, ...] = _setting((), _networks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -111,8 +112,10 @@ async def queue_cells(service: Service) -> list[bytes]:
 
 
 def files(folder: Path) -> bytes:
-    """All files below a folder."""
-    return b"\n".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
+    """All files below a folder, without the long runs of zeros that databases hold."""
+    return b"\n".join(
+        re.sub(rb"\0{64,}", b"\0", path.read_bytes()) for path in sorted(folder.rglob("*")) if path.is_file()
+    )
 
 
 def command_lines(service: Service) -> bytes:

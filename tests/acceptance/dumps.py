@@ -56,12 +56,11 @@ def _of_queue(queue: Sequence[bytes], rows: Sequence[Json], sealer: AesGcmSealer
     """Access tokens, and refresh tokens that wait to be written."""
     variants = list(_variants(rows, sealer))
     for key, value in zip(queue, queue[2:], strict=False):
-        match key.decode(errors="replace").split(":"):
-            case ["hookward", "rotation", account, credential]:
-                yield value, f"account:{account}/credential:{credential}/rotation"
-            case ["hookward", "token", account, credential, _]:
-                for variant in variants:
-                    yield value, f"account:{account}/credential:{credential}/token:{variant.hex()}"
+        kind, *parts = key.decode(errors="replace").removeprefix("hookward:").split(":")
+        if kind in {"rotation", "token"}:
+            place = f"account:{parts[0]}/credential:{parts[1]}"
+            fields = ["rotation"] if kind == "rotation" else [f"token:{variant.hex()}" for variant in variants]
+            yield from [(value, f"{place}/{field}") for field in fields]
 
 
 def _variants(rows: Iterable[Json], sealer: AesGcmSealer) -> Iterator[bytes]:

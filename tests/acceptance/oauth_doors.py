@@ -208,7 +208,7 @@ async def come_back(flood: Flood, expect: int, **query: str) -> None:
 async def send_away(flood: Flood, watch: Json) -> str:
     """The state of an authorization that begins; who may manage the watch is told it once."""
     begun = await flood.ask("POST", f"/v1/watches/{watch['id']}/oauth2/authorize", expect=200, once=True)
-    (state,) = parse_qs(urlsplit(begun["url"]).query)["state"]
+    (state,) = parse_qs(urlsplit(str(begun["url"])).query)["state"]
     flood.canaries.note("state", state)
     return state
 

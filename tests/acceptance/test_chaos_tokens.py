@@ -79,7 +79,7 @@ async def test_while_valkey_is_away_tokens_are_got_without_it_and_no_rotation_is
     crowd = Crowd(four_workers, oidc, "away")
     await crowd.four(authorization(oidc, "shared", refresh_token=await minted(oidc, "shared")))
     await crowd.burst(2)
-    valkey = four_workers.valkey
+    valkey, since = four_workers.valkey, four_workers.log.stat().st_size
     four_workers.kill(valkey, signal.SIGSTOP)
     try:
         for _ in range(3):
@@ -94,6 +94,7 @@ async def test_while_valkey_is_away_tokens_are_got_without_it_and_no_rotation_is
     counts = await crowd.burst(2)
     assert (counts["errors"], counts["revoked"]) == ({}, 0)
     assert counts["asked"]["shared refresh_token"] >= 5
+    assert b"tokens.valkey_away" in four_workers.log.read_bytes()[since:]
     await crowd.delivered(64)
     await machine.delivered(8)
 

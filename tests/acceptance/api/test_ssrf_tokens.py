@@ -52,9 +52,7 @@ async def test_no_forbidden_address_is_asked_for_a_token_by_deliveries_or_test_s
     assert receiver.requests == []
 
 
-async def test_a_forbidden_token_endpoint_says_why_and_is_not_tried_again(
-    service: Service, receiver: Receiver
-) -> None:
+async def test_a_forbidden_token_endpoint_says_why_and_is_not_tried_again(service: Service, receiver: Receiver) -> None:
     company = uuid.uuid4().hex
     given = {
         "resourceType": "appointment", "scope": {"companyId": company}, "address": receiver.url,

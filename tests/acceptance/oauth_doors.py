@@ -110,9 +110,7 @@ async def destinations_that_tell(flood: Flood) -> None:
     await flood.watch(flood.receiver.on("/knows", told), oauth2Auth=known)
 
 
-Failing = Callable[[str], Reply]
-
-FAILING: dict[str, Failing] = {
+FAILING: dict[str, Callable[[str], Reply]] = {
     "described": lambda told: Reply(
         status=400, headers={**JSON, "X-Echo": told, "WWW-Authenticate": told, "Set-Cookie": told},
         body=json.dumps({"error": "invalid_request", "error_description": told, "error_uri": told}).encode(),
@@ -143,7 +141,7 @@ FAILING: dict[str, Failing] = {
 async def token_endpoints_that_fail(flood: Flood) -> None:
     """In each way, telling all that they were sent."""
 
-    async def fail(name: str, failing: Failing, method: str) -> None:
+    async def fail(name: str, failing: Callable[[str], Reply], method: str) -> None:
         path = f"/fails-{name}"
         address = flood.receiver.on(path, lambda received: failing(all_of(received)))
         secret = flood.canaries.text(f"client secret, {name}")
@@ -244,14 +242,13 @@ async def authorizations(flood: Flood) -> None:
 
 async def a_rotation_that_cannot_be_written(flood: Flood) -> None:
     """PostgreSQL takes nothing from the credential: what is granted waits in Valkey."""
-    granting = Granting(flood, "/unwritten")
-    made = await flood.ask(
-        "POST", "/v1/watches", expect=201,
-        json={
-            "resourceType": "appointment", "scope": {"companyId": "unwritten"},
-            "address": flood.echo("/unwritten-hook"), "oauth2Auth": block(flood, granting.address),
-        },
-    )  # fmt: skip
+    whole = {
+        "resourceType": "appointment",
+        "scope": {"companyId": "unwritten"},
+        "address": flood.echo("/unwritten-hook"),
+    }
+    oauth = block(flood, Granting(flood, "/unwritten").address)
+    made = await flood.ask("POST", "/v1/watches", expect=201, json={**whole, "oauth2Auth": oauth})
     async with flood.service.database() as connection:
         credential = await connection.fetchval(
             "SELECT credential_id FROM watch WHERE id = $1", UUID(hex=made["id"].removeprefix("wat_"))

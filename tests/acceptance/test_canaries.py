@@ -165,7 +165,8 @@ async def test_with_the_key_the_same_dump_yields_what_was_sealed(flooded: Floode
     assert found >= {
         "password of a watch", "header of a watch", "imported signing secret", "signing secret in bytes",
         "secret by Basic", "secret by POST", "line of the client's PEM", "refresh token of /refresh-basic",
-        "access token of /refresh-pem", "access token of /credentials-jwk", "refresh token of /unwritten", UNDER_WAY,
+        "access token of /refresh-pem", "access token of /credentials-jwk", "refresh token of /unwritten",
+        "refresh token of /consent", UNDER_WAY,
     }  # fmt: skip
     assert found.isdisjoint({
         "api key", "bootstrap key", "master key", "password of a deleted watch", "former password", "state", CODE,

@@ -6,163 +6,28 @@ Durations end in ``ms s m h d`` and become seconds; lists are comma-separated in
 
 from __future__ import annotations
 
-import base64
-import ipaddress
 import os
-import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from hookward.domain.duration import parse_duration
-from hookward.domain.egress_proxy import EgressProxy, parse_proxy
+from hookward import config_values as read
+from hookward.domain.egress_proxy import EgressProxy
 from hookward.domain.errors import ConfigError
 from hookward.domain.key_rules import DEFAULT_OVERLAP, MAX_OVERLAP
 from hookward.domain.retry import DEFAULT_SCHEDULE
-from hookward.domain.watch_address import address_complaints
 from hookward.domain.watch_bounds import WatchBounds
 
 PREFIX = "HOOKWARD_"
 OF_COMMANDS = ("HOOKWARD_URL", "HOOKWARD_KEY")
 """Which service the commands talk to, and their key: no settings of the service."""
-EMBEDDED = "embedded"
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+EMBEDDED = read.EMBEDDED
 
 _MAX_TIMEOUT = 30.0
 _LEASE_MARGIN = 6.0
 _DATA_DIR = Path(".hookward")
-
-
-_HOST = re.compile(r"(\[[^\]]*\]|[^:\[\]@]*)(:[0-9]{0,5})?")
-
-
-def _duration(low: float, high: float) -> Callable[[object], float]:
-    def parse(value: object) -> float:
-        seconds = parse_duration(value)
-        if not low <= seconds <= high:
-            raise ValueError(f"a duration from {low:g}s to {high:g}s")
-        return seconds
-
-    return parse
-
-
-def _durations(value: object) -> tuple[float, ...]:
-    return tuple(_duration(0, 30 * 86400)(each) for each in _strings(value))
-
-
-def _strings(value: object) -> tuple[str, ...]:
-    if isinstance(value, str):
-        value = [part.strip() for part in value.split(",") if part.strip()]
-    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        raise ValueError("a list of texts (comma-separated in the environment)")
-    return tuple(value)
-
-
-def _networks(value: object) -> tuple[Network, ...]:
-    try:
-        return tuple(ipaddress.ip_network(each) for each in _strings(value))
-    except ValueError:
-        raise ValueError('a list of networks such as ["127.0.0.1/32"]') from None
-
-
-def _ports(value: object) -> tuple[range, ...]:
-    """Ports and spans of ports, ``443`` or ``8000-8999``."""
-    listed = [value] if isinstance(value, int) else value
-    texts = _strings([str(each) for each in listed] if isinstance(listed, list) else listed)
-    spans = [re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", each) for each in texts]
-    ports = [range(int(span[1]), int(span[2] or span[1]) + 1) for span in spans if span is not None]
-    if len(ports) < len(spans) or not all(each and each[0] >= 1 and each[-1] <= 65535 for each in ports):
-        raise ValueError('a list of ports and spans of ports from 1 to 65535, such as [443, "8000-8999"]')
-    return tuple(ports)
-
-
-def _proxy(value: object) -> EgressProxy:
-    return parse_proxy(_text(value))
-
-
-def _integer(low: int, high: int) -> Callable[[object], int]:
-    def parse(value: object) -> int:
-        if isinstance(value, str) and re.fullmatch(r"-?\d{1,9}", value):
-            value = int(value)
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise ValueError(f"a whole number from {low} to {high}")
-        return value
-
-    return parse
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError("a text")
-    return value
-
-
-def _path(value: object) -> Path:
-    return Path(_text(value)).expanduser()
-
-
-def _url(*schemes: str) -> Callable[[object], str]:
-    def parse(value: object) -> str:
-        if value == EMBEDDED:
-            return EMBEDDED
-        if not isinstance(value, str) or value.split("://")[0] not in schemes or "://" not in value:
-            raise ValueError(f'"{EMBEDDED}" or a URL that starts with {" or ".join(s + "://" for s in schemes)}')
-        hosts = re.split("[/?#]", value.partition("://")[2], maxsplit=1)[0].rpartition("@")[2]
-        if not all(_HOST.fullmatch(host) for host in hosts.split(",")):
-            raise ValueError("a URL with a host and a port that is a number; user and password percent-encoded")
-        return value
-
-    return parse
-
-
-def _one_of(*allowed: str) -> Callable[[object], str]:
-    def parse(value: object) -> str:
-        if value not in allowed:
-            raise ValueError("one of " + ", ".join(allowed))
-        return str(value)
-
-    return parse
-
-
-def _bootstrap_key(value: object) -> str:
-    text = _text(value)
-    if not 16 <= len(text) <= 255 or not all("!" <= char <= "~" for char in text):
-        raise ValueError("16 to 255 visible ASCII characters")
-    return text
-
-
-def master_key(value: object) -> bytes:
-    """A master key from its text; ValueError says what would be right."""
-    try:
-        key = base64.b64decode(_text(value), validate=True)
-    except ValueError:
-        key = b""
-    if len(key) != 32:
-        raise ValueError("32 bytes in base64")
-    return key
-
-
-def _master_keys(value: object) -> tuple[bytes, ...]:
-    try:
-        return tuple([master_key(each) for each in _strings(value)])
-    except ValueError:
-        raise ValueError("a list of keys, each 32 bytes in base64") from None
-
-
-def _prefixes(value: object) -> tuple[str, ...]:
-    prefixes = _strings(value)
-    if not all(re.fullmatch(r"(/[\w.~-]+)+", each) for each in prefixes):
-        raise ValueError('a list of paths such as ["/api/2.3"]')
-    return prefixes
-
-
-def _public_url(value: object) -> str:
-    text = _text(value).rstrip("/")
-    if "?" in text or any(address_complaints(text)):
-        raise ValueError('an http(s) URL without query and fragment, such as "https://hooks.example.com"')
-    return text
 
 
 def _setting(default: Any, parse: Callable[[object], Any]) -> Any:
@@ -177,108 +42,110 @@ def _secret(default: Any, parse: Callable[[object], Any]) -> Any:
 class Server:
     """Where the api listens, and to whom; times are in seconds."""
 
-    host: str = _setting("127.0.0.1", _text)
-    port: int = _setting(8420, _integer(1, 65535))
-    path_prefixes: tuple[str, ...] = _setting((), _prefixes)
-    connections: int = _setting(10_000, _integer(1, 1_000_000))
-    request_timeout: float = _setting(60.0, _duration(0.05, 3600))
-    idle_timeout: float = _setting(660.0, _duration(0.05, 86400))
-    public_url: str | None = _setting(None, _public_url)
+    host: str = _setting("127.0.0.1", read.text)
+    port: int = _setting(8420, read.integer(1, 65535))
+    path_prefixes: tuple[str, ...] = _setting((), read.prefixes)
+    connections: int = _setting(10_000, read.integer(1, 1_000_000))
+    request_timeout: float = _setting(60.0, read.duration(0.05, 3600))
+    idle_timeout: float = _setting(660.0, read.duration(0.05, 86400))
+    public_url: str | None = _setting(None, read.public_url)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Data:
     """Where embedded stores and generated secrets live."""
 
-    dir: Path = _setting(_DATA_DIR, _path)  # noqa: RUF009  _setting only makes a field
+    dir: Path = _setting(_DATA_DIR, read.path)  # noqa: RUF009  _setting only makes a field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Database:
     """PostgreSQL: the store of record."""
 
-    url: str = _secret(EMBEDDED, _url("postgresql", "postgres"))
-    pool_size: int = _setting(8, _integer(2, 200))
+    url: str = _secret(EMBEDDED, read.url("postgresql", "postgres"))
+    pool_size: int = _setting(8, read.integer(2, 200))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:
     """Valkey or Redis: wake-ups."""
 
-    url: str = _secret(EMBEDDED, _url("redis", "rediss", "unix"))
+    url: str = _secret(EMBEDDED, read.url("redis", "rediss", "unix"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Security:
     """Secrets of the service itself."""
 
-    bootstrap_key: str | None = _secret(None, _bootstrap_key)
-    master_key: bytes | None = _secret(None, master_key)
-    master_key_file: Path | None = _setting(None, _path)  # noqa: RUF009  _setting only makes a field
-    old_master_keys: tuple[bytes, ...] = _secret((), _master_keys)
-    key_overlap: float = _setting(DEFAULT_OVERLAP, _duration(0, MAX_OVERLAP))
+    bootstrap_key: str | None = _secret(None, read.bootstrap_key)
+    master_key: bytes | None = _secret(None, read.master_key)
+    master_key_file: Path | None = _setting(None, read.path)  # noqa: RUF009  _setting only makes a field
+    old_master_keys: tuple[bytes, ...] = _secret((), read.master_keys)
+    key_overlap: float = _setting(DEFAULT_OVERLAP, read.duration(0, MAX_OVERLAP))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Egress:
     """What deliveries and token requests may reach, and how."""
 
-    allow: tuple[Network, ...] = _setting((), _networks)
-    deny: tuple[Network, ...] = _setting((), _networks)
-    ports: tuple[range, ...] = _setting((), _ports)
-    proxy: EgressProxy | None = _secret(None, _proxy)  # noqa: RUF009  as above
+    allow: tuple[read.Network, ...] = _setting((), read.networks)
+    deny: tuple[read.Network, ...] = _setting((), read.networks)
+    ports: tuple[range, ...] = _setting((), read.ports)
+    proxy: EgressProxy | None = _secret(None, read.proxy)  # noqa: RUF009  as above
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
     """What a worker process may hold; times are in seconds."""
 
-    processes: int = _setting(1, _integer(1, 64))
-    lease: float = _setting(45.0, _duration(3, 600))
-    grace: float = _setting(20.0, _duration(0, 600))
-    in_flight: int = _setting(1024, _integer(1, 10000))
+    processes: int = _setting(1, read.integer(1, 64))
+    lease: float = _setting(45.0, read.duration(3, 600))
+    grace: float = _setting(20.0, read.duration(0, 600))
+    in_flight: int = _setting(1024, read.integer(1, 10000))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """Defaults of every watch; times are in seconds."""
 
-    schedule: tuple[float, ...] = _setting(DEFAULT_SCHEDULE, _durations)
-    timeout: float = _setting(15.0, _duration(0.05, _MAX_TIMEOUT))
-    concurrency: int = _setting(16, _integer(1, 1000))
-    max_timeout: float = _setting(_MAX_TIMEOUT, _duration(0.05, _MAX_TIMEOUT))
-    max_concurrency: int = _setting(100, _integer(1, 1000))
-    max_retries: int = _setting(30, _integer(0, 100))
-    max_wait: float = _setting(7 * 86400.0, _duration(0, 30 * 86400))
+    schedule: tuple[float, ...] = _setting(DEFAULT_SCHEDULE, read.durations)
+    timeout: float = _setting(15.0, read.duration(0.05, _MAX_TIMEOUT))
+    concurrency: int = _setting(16, read.integer(1, 1000))
+    max_timeout: float = _setting(_MAX_TIMEOUT, read.duration(0.05, _MAX_TIMEOUT))
+    max_concurrency: int = _setting(100, read.integer(1, 1000))
+    max_retries: int = _setting(30, read.integer(0, 100))
+    max_wait: float = _setting(7 * 86400.0, read.duration(0, 30 * 86400))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OAuth:
     """How access tokens for endpoints are asked for; times are in seconds."""
 
-    timeout: float = _setting(10.0, _duration(0.05, _MAX_TIMEOUT))
+    timeout: float = _setting(10.0, read.duration(0.05, _MAX_TIMEOUT))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
     """For how many days what is done is kept, and the most that an account may choose."""
 
-    days: int = _setting(10, _integer(1, 3650))
-    max_days: int = _setting(90, _integer(1, 3650))
+    days: int = _setting(10, read.integer(1, 3650))
+    max_days: int = _setting(90, read.integer(1, 3650))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What one account may take up."""
 
-    backlog: int = _setting(1_000_000, _integer(1, 1_000_000_000))
+    backlog: int = _setting(1_000_000, read.integer(1, 1_000_000_000))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogSettings:
     """What is logged."""
 
-    level: Literal["debug", "info", "warning", "error"] = _setting("info", _one_of("debug", "info", "warning", "error"))
+    level: Literal["debug", "info", "warning", "error"] = _setting(
+        "info", read.one_of("debug", "info", "warning", "error")
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from hookward.adapters.clock import SystemChance, SystemClock
 from hookward.adapters.postgres.api_keys import PostgresApiKeys
 from hookward.adapters.postgres.pool import open_database
-from hookward.adapters.postgres.upkeep import PostgresUpkeep
 from hookward.application.accounts import Accounts
 from hookward.application.api_keys import ApiKeys
 from hookward.bootstrap.parts import accounts_of
-from hookward.bootstrap.stores import find_stores
+from hookward.bootstrap.stores import find_stores, require_schema
 from hookward.config import Settings
-from hookward.domain.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +29,7 @@ async def open_administration(settings: Settings) -> AsyncIterator[Administratio
     """Accounts and API keys, directly on the store; raises ConfigError when it has no schema yet."""
     clock, chance = SystemClock(), SystemChance()
     async with open_database(find_stores(settings).database_url, name="hookward command", size=2) as database:
-        if not await PostgresUpkeep(database).has_schema():
-            raise ConfigError("database.url: the database has no schema of this version; run hookward migrate first")
+        await require_schema(database)
         yield Administration(
             accounts=accounts_of(database, settings, clock=clock, chance=chance),
             api_keys=ApiKeys(PostgresApiKeys(database), clock=clock, chance=chance),

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 
 from hookward.adapters.postgres.pool import Database, open_database
 from hookward.adapters.postgres.sealed import PostgresSealed
-from hookward.adapters.postgres.upkeep import PostgresUpkeep
 from hookward.adapters.sealing import AesGcmSealer
 from hookward.adapters.secret_files import read_secret, read_secrets
 from hookward.application.key_check import admit
 from hookward.application.reseal import Resealer
-from hookward.bootstrap.stores import MASTER_KEY_FILE, find_stores
-from hookward.config import Settings, master_key
+from hookward.bootstrap.stores import MASTER_KEY_FILE, find_stores, require_schema
+from hookward.config import Settings
+from hookward.config_values import master_key
 from hookward.domain.errors import ConfigError, StoreUnavailable
 
 _PATIENCE_SECONDS = 10.0
@@ -55,7 +55,7 @@ async def check_master_keys(database: Database, settings: Settings, sealer: AesG
     deadline = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
     while True:
         try:
-            await _require_schema(database)
+            await require_schema(database)
             return await admit(sealer, PostgresSealed(database), setting=setting)
         except StoreUnavailable:
             if asyncio.get_running_loop().time() > deadline:
@@ -68,10 +68,5 @@ async def open_resealer(settings: Settings) -> AsyncIterator[Resealer]:
     """What changes the key that secrets are sealed with, directly on the store."""
     keys = master_keys(settings)
     async with open_database(find_stores(settings).database_url, name="hookward secrets", size=2) as database:
-        await _require_schema(database)
+        await require_schema(database)
         yield Resealer(AesGcmSealer(*keys.keys), PostgresSealed(database), setting=keys.setting)
-
-
-async def _require_schema(database: Database) -> None:
-    if not await PostgresUpkeep(database).has_schema():
-        raise ConfigError("database.url: the database has no schema of this version; run hookward migrate first")

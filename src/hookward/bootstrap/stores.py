@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hookward.adapters.embedded.data_dir import read_runtime
+from hookward.adapters.postgres.pool import Database
+from hookward.adapters.postgres.upkeep import PostgresUpkeep
 from hookward.adapters.secret_files import read_secret
 from hookward.config import EMBEDDED, Settings
 from hookward.domain.errors import ConfigError
@@ -40,6 +42,12 @@ def find_stores(settings: Settings) -> Stores:
                     )
                 urls[name] = embedded
     return Stores(database_url=urls["database"], queue_url=urls["queue"])
+
+
+async def require_schema(database: Database) -> None:
+    """Raise ConfigError unless the database was migrated to what we need."""
+    if not await PostgresUpkeep(database).has_schema():
+        raise ConfigError("database.url: the database has no schema of this version; run hookward migrate first")
 
 
 def bootstrap_key(settings: Settings) -> str | None:

@@ -44,7 +44,6 @@ async def run_worker(settings: Settings, *, name: str, stop: asyncio.Event) -> N
     log = get_log(process="worker", worker=name)
     clock, chance, sealer = SystemClock(), SystemChance(), sealer_of(settings)
     lines = AttemptLines(settings.log.level)
-    sealer = sealer_of(settings)
     async with AsyncExitStack() as stack:
         stack.callback(lines.flush)
         tasks = await stack.enter_async_context(background(log))

@@ -169,7 +169,10 @@ async def test_who_has_the_key_set_is_told_that_it_did_not_change(service: Servi
 
 
 async def test_a_watch_that_signs_cannot_bring_headers_that_signing_sets(service: Service) -> None:
-    given = {"resourceType": "appointment", "address": "http://127.0.0.1:9/", "signature": {"enabled": True}}
+    given = {
+        "resourceType": "appointment", "scope": {"companyId": uuid.uuid4().hex}, "address": "http://127.0.0.1:9/",
+        "signature": {"enabled": True},
+    }  # fmt: skip
     headers = {"signature": "x", "Signature-Input": "x", "Content-Digest": "x"}
     refused = await service.ask("POST", "/v1/watches", expect=422, json={**given, "httpRequestHeader": headers})
     assert [each["pointer"] for each in refused["errors"]] == [f"/httpRequestHeader/{name}" for name in headers]

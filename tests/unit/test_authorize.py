@@ -9,9 +9,9 @@ import pytest
 
 from hookward.adapters.sealing import AesGcmSealer
 from hookward.application.authorize import Authorizations, _Flow
-from hookward.application.bound import PER_ACCOUNT
 from hookward.application.credentials import CredentialState, credential_subject, read_state
 from hookward.application.definitions import WatchRow
+from hookward.application.places import PER_ACCOUNT
 from hookward.application.watches import Watches
 from hookward.domain.authorization import MOST_FLOWS, Return, authorization_url
 from hookward.domain.errors import Backlogged, Conflict, Invalid, NotFound, Ungranted

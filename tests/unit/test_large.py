@@ -8,8 +8,8 @@ from functools import partial
 import msgspec
 import pytest
 
-from hookward.application.hold import Hold
 from hookward.application.lane import Share, Standing
+from hookward.application.large_bodies import LargeBodies
 from hookward.application.parcel import LARGE_BYTES, LoadedEvent, Parcel
 from hookward.domain.change import ChangeKind
 from hookward.domain.delivery import DeliveryStatus, Payload
@@ -121,28 +121,28 @@ def test_what_is_large_is_not_kept_decoded(house: House, size: int, kept: bool) 
 
 
 def test_an_event_counts_once_however_many_hold_it(house: House) -> None:
-    hold, event, other = Hold(), LoadedEvent(house.event(LARGE)), LoadedEvent(house.event(LARGE))
+    large, event, other = LargeBodies(), LoadedEvent(house.event(LARGE)), LoadedEvent(house.event(LARGE))
     held = []
     parcels = [parcel(event), parcel(event), parcel(other), parcel(LoadedEvent(house.event()))]
     for each in parcels:
-        hold.add(each)
-        held.append(hold.bytes // len(LARGE))
+        large.add(each)
+        held.append(large.bytes // len(LARGE))
     for each in parcels:
-        hold.drop(each)
-        held.append(hold.bytes // len(LARGE))
+        large.drop(each)
+        held.append(large.bytes // len(LARGE))
     assert held == [1, 1, 2, 2, 2, 1, 0, 0]
 
 
 def test_a_payload_counts_for_itself(house: House) -> None:
-    hold, event = Hold(), LoadedEvent(house.event(b""))
+    large, event = LargeBodies(), LoadedEvent(house.event(b""))
     first, second = parcel(event, payload=LARGE), parcel(event, payload=LARGE + b" ")
-    hold.add(first)
-    hold.add(second)
-    assert hold.bytes == 2 * len(LARGE) + 1
-    hold.drop(first)
-    assert hold.bytes == len(LARGE) + 1
-    hold.drop(second)
-    assert hold.bytes == 0
+    large.add(first)
+    large.add(second)
+    assert large.bytes == 2 * len(LARGE) + 1
+    large.drop(first)
+    assert large.bytes == len(LARGE) + 1
+    large.drop(second)
+    assert large.bytes == 0
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from hookward.adapters.sealing import AesGcmSealer
 from hookward.adapters.signing_keys import CipherKeys
-from hookward.application import bound
+from hookward.application import places
 from hookward.application.definitions import WatchRow
 from hookward.application.trial import Trials
 from hookward.application.watches import Watches, definition_of
@@ -112,15 +112,15 @@ async def test_an_account_has_a_few_tests_under_way_and_leaves_the_rest_to_other
     row, _ = await bench.make()
     hold = Holding()
     bench.trials._sender = hold
-    tasks = [asyncio.create_task(bench.trials.send(row, KNOWN, {})) for _ in range(bound.PER_ACCOUNT)]
-    await hold.until(bound.PER_ACCOUNT)
+    tasks = [asyncio.create_task(bench.trials.send(row, KNOWN, {})) for _ in range(places.PER_ACCOUNT)]
+    await hold.until(places.PER_ACCOUNT)
     with pytest.raises(Backlogged) as refused:
         await bench.trials.send(row, KNOWN, {})
     assert refused.value.retry_after == 2
     others = [(await bench.make(AccountId(number)))[0] for number in (2, 3, 4, 5)]
     for other in others[:3]:
-        tasks += [asyncio.create_task(bench.trials.send(other, KNOWN, {})) for _ in range(bound.PER_ACCOUNT)]
-    await hold.until(bound.IN_FLIGHT)
+        tasks += [asyncio.create_task(bench.trials.send(other, KNOWN, {})) for _ in range(places.PER_ACCOUNT)]
+    await hold.until(places.IN_FLIGHT)
     with pytest.raises(Backlogged):
         await bench.trials.send(others[3], KNOWN, {})
     hold.open.set()

@@ -8,7 +8,7 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 from hookward.adapters.oauth_answer import granted
-from hookward.adapters.oauth_keys import SigningKey, UnusableKey, load_private_key
+from hookward.adapters.oauth_keys import ClientKey, UnusableKey, load_private_key
 from hookward.adapters.oauth_request import token_request
 from hookward.application.exchange import Sender
 from hookward.application.ports import Chance, Clock, Log
@@ -80,7 +80,7 @@ class HttpTokenEndpoint:
             "exp": now + _ASSERTION_SECONDS,
         }
         try:
-            key: SigningKey = await asyncio.to_thread(self._key, grant.client_secret or "")  # RSA keys take a while
+            key: ClientKey = await asyncio.to_thread(self._key, grant.client_secret or "")  # RSA keys take a while
         except UnusableKey as unusable:
             raise NoToken(f"For private_key_jwt the clientSecret {unusable}.") from None
         return key.sign(claims)

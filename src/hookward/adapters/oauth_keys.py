@@ -48,7 +48,7 @@ _REGISTRY = _Registry()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class SigningKey:
+class ClientKey:
     """A private key, and what a JWS header says of it."""
 
     key: Key
@@ -61,7 +61,7 @@ class SigningKey:
         return jwt.encode(header, claims, self.key, registry=_REGISTRY)
 
 
-def load_private_key(text: str) -> SigningKey:
+def load_private_key(text: str) -> ClientKey:
     """Read a key; costs 40 ms of RSA with 2048 bits, 0.3 s with 4096. Raises :class:`UnusableKey`."""
     if len(text) > _LONGEST:
         raise UnusableKey(f"{_WANTED}; this is longer than any of them")
@@ -77,7 +77,7 @@ def check_private_key(text: str) -> str | None:
     return None
 
 
-def _from_pem(text: str) -> SigningKey:
+def _from_pem(text: str) -> ClientKey:
     if "ENCRYPTED" in text:
         raise UnusableKey(f"{_WANTED}, without a passphrase; this one has one")
     block = _BLOCK.search(text)
@@ -95,7 +95,7 @@ def _from_pem(text: str) -> SigningKey:
     raise UnusableKey(_WANTED)
 
 
-def _from_jwk(text: str) -> SigningKey:
+def _from_jwk(text: str) -> ClientKey:
     try:
         members = msgspec.json.decode(text, type=dict[str, Any])
     except (ValueError, RecursionError):
@@ -129,7 +129,7 @@ def _check_members(members: dict[str, Any]) -> None:
         raise UnusableKey(f"{_WANTED}; its kid must be text of at most 255 characters")
 
 
-def _signing(key: RSAKey | ECKey | OKPKey, *, algorithm: object = None, kid: str | None = None) -> SigningKey:
+def _signing(key: RSAKey | ECKey | OKPKey, *, algorithm: object = None, kid: str | None = None) -> ClientKey:
     known = _RSA_ALGORITHMS
     if isinstance(key, RSAKey):
         bits = key.raw_value.key_size
@@ -143,4 +143,4 @@ def _signing(key: RSAKey | ECKey | OKPKey, *, algorithm: object = None, kid: str
         algorithm = known[0]
     if algorithm not in known:
         raise UnusableKey(f"{_WANTED}; its alg must be {' or '.join(known)}")
-    return SigningKey(key, str(algorithm), kid)
+    return ClientKey(key, str(algorithm), kid)

@@ -20,6 +20,7 @@ from hookward.application.token_stores import Rotation
 from hookward.domain.errors import HookwardError
 from hookward.domain.ids import AccountId, CredentialId
 from hookward.domain.oauth import AccessToken, Grant, variant_of
+from hookward.domain.sealed import sealed_place
 
 _TIMEOUT_SECONDS = 0.25
 _AWAY_SECONDS = 1.0
@@ -112,7 +113,7 @@ def _token_key(grant: Grant) -> str:
 
 
 def _token_subject(grant: Grant) -> str:
-    return f"account:{grant.account}/credential:{grant.credential.hex()}/token:{grant.variant.hex()}"
+    return sealed_place(grant.account, None, "credential", grant.credential, f"token:{grant.variant.hex()}")
 
 
 def _rotation_key(account: AccountId, credential: CredentialId) -> str:
@@ -120,4 +121,4 @@ def _rotation_key(account: AccountId, credential: CredentialId) -> str:
 
 
 def _rotation_subject(account: AccountId, credential: CredentialId) -> str:
-    return f"account:{account}/credential:{credential.hex()}/rotation"
+    return sealed_place(account, None, "credential", credential, "rotation")

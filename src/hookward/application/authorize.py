@@ -7,9 +7,9 @@ from typing import Protocol
 
 import msgspec
 
-from hookward.application.bound import Bound
 from hookward.application.credentials import CredentialState, NewCredential
 from hookward.application.definitions import WatchRow
+from hookward.application.places import Places
 from hookward.application.plans import seal_subject
 from hookward.application.ports import Chance, Sealer
 from hookward.application.token_ports import TokenEndpoint
@@ -35,6 +35,7 @@ from hookward.domain.oauth import (
     variant_of,
 )
 from hookward.domain.problems import problem
+from hookward.domain.sealed import sealed_place
 from hookward.domain.watch import WatchSecrets
 
 RETRY_SECONDS = 5
@@ -112,7 +113,7 @@ class Authorizations:
         self._sealer = sealer
         self._callback = callback
         self._chance = chance
-        self._exchanges = Bound("authorizations", retry_after=RETRY_SECONDS)
+        self._exchanges = Places("authorizations", retry_after=RETRY_SECONDS)
 
     async def begin(self, row: WatchRow) -> Begun:
         """Where to send somebody to authorize a watch; raises Conflict where there is nothing to authorize."""
@@ -152,7 +153,7 @@ class Authorizations:
         row = await self._definitions.watch(stored.account, stored.watch, owner=None)
         if row is None or row.credential is None or not flow.is_for(definition_of(row).oauth):
             raise Conflict(_CHANGED)
-        with self._exchanges.place(row.account):
+        with self._exchanges.take(row.account):
             token = await self._exchange(row, row.credential, flow, back.code)
         oauth = definition_of(row).oauth
         assert oauth is not None
@@ -192,7 +193,7 @@ class Authorizations:
 
 
 def _flow_subject(account: AccountId, watch: WatchId) -> str:
-    return f"account:{account}/watch:{watch.hex()}/authorization"
+    return sealed_place(account, None, "watch", watch, "authorization")
 
 
 _encode = msgspec.json.Encoder().encode

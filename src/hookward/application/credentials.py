@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from hookward.domain.ids import AccountId, CredentialId
+from hookward.domain.sealed import sealed_place
 
 
 class CredentialState(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +55,7 @@ _decode = msgspec.json.Decoder(CredentialState).decode
 
 def credential_subject(account: AccountId, credential: CredentialId) -> str:
     """What a credential's sealed state is bound to: moved to another row it does not open."""
-    return f"account:{account}/credential:{credential.hex()}/state"
+    return sealed_place(account, None, "credential", credential, "state")
 
 
 def digested(account: AccountId, state: CredentialState) -> tuple[bytes, str]:

@@ -11,8 +11,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from itertools import islice
 
-from hookward.application.hold import Hold
 from hookward.application.lane import Admission, Lane, Slots
+from hookward.application.large_bodies import LargeBodies
 from hookward.application.lease import Lease
 from hookward.application.parcel import Parcel, Stage
 from hookward.application.ports import Clock, Log
@@ -51,7 +51,7 @@ class Lanes:
         self._own_slots = own_slots
         self._admission = Admission(in_flight, load)
         self._load = load
-        self._hold = Hold()
+        self._large = LargeBodies()
         self._clock = clock
         self._log = log
         self._doubt = doubt
@@ -76,7 +76,7 @@ class Lanes:
 
     def has_room(self, room: int) -> bool:
         """Whether more may be taken: fewer than ``room`` are busy, and memory is left."""
-        return self.busy < room and self._hold.bytes + self._recorder.held < 2 * self._load
+        return self.busy < room and self._large.bytes + self._recorder.held < 2 * self._load
 
     @property
     def in_flight(self) -> int:
@@ -127,7 +127,7 @@ class Lanes:
         lane = self._lanes[parcel.lane]
         lane.queue.remove(parcel)
         self._queued -= 1
-        self._hold.drop(parcel)
+        self._large.drop(parcel)
         self._stop(lane)
         self._recorder.park(parcel)
 
@@ -228,7 +228,7 @@ class Lanes:
     def _queue(self, lane: Lane, parcel: Parcel) -> None:
         lane.queue.append(parcel)
         self._queued += 1
-        self._hold.add(parcel)
+        self._large.add(parcel)
 
     def _carries(self, lane: Lane) -> bool:
         """Whether memory takes what ``lane`` would send next: what is small always, what is large in its turn."""
@@ -246,7 +246,7 @@ class Lanes:
         while len(lane.queue) > beyond:
             self._queued -= 1
             parcel = lane.queue.pop()
-            self._hold.drop(parcel)
+            self._large.drop(parcel)
             self._recorder.park(parcel, seconds=seconds)
 
     def _judge(self, lane: Lane) -> None:
@@ -297,7 +297,7 @@ class Lanes:
                 finally:
                     lane.sending.discard(parcel)
                     self._admission.unload(lane, parcel)
-                    self._hold.drop(parcel)
+                    self._large.drop(parcel)
                 lane.last_busy = self._clock.monotonic()
                 if alone:
                     lane.alone_until = lane.last_busy + LEFT_ALONE_SECONDS

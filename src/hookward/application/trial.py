@@ -11,12 +11,12 @@ from typing import Any
 
 import msgspec
 
-from hookward.application.bound import Bound
 from hookward.application.compose import SPAN_BYTES, attempt_of, composed, render
 from hookward.application.definitions import Changes, Definitions, KeyRow, WatchRow
 from hookward.application.exchange import Exchanges, Sender
 from hookward.application.log import LoggedAttempt
 from hookward.application.parcel import LoadedEvent
+from hookward.application.places import Places
 from hookward.application.plans import Plan, Plans
 from hookward.application.ports import Chance, Clock, Sealer
 from hookward.application.signing_keys import SigningKeys
@@ -48,8 +48,8 @@ class Trials:
         self._user_agent = user_agent
         self._clock = clock
         self._chance = chance
-        self._sends = Bound("test sends", retry_after=math.ceil(timeout))
-        self._previews = Bound("previews", retry_after=1)
+        self._sends = Places("test sends", retry_after=math.ceil(timeout))
+        self._previews = Places("previews", retry_after=1)
 
     async def send(self, row: WatchRow, known: KnownType, given: Any) -> LoggedAttempt:
         """Send the type's sample, or what ``given`` says, whatever the watch's status.
@@ -57,12 +57,12 @@ class Trials:
         Raises Invalid, and Backlogged while too many test sends are in flight.
         """
         change = read_trial(given, known, definition_of(row).scope)
-        with self._sends.place(row.account):
+        with self._sends.take(row.account):
             return _logged(await self._attempt(row, known, change))
 
     async def preview(self, account: AccountId, given: Any, types: Mapping[str, KnownType]) -> bytes:
         """Render a template without saving it; raises Invalid, and Backlogged while too many are being rendered."""
-        with self._previews.place(account):
+        with self._previews.take(account):
             return await asyncio.to_thread(preview, given, types, second=self._clock.now_us() // 1_000_000)
 
     async def _attempt(self, row: WatchRow, known: KnownType, change: ChangeEvent) -> Attempt:

@@ -1,4 +1,4 @@
-"""How many bytes a worker has in its hands (G12).
+"""How many bytes of large bodies a worker has in its hands (G12).
 
 Deliveries are bounded in number everywhere; that is enough for small ones, while those that are large fill the memory
 long before. Small ones are left out of the count: they neither cost much nor wait for large ones.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from hookward.application.parcel import LoadedEvent, Parcel
 
 
-class Hold:
+class LargeBodies:
     """The large bodies behind what is queued or in flight: an event counts once, however many watches want it."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""How many of something may be under way, so that the rest of the api stays free for others (G6)."""
+"""Places: how many of something may be under way, so that the rest of the api stays free for others (G6)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ IN_FLIGHT = 16
 PER_ACCOUNT = 4
 
 
-class Bound:
-    """How many of something may be under way, in all and for one account."""
+class Places:
+    """Places for something that takes a while: so many in all, and so many for one account."""
 
     def __init__(self, what: str, *, retry_after: int) -> None:
         self._what = what
@@ -24,7 +24,7 @@ class Bound:
         self._running: Counter[AccountId] = Counter()
 
     @contextmanager
-    def place(self, account: AccountId) -> Iterator[None]:
+    def take(self, account: AccountId) -> Iterator[None]:
         """Take a place for as long as it lasts; raises Backlogged when there is none."""
         if self._running.total() >= IN_FLIGHT or self._running[account] >= PER_ACCOUNT:
             raise Backlogged(

@@ -37,7 +37,7 @@ class Server:
     async def database(self) -> AsyncIterator[str]:
         """A fresh database with our schema; answers its DSN."""
         name = f"test_{next(_numbers)}"
-        await self._execute(f"CREATE DATABASE {name} TEMPLATE {DATABASE}")
+        await self._execute(f"CREATE DATABASE {name} TEMPLATE {DATABASE} STRATEGY file_copy")  # half the work
         try:
             yield self.dsn(name)
         finally:

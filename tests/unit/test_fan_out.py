@@ -6,6 +6,7 @@ from functools import partial
 
 import msgspec
 
+from hookward.application.dispatch import FAN_OUT, MAX_FAN_OUTS
 from hookward.domain.change import ChangeKind
 from hookward.domain.delivery import DeliveryStatus
 from tests.house import LOOP_FACTORIES, House
@@ -85,14 +86,14 @@ async def test_an_outage_in_the_middle_of_a_fan_out_is_waited_out(house: House) 
 
 async def test_many_fan_outs_come_one_after_the_other_and_hold_nobody_up(house: House) -> None:
     other = house.watch("http://other.test/", events=("created",))
-    for number in range(300):
+    for number in range(FAN_OUT + 1):
         house.watch(f"http://{number}.test/", events=("updated",))
     await house.begin()
-    house.publish(300)
+    house.publish(MAX_FAN_OUTS + 1)
     house.store.publish(msgspec.structs.replace(house.event(), kind=ChangeKind.CREATED))
     await house.until(partial(house.endpoints.have_received, "http://other.test/", 1), seconds=1.0)
     await house.settled()
-    assert house.statuses() == {DELIVERED: 300 * 300 + 1}
+    assert house.statuses() == {DELIVERED: (FAN_OUT + 1) * (MAX_FAN_OUTS + 1) + 1}
     assert other.id in house.store.watches
 
 

@@ -17,7 +17,7 @@ from hookward.domain.event_rules import KnownType
 from hookward.domain.ids import AccountId
 from hookward.entrypoints.api.app import make_app
 from hookward.entrypoints.api.mirroring import refuse_unchanging
-from hookward.entrypoints.api.routes import Route
+from hookward.entrypoints.api.route import Route
 from hookward.entrypoints.api.service import Keys, Service
 from tests.fake_access import FakeApiKeys
 from tests.virtual_time import VirtualClock

@@ -32,7 +32,8 @@ from hookward.entrypoints.api.open_routes import OPEN_ROUTES, OpenRoute
 from hookward.entrypoints.api.openapi.document import encode
 from hookward.entrypoints.api.openapi.operations import plain_path
 from hookward.entrypoints.api.requests import MAX_LIMIT
-from hookward.entrypoints.api.routes import ROUTES, Route, mirrored_routes, unchanging_routes, watch_routes
+from hookward.entrypoints.api.route import Route
+from hookward.entrypoints.api.routes import ROUTES, mirrored_routes, unchanging_routes, watch_routes
 from hookward.entrypoints.api.service import Service
 
 TYPES = built_in_types()

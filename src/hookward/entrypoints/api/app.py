@@ -18,7 +18,8 @@ from hookward.entrypoints.api.description import as_page, as_text, describe
 from hookward.entrypoints.api.open_routes import OPEN_ROUTES
 from hookward.entrypoints.api.own_routes import own_routes
 from hookward.entrypoints.api.requests import MAX_BATCH_BYTES, REQUEST_ID, authorization_of
-from hookward.entrypoints.api.routes import ROUTES, Route, mirrored_routes, unchanging_routes, watch_routes
+from hookward.entrypoints.api.route import Route
+from hookward.entrypoints.api.routes import ROUTES, mirrored_routes, unchanging_routes, watch_routes
 from hookward.entrypoints.api.service import SERVICE, Service
 from hookward.entrypoints.api.wire import ProblemDocument
 

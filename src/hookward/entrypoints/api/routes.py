@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
-
-from aiohttp import web
 
 from hookward.domain.operation import Operation
 from hookward.domain.operation_index import OperationIndex
@@ -34,38 +31,8 @@ from hookward.entrypoints.api import (
     wire_types,
     wire_watches,
 )  # fmt: skip
-from hookward.entrypoints.api.service import Caller, Scope, Service
-
-Handler = Callable[[web.Request, Caller, Service], Awaitable[web.Response]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """One route.
-
-    ``status`` and ``answers`` (a wire type) are those of success. ``takes`` is the wire type of the body, ``query`` a
-    wire type whose fields are the query parameters: both describe, handlers check by hand. A body that may be left out
-    is ``X | None``. ``also`` are other successes; ``refuses`` statuses of problems that :mod:`.openapi.refusals` does
-    not tell from the rest; ``reads`` and ``gives`` headers of the request and the answer, those of
-    :mod:`.openapi.headers`. ``errors`` writes problems in another form than a problem document.
-    """
-
-    method: str
-    path: str
-    scope: Scope
-    handler: Handler
-    status: int
-    answers: Any
-    summary: str
-    takes: Any = None
-    query: Any = None
-    also: tuple[tuple[int, Any], ...] = ()
-    refuses: tuple[int, ...] = ()
-    reads: tuple[str, ...] = ()
-    gives: tuple[str, ...] = ()
-    media: tuple[str, ...] = ("application/json",)
-    errors: Callable[..., web.Response] | None = None
-
+from hookward.entrypoints.api.route import Route
+from hookward.entrypoints.api.service import Scope
 
 TYPES = "/v1/resource-types"
 

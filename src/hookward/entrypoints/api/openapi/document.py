@@ -14,7 +14,7 @@ from hookward.entrypoints.api.openapi import headers, refusals, resources
 from hookward.entrypoints.api.openapi.examples import Examples
 from hookward.entrypoints.api.openapi.operations import Operations, plain_path
 from hookward.entrypoints.api.openapi.schemas import Schemas
-from hookward.entrypoints.api.routes import Route
+from hookward.entrypoints.api.route import Route
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ABOUT = """\

@@ -13,7 +13,7 @@ from hookward.entrypoints.api.open_routes import OpenRoute
 from hookward.entrypoints.api.openapi import headers, refusals, resources
 from hookward.entrypoints.api.openapi.examples import Examples
 from hookward.entrypoints.api.openapi.schemas import Schema, Schemas
-from hookward.entrypoints.api.routes import Route
+from hookward.entrypoints.api.route import Route
 from hookward.entrypoints.api.service import Scope
 from hookward.entrypoints.api.wire_response_status import ResponseStatusAnswer
 

@@ -105,6 +105,10 @@ base64 = "0.22"
 ed25519-dalek = "2"
 hmac = "0.12"
 sha2 = "0.10"
+
+[profile.dev]
+debug = false
+incremental = false
 """
 TOOLS = {"js": "node", "go": "go", "java": "javac", "rust": "cargo", "php": "php"}
 

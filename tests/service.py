@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -54,6 +55,11 @@ async def wait_until(condition: Condition, seconds: float = 30.0, *, every: floa
             return said
         assert time.monotonic() < deadline, f"did not come to hold within {seconds:g} s: {what or condition}"
         await asyncio.sleep(every)
+
+
+def new_company() -> str:
+    """The id of a company that no other test has."""
+    return uuid.uuid4().hex
 
 
 def event(resource_id: str, *, company: str = "1", **more: Any) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from base64 import b64encode
 from datetime import datetime
 from functools import partial
@@ -13,7 +12,7 @@ import pytest
 
 from hookward.adapters.clock import SystemClock
 from tests.receiver import Receiver, Reply, failing_first
-from tests.service import Service, event, wait_until
+from tests.service import Service, event, new_company, wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -23,10 +22,6 @@ ITEM = {
 }  # fmt: skip
 ATTEMPT = {"number", "sent", "durationMs", "request", "response", "error", "remoteAddress"}
 LOGGED_BYTES = 16 * 1024
-
-
-def company() -> str:
-    return uuid.uuid4().hex
 
 
 async def logged(service: Service, watch: str, **expected: object) -> dict[str, Any]:
@@ -48,7 +43,7 @@ def is_recent(moment: str) -> bool:
 
 
 async def test_a_delivery_tells_all_that_was_sent_and_said(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     said = Reply(status=500, body=b"x" * (LOGGED_BYTES + 1), headers={"X-Why": "because", "Set-Cookie": "secret"})
     address = receiver.on("/told", failing_first(1, said, Reply(status=201, body="schön".encode(), delay=0.1)))
     watch = await service.create_watch(address, company=mine, name="told")
@@ -93,7 +88,7 @@ async def test_a_delivery_tells_all_that_was_sent_and_said(service: Service, rec
 async def test_an_answer_holds_the_newest_bodies_and_says_which_it_leaves_out(
     service: Service, receiver: Receiver
 ) -> None:
-    mine = company()
+    mine = new_company()
     retry = {"schedule": ["0s"] * 5}
     watch = await service.create_watch(receiver.on("/large", Reply(status=500)), company=mine, retry=retry)
     await service.publish(event("1", company=mine, resource={"id": "1", "unknown": "x" * 1_000_000}))
@@ -105,7 +100,7 @@ async def test_an_answer_holds_the_newest_bodies_and_says_which_it_leaves_out(
 
 
 async def test_an_attempt_without_an_answer_tells_why(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     address = receiver.on("/broken", Reply(close=True))
     watch = await service.create_watch(address, company=mine, retry={"schedule": []})
     await service.publish(event("1", company=mine))
@@ -129,7 +124,7 @@ async def test_an_attempt_without_an_answer_tells_why(service: Service, receiver
 async def test_basic_auth_reaches_the_endpoint_as_utf_8_and_nobody_else(
     service: Service, receiver: Receiver, username: str, password: str
 ) -> None:
-    mine = company()
+    mine = new_company()
     sick = failing_first(1, Reply(status=500))
     auth = {"username": username, "password": password}
     watch = await service.create_watch(receiver.on("/auth", sick), company=mine, basicAuth=auth)
@@ -152,7 +147,7 @@ async def test_basic_auth_reaches_the_endpoint_as_utf_8_and_nobody_else(
 async def test_what_retries_stays_visible_while_its_watch_is_paused_and_goes_out_afterwards(
     service: Service, receiver: Receiver
 ) -> None:
-    mine = company()
+    mine = new_company()
     receiver.on("/paused", Reply(status=500))
     retry = {"schedule": ["1s", "500ms"]}
     watch = await service.create_watch(f"{receiver.url}/paused", company=mine, retry=retry)

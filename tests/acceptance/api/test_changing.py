@@ -13,7 +13,7 @@ from standardwebhooks import Webhook
 
 from tests.acceptance.api.callers import new_tenant
 from tests.receiver import Receiver, Reply, failing_first
-from tests.service import Service, event, wait_until
+from tests.service import Service, event, new_company, wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -21,12 +21,8 @@ ADDRESS = "https://example.com/hook"
 MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
 
 
-def company() -> str:
-    return uuid.uuid4().hex
-
-
 async def make(service: Service, **more: Any) -> dict[str, Any]:
-    given = {"resourceType": "appointment", "scope": {"companyId": company()}, "address": ADDRESS, **more}
+    given = {"resourceType": "appointment", "scope": {"companyId": new_company()}, "address": ADDRESS, **more}
     made: dict[str, Any] = await service.ask("POST", "/v1/watches", expect=201, json=given)
     return made
 
@@ -173,7 +169,7 @@ async def test_a_watch_that_is_not_there_cannot_be_touched(service: Service, met
 
 
 async def test_every_answer_names_the_version_and_a_change_makes_a_new_one(service: Service) -> None:
-    given = {"resourceType": "appointment", "scope": {"companyId": company()}, "address": ADDRESS}
+    given = {"resourceType": "appointment", "scope": {"companyId": new_company()}, "address": ADDRESS}
     async with service.client.post("/v1/watches", json=given) as answer:
         path, tag = answer.headers["Location"], answer.headers["ETag"]
     async with service.client.get(path) as answer:
@@ -250,7 +246,7 @@ async def test_of_many_changes_to_one_version_exactly_one_is_made(service: Servi
 
 async def test_a_change_applies_to_the_next_event(service: Service, receiver: Receiver) -> None:
     for number in range(20):
-        mine = company()
+        mine = new_company()
         watch = await service.create_watch(receiver.url + "/old", company=mine)
         await service.publish(event(f"{number}-1", company=mine))
         await patch(service, watch, address=f"{receiver.url}/new", schema={"id": "${$.id}"})
@@ -264,7 +260,7 @@ async def test_a_paused_watch_lets_nothing_out_until_it_is_enabled_and_then_all(
     service: Service, receiver: Receiver
 ) -> None:
     for _ in range(10):
-        mine, before = company(), len(receiver.requests)
+        mine, before = new_company(), len(receiver.requests)
         watch = await service.create_watch(receiver.url + "/paused", company=mine)
         await service.publish(event("first", company=mine))
         await wait_until(partial(have_come, receiver, before + 1))  # slots are held just now
@@ -286,7 +282,7 @@ async def waiting(service: Service, watch: str, count: int) -> bool:
 
 
 async def test_disabling_cancels_what_waits_and_enabling_begins_anew(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     watch = await service.create_watch(receiver.url + "/again", company=mine, status="paused")
     for number in range(5):
         await service.publish(event(f"before-{number}", company=mine))
@@ -308,7 +304,7 @@ async def test_what_retries_when_its_watch_is_disabled_is_cancelled_though_it_is
     service: Service, receiver: Receiver
 ) -> None:
     receiver.on("/retry", failing_first(1, Reply(status=500)))
-    mine = company()
+    mine = new_company()
     watch = await service.create_watch(receiver.url + "/retry", company=mine)
     await service.publish(event("1", company=mine))
     await wait_until(lambda: len(receiver.at("/retry")) == 1)
@@ -327,7 +323,7 @@ async def test_what_retries_when_its_watch_is_disabled_is_cancelled_though_it_is
 async def test_whatever_happens_to_a_watch_under_load_what_was_sent_is_delivered_and_the_rest_says_why_not(
     service: Service, receiver: Receiver, steps: tuple[str, ...]
 ) -> None:
-    mine = company()
+    mine = new_company()
     watch = await service.create_watch(receiver.on("/load", Reply(delay=0.02)), company=mine)
     turned = asyncio.Event()
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.api.test_log import company, ended
+from tests.acceptance.api.test_log import ended
 from tests.acceptance.commands import free_port, run
 from tests.receiver import Receiver, Reply, failing_first
-from tests.service import Service, event
+from tests.service import Service, event, new_company
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -22,7 +22,7 @@ async def hookward(service: Service, directory: Path, *words: str) -> subprocess
 
 
 async def test_deliveries_are_listed_shown_and_replayed(service: Service, receiver: Receiver, tmp_path: Path) -> None:
-    mine = company()
+    mine = new_company()
     reply = Reply(status=500, body=b"no \x1b[31m[red]")
     watch = await service.create_watch(receiver.on("/cli", failing_first(4, reply)), company=mine)
     await service.publish(event(mine, company=mine))

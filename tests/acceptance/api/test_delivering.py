@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from base64 import b64encode
 from typing import Any
 
@@ -11,13 +10,9 @@ import pytest
 from standardwebhooks import Webhook
 
 from tests.receiver import OK, Received, Receiver, Reply, failing_first
-from tests.service import Service, event, wait_until
+from tests.service import Service, event, new_company, wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-def company() -> str:
-    return uuid.uuid4().hex
 
 
 async def delivered(service: Service, count: int, **filters: str) -> list[dict[str, Any]]:
@@ -35,7 +30,7 @@ async def one_request(receiver: Receiver, count: int = 1) -> Received:
 
 
 async def test_the_request_is_what_the_contract_says(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     watch = await service.create_watch(
         receiver.url + "/hook?a=b%20c", company=mine, method="PUT",
         basicAuth={"username": "ü", "password": "p:w"}, httpRequestHeader={"X-Token": "canary"},
@@ -65,7 +60,7 @@ async def test_the_request_is_what_the_contract_says(service: Service, receiver:
 
 
 async def test_methods_without_a_body_send_none(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     await service.create_watch(receiver.url + "/delete", company=mine, method="DELETE")
     await service.publish(event("1", company=mine))
     received = await one_request(receiver)
@@ -76,7 +71,7 @@ async def test_methods_without_a_body_send_none(service: Service, receiver: Rece
 async def test_a_delivery_verifies_with_two_keys_at_once_and_so_does_its_retry(
     service: Service, receiver: Receiver
 ) -> None:
-    mine = company()
+    mine = new_company()
     keys = [
         await service.ask("POST", "/v1/crypto-keys", expect=201, json={"name": f"key {number}"}) for number in range(2)
     ]
@@ -96,7 +91,7 @@ async def test_a_delivery_verifies_with_two_keys_at_once_and_so_does_its_retry(
 
 
 async def test_a_watch_signed_without_keys_gets_one_and_its_secret_once(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     given = {"address": receiver.url + "/made", "signature": {"enabled": True}}
     watch = await service.ask("POST", f"/companies/{mine}/appointments/watch", expect=201, json=given)
     again = await service.ask("GET", f"/v1/watches/{watch['id']}", expect=200)
@@ -107,7 +102,7 @@ async def test_a_watch_signed_without_keys_gets_one_and_its_secret_once(service:
 
 
 async def test_a_json_template_renders_text(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     schema = {
         "id": "${$.id}", "staff": "${$.staff.firstName} ${$.staff.lastName}",
         "datetime": {"start": "${$.start.dateTime}"},
@@ -123,7 +118,7 @@ async def test_a_json_template_renders_text(service: Service, receiver: Receiver
 
 
 async def test_a_text_template_keeps_numbers_numbers(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     given = {
         "address": receiver.url + "/seats",
         "schema": '{"seats": ${$.seats}, "who": "${$.client.firstName}"}',
@@ -143,7 +138,7 @@ async def test_a_text_template_keeps_numbers_numbers(service: Service, receiver:
 async def test_a_failing_endpoint_is_retried_and_every_attempt_is_in_the_log(
     service: Service, receiver: Receiver
 ) -> None:
-    mine = company()
+    mine = new_company()
     await service.create_watch(receiver.on("/sick", failing_first(2, Reply(status=500, body=b"sorry"))), company=mine)
     published = await service.publish(event("1", company=mine))
     (logged,) = await delivered(service, 1, eventId=published)
@@ -155,7 +150,7 @@ async def test_a_failing_endpoint_is_retried_and_every_attempt_is_in_the_log(
 
 
 async def test_what_never_succeeds_ends_failed_with_the_kind_of_error(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     await service.create_watch(receiver.on("/closes", Reply(close=True)), company=mine)
     await service.create_watch(receiver.on("/gone", Reply(status=410)), company=mine)
     await service.create_watch("http://10.1.2.3/", company=mine)
@@ -169,7 +164,7 @@ async def test_what_never_succeeds_ends_failed_with_the_kind_of_error(service: S
 
 
 async def test_a_watch_sees_only_the_kinds_it_asked_for(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     await service.create_watch(receiver.url + "/some", company=mine, events=["deleted", "created"])
     for kind in ("updated", "deleted", "merged", "created"):
         await service.publish(event("1", company=mine, event=kind))
@@ -182,7 +177,7 @@ async def test_a_watch_sees_only_the_kinds_it_asked_for(service: Service, receiv
 async def test_deliveries_of_a_paused_watch_wait_and_are_cancelled_when_it_is_deleted(
     service: Service, receiver: Receiver
 ) -> None:
-    mine = company()
+    mine = new_company()
     watch = await service.create_watch(receiver.url + "/paused", company=mine, status="paused")
     await service.publish_batch([event(str(number), company=mine) for number in range(30)])
     await wait_until(lambda: _count(service, 30, watchId=watch, status="pending"))
@@ -198,7 +193,7 @@ async def _count(service: Service, count: int, **filters: str) -> bool:
 
 
 async def test_the_log_is_listed_by_watch_event_and_status_page_by_page(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     good = await service.create_watch(receiver.url + "/good", company=mine)
     bad = await service.create_watch(receiver.on("/bad", Reply(status=404)), company=mine, retry={"schedule": []})
     published = await service.publish_batch([event(str(number), company=mine) for number in range(25)])
@@ -237,7 +232,7 @@ async def test_what_does_not_exist_is_404(service: Service) -> None:
 
 
 async def test_a_slow_endpoint_times_out_and_is_retried(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     hangs_once = failing_first(1, Reply(hang=True), OK)
     await service.create_watch(receiver.on("/slow", hangs_once), company=mine)
     published = await service.publish(event("1", company=mine))

@@ -14,7 +14,7 @@ import pytest
 
 from tests.acceptance.api.callers import Tenant, new_tenant
 from tests.receiver import Receiver, Reply
-from tests.service import Service, event, wait_until
+from tests.service import Service, event, new_company, wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -23,10 +23,6 @@ DEFAULT_DAYS = 10
 # Where ids are; a delivery and an event are as old as theirs say.
 _DELIVERIES = (("attempt", "delivery_id"), ("payload", "delivery_id"), ("waiting", "delivery_id"), ("delivery", "id"))
 _EVENTS = (("waiting", "event_id"), ("delivery", "event_id"), ("event", "id"))
-
-
-def company() -> str:
-    return uuid.uuid4().hex
 
 
 async def dump(service: Service) -> dict[str, str]:
@@ -96,7 +92,7 @@ async def is_gone(tenant: Tenant, ids: list[str]) -> bool:
 
 async def retrying_and_done(tenant: Tenant, receiver: Receiver, *, days: int) -> tuple[list[str], list[str]]:
     """An event whose delivery retries, and one whose delivery is done, of so many days ago."""
-    mine = company()
+    mine = new_company()
     for name in ("sick", "well"):
         given = {"resourceType": "appointment", "scope": {"companyId": f"{mine}-{name}"}}
         given |= {"address": f"{receiver.url}/{name}", "retry": {"schedule": ["1h"]}}
@@ -157,7 +153,7 @@ async def test_what_is_done_goes_after_its_time_and_what_is_open_stays(service: 
 
 
 async def test_an_idempotency_key_is_free_again_after_a_day(service: Service) -> None:
-    key, mine = uuid.uuid4().hex, company()
+    key, mine = uuid.uuid4().hex, new_company()
 
     async def grow_older(seconds: int) -> None:
         async with service.database() as connection:
@@ -213,7 +209,7 @@ async def test_no_key_of_the_api_is_stored(service: Service) -> None:
 async def test_what_is_in_flight_while_its_resource_is_erased_leaves_nothing_once_it_has_ended(
     service: Service, receiver: Receiver, status: int
 ) -> None:
-    mine, canary = company(), "canary" + company()
+    mine, canary = new_company(), "canary" + new_company()
     address = receiver.on("/flying", Reply(hang=True))
     watch = await service.create_watch(address, company=mine, timeout="4s")
     published = await service.publish(event(canary, company=mine, resource={"id": canary, "notes": canary}))

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import base64
-import uuid
 from typing import Any
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from tests.receiver import Received, Receiver
-from tests.service import TYPE, Service, event, wait_until
+from tests.service import TYPE, Service, event, new_company, wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-def company() -> str:
-    return uuid.uuid4().hex
 
 
 async def new_key(service: Service, **given: Any) -> dict[str, Any]:
@@ -50,7 +45,7 @@ def verified_by(received: Received, secrets: dict[str, str]) -> set[str]:
 async def test_the_first_event_after_a_rotation_verifies_with_the_old_and_with_the_new_secret(
     service: Service, receiver: Receiver
 ) -> None:
-    mine = company()
+    mine = new_company()
     key = await new_key(service)
     await signed_watch(service, receiver, mine, key)
     await next_request(service, receiver, mine)
@@ -66,7 +61,7 @@ async def test_the_first_event_after_a_rotation_verifies_with_the_old_and_with_t
 
 
 async def test_when_the_overlap_is_over_only_the_new_secret_signs(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     key = await new_key(service)
     await signed_watch(service, receiver, mine, key)
     rotated = await service.ask("POST", f"/v1/crypto-keys/{key['id']}/rotate", expect=200, json={"overlap": "2s"})
@@ -82,7 +77,7 @@ async def test_when_the_overlap_is_over_only_the_new_secret_signs(service: Servi
 
 
 async def test_a_secret_that_leaked_stops_at_once(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     key = await new_key(service)
     await signed_watch(service, receiver, mine, key)
     brought = "whsec_" + base64.b64encode(b"x" * 32).decode()
@@ -105,8 +100,12 @@ async def test_a_secret_is_shown_once(service: Service) -> None:
 
 async def test_nothing_on_the_way_may_keep_an_answer_that_shows_a_secret(service: Service) -> None:
     key = await new_key(service)
-    watch = await service.create_watch("http://127.0.0.1:9/", company=company())
-    made: dict[str, Any] = {"resourceType": TYPE, "scope": {"companyId": company()}, "address": "http://127.0.0.1:9/"}
+    watch = await service.create_watch("http://127.0.0.1:9/", company=new_company())
+    made: dict[str, Any] = {
+        "resourceType": TYPE,
+        "scope": {"companyId": new_company()},
+        "address": "http://127.0.0.1:9/",
+    }
     made |= {"signature": {"enabled": True}}
     for method, path, given in (
         ("POST", "/v1/crypto-keys", {"name": "a key"}),
@@ -119,7 +118,7 @@ async def test_nothing_on_the_way_may_keep_an_answer_that_shows_a_secret(service
 
 
 async def test_an_imported_secret_signs(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     brought = "whsec_" + base64.b64encode(b"from elsewhere, thirty-two bytes").decode()
     key = await new_key(service, secret=brought)
     await signed_watch(service, receiver, mine, key)
@@ -130,7 +129,7 @@ async def test_an_imported_secret_signs(service: Service, receiver: Receiver) ->
 async def test_a_retired_key_signs_no_more_and_the_watch_goes_on_with_its_other_key(
     service: Service, receiver: Receiver
 ) -> None:
-    mine = company()
+    mine = new_company()
     keys = {"old": await new_key(service), "new": await new_key(service)}
     secrets = {name: key["secret"] for name, key in keys.items()}
     watch = await signed_watch(service, receiver, mine, *keys.values())
@@ -144,7 +143,7 @@ async def test_a_retired_key_signs_no_more_and_the_watch_goes_on_with_its_other_
 
 
 async def test_the_last_key_of_a_watch_is_not_retired(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     key = await new_key(service)
     watch = await signed_watch(service, receiver, mine, key)
     problem = await service.ask("DELETE", f"/v1/crypto-keys/{key['id']}", expect=409)
@@ -155,7 +154,7 @@ async def test_the_last_key_of_a_watch_is_not_retired(service: Service, receiver
 
 
 async def test_keys_are_listed_page_by_page_and_by_name(service: Service) -> None:
-    name = f'"{company()}" ü'
+    name = f'"{new_company()}" ü'
     made = [(await new_key(service, name=name))["id"] for _ in range(5)]
     await new_key(service)
     seen: list[str] = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -11,13 +10,9 @@ from typing import Any
 import pytest
 
 from tests.receiver import Received, Receiver, Reply, failing_first
-from tests.service import Service, event, wait_until
+from tests.service import Service, event, new_company, wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-def company() -> str:
-    return uuid.uuid4().hex
 
 
 def _more_than(receiver: Receiver, count: int) -> bool:
@@ -41,7 +36,7 @@ async def problem(service: Service, path: str, status: int = 400, **more: Any) -
 
 
 async def test_each_filter_finds_the_delivery_and_another_value_does_not(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     address = receiver.on("/filters", Reply(status=418, body=b"tea needle-" + mine.encode()))
     watch = await service.create_watch(address, company=mine)
     published = await service.publish(event(mine, company=mine))
@@ -72,7 +67,7 @@ async def test_each_filter_finds_the_delivery_and_another_value_does_not(service
 
 
 async def test_a_delivery_that_could_not_be_sent_is_found_by_its_error(service: Service) -> None:
-    mine = company()
+    mine = new_company()
     watch = await service.create_watch("http://no-such-host.invalid/", company=mine)
     await service.publish(event("1", company=mine))
     [found] = await ended(service, 1, errorType="dns", watchId=watch)
@@ -104,7 +99,7 @@ async def test_every_wrong_parameter_is_named_at_once(service: Service) -> None:
 
 
 async def test_cursors_go_both_ways(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     watch = await service.create_watch(receiver.url + "/pages", company=mine)
     await service.publish_batch([event(str(number), company=mine) for number in range(9)])
     everything = [each["id"] for each in await ended(service, 9, watchId=watch)]
@@ -126,7 +121,7 @@ async def test_cursors_go_both_ways(service: Service, receiver: Receiver) -> Non
 
 
 async def test_an_event_says_what_came_of_it(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     watch = await service.create_watch(receiver.url + "/event", company=mine)
     key = "key-" + mine
     given = event(mine, company=mine, id=key, previousData={"id": "0"}, timeZone="Europe/Paris")
@@ -154,7 +149,7 @@ async def test_an_event_says_what_came_of_it(service: Service, receiver: Receive
 
 
 async def test_an_event_that_nobody_watched_is_visible(service: Service) -> None:
-    mine = company()
+    mine = new_company()
     published = await service.publish(event(mine, company=mine))
 
     async def settled() -> Any:
@@ -168,7 +163,7 @@ async def test_an_event_that_nobody_watched_is_visible(service: Service) -> None
 
 
 async def test_a_replay_is_sent_again_and_keeps_its_id(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     watch = await service.create_watch(receiver.on("/replay", failing_first(4, Reply(status=500))), company=mine)
     await service.publish(event("1", company=mine))
     [failed] = await ended(service, 1, watchId=watch)
@@ -195,7 +190,7 @@ async def test_a_replay_is_sent_again_and_keeps_its_id(service: Service, receive
 
 
 async def test_a_replay_that_cannot_be_says_why(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     watch = await service.create_watch(receiver.on("/open", Reply(hang=True)), company=mine)
     await service.publish(event("1", company=mine))
     [waiting] = await wait_until(lambda: service.deliveries(watchId=watch))
@@ -212,7 +207,7 @@ async def test_a_replay_that_cannot_be_says_why(service: Service, receiver: Rece
 
 
 async def test_an_erasure_leaves_nothing_of_the_resource(service: Service, receiver: Receiver) -> None:
-    mine, canary = company(), "canary" + company()
+    mine, canary = new_company(), "canary" + new_company()
 
     def echo(received: Received) -> Reply:
         return Reply(status=500, body=received.body, headers={"X-Echo": received.body.hex()})

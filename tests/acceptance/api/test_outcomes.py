@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -13,7 +12,7 @@ import pytest
 
 from hookward.adapters.clock import SystemClock
 from tests.receiver import OK, Received, Receiver, Reply, Script
-from tests.service import Service, event, free_port, wait_until
+from tests.service import Service, event, free_port, new_company, wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -23,10 +22,6 @@ TOO_LARGE = 1 << 20
 
 def now() -> datetime:
     return datetime.fromtimestamp(SystemClock().now_us() / 1e6, UTC)
-
-
-def company() -> str:
-    return uuid.uuid4().hex
 
 
 async def finished(service: Service, count: int, **filters: str) -> list[dict[str, Any]]:
@@ -67,7 +62,7 @@ async def speaking(words: bytes) -> AsyncIterator[str]:
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 async def test_any_2xx_delivers(service: Service, receiver: Receiver, status: int) -> None:
-    mine = company()
+    mine = new_company()
     reply = Reply(status=status, body=b"" if status == 204 else b"thanks")
     await service.create_watch(receiver.on("/fine", reply), company=mine)
     published = await service.publish(event("1", company=mine))
@@ -79,7 +74,7 @@ async def test_any_2xx_delivers(service: Service, receiver: Receiver, status: in
 async def test_any_other_status_is_retried_and_redirects_are_not_followed(
     service: Service, receiver: Receiver, status: int
 ) -> None:
-    mine = company()
+    mine = new_company()
     headers = {"Location": receiver.url + "/elsewhere"} if status in (301, 307) else {}
     reply = Reply(status=status, headers=headers, body=b"" if status == 304 else b"no")
     await service.create_watch(receiver.on("/no", reply), company=mine)
@@ -94,7 +89,7 @@ async def test_any_other_status_is_retried_and_redirects_are_not_followed(
 async def test_gone_disables_the_watch_cancels_what_waits_and_ends_its_events(
     service: Service, receiver: Receiver
 ) -> None:
-    mine = company()
+    mine = new_company()
     script = first_of_all(Reply(status=410, delay=0.3), Reply(delay=0.5))
     watch = await service.create_watch(receiver.on("/gone", script), company=mine)
     await service.publish_batch([event(str(number), company=mine) for number in range(60)])
@@ -126,7 +121,7 @@ def as_date(seconds: int) -> str:
 async def test_an_endpoint_that_asks_for_time_is_left_alone_and_then_gets_everything_once(
     service: Service, receiver: Receiver, status: int, form: Any
 ) -> None:
-    mine = company()
+    mine = new_company()
     asked = 2
 
     def script(received: Received) -> Reply:
@@ -159,7 +154,7 @@ async def _all_wait(service: Service, watch: str, count: int) -> bool:
 
 
 async def test_what_asks_for_no_time_is_retried_as_usual(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     for path, asked in {
         "/none": "0",
         "/past": "Sun, 06 Nov 1994 08:49:37 GMT",
@@ -176,7 +171,7 @@ async def test_what_asks_for_no_time_is_retried_as_usual(service: Service, recei
 
 
 async def test_a_wait_of_years_is_one_of_a_day(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     reply = Reply(status=503, headers={"Retry-After": "999999999"})
     watch = await service.create_watch(receiver.on("/years", reply), company=mine)
     await service.publish(event("1", company=mine))
@@ -189,7 +184,7 @@ async def test_a_wait_of_years_is_one_of_a_day(service: Service, receiver: Recei
 
 async def failing_address(service: Service, address: str, **given: Any) -> list[dict[str, Any]]:
     """The attempts at an address that gives no usable answer."""
-    mine = company()
+    mine = new_company()
     await service.create_watch(address, company=mine, **given)
     published = await service.publish(event("1", company=mine))
     (logged,) = await finished(service, 1, eventId=published)
@@ -244,7 +239,7 @@ async def test_a_forbidden_address_fails_at_once(service: Service, host: str) ->
 async def test_a_template_that_gives_no_body_fails_at_once_with_the_reason(
     service: Service, receiver: Receiver
 ) -> None:
-    mine = company()
+    mine = new_company()
     schema = {"all": "${$.notes}" * 900}
     await service.create_watch(receiver.url + "/template", company=mine, schema=schema)
     published = await service.publish(event("1", company=mine, resource={"id": "1", "notes": "x" * 20_000}))

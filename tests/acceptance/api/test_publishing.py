@@ -12,13 +12,9 @@ from typing import Any
 import pytest
 
 from tests.receiver import Receiver
-from tests.service import Service, event, wait_until
+from tests.service import Service, event, new_company, wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-def company() -> str:
-    return uuid.uuid4().hex
 
 
 async def send(service: Service, body: bytes | str, **headers: str) -> tuple[int, dict[str, Any], Mapping[str, str]]:
@@ -29,10 +25,10 @@ async def send(service: Service, body: bytes | str, **headers: str) -> tuple[int
 
 
 async def test_an_accepted_event_arrives_at_every_watch_of_its_scope(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     await service.create_watch(receiver.url + "/a", company=mine)
     await service.create_watch(receiver.url + "/b", company=mine)
-    await service.create_watch(receiver.url + "/other", company=company())
+    await service.create_watch(receiver.url + "/other", company=new_company())
     await service.publish(event("1", company=mine))
     await wait_until(lambda: len(receiver.requests) >= 2)
     assert sorted(received.path for received in receiver.requests) == ["/a", "/b"]
@@ -132,7 +128,7 @@ async def test_a_refused_event_does_not_use_up_its_id(service: Service) -> None:
 
 
 async def test_many_at_once_of_one_id_give_one_event(service: Service, receiver: Receiver) -> None:
-    mine, key = company(), uuid.uuid4().hex
+    mine, key = new_company(), uuid.uuid4().hex
     await service.create_watch(receiver.url + "/once", company=mine)
     sent = await asyncio.gather(*[send(service, json.dumps(event("1", company=mine, id=key))) for _ in range(30)])
     assert {(status, answer["id"]) for status, answer, _ in sent} == {(202, sent[0][1]["id"])}
@@ -142,7 +138,7 @@ async def test_many_at_once_of_one_id_give_one_event(service: Service, receiver:
 
 
 async def test_hostile_events_of_a_batch_hurt_only_themselves(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     await service.create_watch(receiver.url + "/batch", company=mine)
     nul = event("nul", company=mine)
     nul["resource"]["notes"] = "a\0b"
@@ -183,7 +179,7 @@ async def test_a_batch_that_is_none_is_refused_whole(service: Service, body: str
 
 
 async def test_numbers_keep_their_value_on_the_whole_way(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     await service.create_watch(receiver.url + "/numbers", company=mine)
     body = json.dumps(event("1", company=mine)).replace(
         '"id": "1"', '"id": "1", "big": 123456789012345678901234567890, "fine": 0.12345678901234567890123, "ten": 1.10'

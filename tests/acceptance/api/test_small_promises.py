@@ -11,13 +11,9 @@ import aiohttp
 import pytest
 
 from tests.receiver import Receiver
-from tests.service import Service, event, wait_until
+from tests.service import Service, event, new_company, wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-def company() -> str:
-    return uuid4().hex
 
 
 async def preview(service: Service, schema: Any, document: dict[str, Any]) -> Any:
@@ -90,7 +86,7 @@ async def test_a_header_that_is_the_connections_is_refused(service: Service, nam
 async def test_a_watch_is_served_by_its_method_with_a_body_where_that_has_one(
     service: Service, receiver: Receiver, method: str
 ) -> None:
-    mine = company()
+    mine = new_company()
     await service.create_watch(receiver.url, company=mine, method=method)
     await service.publish(event("1", company=mine))
     await wait_until(lambda: len(receiver.requests) == 1)
@@ -100,7 +96,7 @@ async def test_a_watch_is_served_by_its_method_with_a_body_where_that_has_one(
 
 
 async def test_an_event_says_which_resource_it_is_about_and_when_it_happened(service: Service) -> None:
-    mine = company()
+    mine = new_company()
     given = event("inside", company=mine, resourceId="outside", occurredAt="2026-11-20T10:15:30+01:00")
     found = await service.ask("GET", f"/v1/events/{await service.publish(given)}", expect=200)
     assert (found["resourceId"], found["occurredAt"][:19]) == ("outside", "2026-11-20T09:15:30")
@@ -113,20 +109,20 @@ async def test_an_event_says_which_resource_it_is_about_and_when_it_happened(ser
 
 
 async def test_an_extra_resource_is_held_to_the_schema_of_its_type(service: Service) -> None:
-    given = event("1", company=company(), extraFull={"id": "1", "client": {"firstName": 7}})
+    given = event("1", company=new_company(), extraFull={"id": "1", "client": {"firstName": 7}})
     problem = await service.ask("POST", "/v1/events", expect=422, json=given)
     assert [each["pointer"] for each in problem["errors"]] == ["/extraFull/client/firstName"]
 
 
 async def test_the_last_of_duplicate_names_counts(service: Service) -> None:
-    body = json.dumps(event("first", company=company())).replace('{"id": "first"}', '{"id": "first", "id": "last"}')
+    body = json.dumps(event("first", company=new_company())).replace('{"id": "first"}', '{"id": "first", "id": "last"}')
     headers = {"Content-Type": "application/json"}
     accepted = await service.ask("POST", "/v1/events", expect=202, data=body, headers=headers)
     assert (await service.ask("GET", f"/v1/events/{accepted['id']}", expect=200))["resourceId"] == "last"
 
 
 async def test_a_batch_over_sixteen_mebibytes_is_too_large(service: Service) -> None:
-    given = event("1", company=company(), resource={"id": "1", "notes": "x" * 60_000})
+    given = event("1", company=new_company(), resource={"id": "1", "notes": "x" * 60_000})
     body = json.dumps({"events": [given] * 290}).encode()
     assert len(body) > 16 << 20
     headers = {"Content-Type": "application/json"}
@@ -136,10 +132,10 @@ async def test_a_batch_over_sixteen_mebibytes_is_too_large(service: Service) -> 
 @pytest.mark.parametrize(("length", "status"), [(255, 202), (256, 422)])
 async def test_an_idempotency_key_has_at_most_255_characters(service: Service, length: int, status: int) -> None:
     key = uuid4().hex.ljust(length, "k")
-    await service.ask("POST", "/v1/events", expect=status, json=event("1", company=company(), id=key))
+    await service.ask("POST", "/v1/events", expect=status, json=event("1", company=new_company(), id=key))
     other = uuid4().hex.ljust(length, "k")
     headers = {"Idempotency-Key": other}
-    await service.ask("POST", "/v1/events", expect=status, json=event("1", company=company()), headers=headers)
+    await service.ask("POST", "/v1/events", expect=status, json=event("1", company=new_company()), headers=headers)
 
 
 async def test_the_request_id_that_was_sent_comes_back_whatever_the_answer(service: Service) -> None:

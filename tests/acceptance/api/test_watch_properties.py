@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import uuid
 from typing import Any
 
 import pytest
 
 from tests.receiver import Received, Receiver, Reply, failing_first
-from tests.service import Service, event, wait_until
+from tests.service import Service, event, new_company, wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 WATCH = "/companies/{}/appointments/watch"
-
-
-def company() -> str:
-    return uuid.uuid4().hex
 
 
 async def received(receiver: Receiver, count: int = 1) -> list[Received]:
@@ -43,7 +38,7 @@ async def test_every_property_is_answered_as_it_was_given(service: Service) -> N
         "addPreviousData": True, "timeZone": "Europe/Paris", "retry": {"schedule": ["5s", "5m", "2h"]},
         "timeout": "3s", "concurrency": 8, "storeBodies": "failed",
     }  # fmt: skip
-    watch = await service.ask("POST", WATCH.format(company()), expect=201, json=given)
+    watch = await service.ask("POST", WATCH.format(new_company()), expect=201, json=given)
     assert {name: watch[name] for name in given} == given
     assert await service.ask("GET", f"/v1/watches/{watch['id']}", expect=200) == watch
 
@@ -51,7 +46,7 @@ async def test_every_property_is_answered_as_it_was_given(service: Service) -> N
 async def test_a_change_takes_effect_and_what_is_put_back_as_it_reads_changes_nothing(
     service: Service, receiver: Receiver
 ) -> None:
-    mine = company()
+    mine = new_company()
     watch = await service.create_watch(receiver.on("/p", Reply(status=500)), company=mine, filter="$.no")
     change = {"filter": None, "retry": {"schedule": ["0s"]}, "concurrency": 3, "storeBodies": "none"}
     changed = await service.ask("PATCH", f"/v1/watches/{watch}", expect=200, json=change)
@@ -64,7 +59,7 @@ async def test_a_change_takes_effect_and_what_is_put_back_as_it_reads_changes_no
 async def test_the_address_is_filled_from_the_document_and_no_value_leaves_its_place(
     service: Service, receiver: Receiver
 ) -> None:
-    mine = company()
+    mine = new_company()
     await service.create_watch(
         receiver.url + "/a/${$.id}/b?name=${$.client.firstName}&n=${$.no}", company=mine, method="GET"
     )
@@ -77,7 +72,7 @@ async def test_the_address_is_filled_from_the_document_and_no_value_leaves_its_p
 
 
 async def test_a_retry_goes_to_the_address_that_was_filled_first(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     receiver.on("/r/7", failing_first(1, Reply(status=500)))
     await service.create_watch(receiver.url + "/r/${$.id}", company=mine)
     await service.publish(event("7", company=mine))
@@ -85,7 +80,7 @@ async def test_a_retry_goes_to_the_address_that_was_filled_first(service: Servic
 
 
 async def test_an_address_that_would_lead_elsewhere_fails_visibly(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     await service.create_watch(receiver.url + "/a/${$.id}", company=mine)
     delivery = await logged(service, await service.publish(event("..", company=mine)))
     assert (delivery["status"], delivery["lastError"], receiver.requests) == ("failed", "template", [])
@@ -93,7 +88,7 @@ async def test_an_address_that_would_lead_elsewhere_fails_visibly(service: Servi
 
 
 async def test_only_what_the_filter_selects_is_delivered(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     await service.create_watch(receiver.url + "/f", company=mine, filter="$[?$.notes == 'yes']")
     unwanted = await service.publish(event("1", company=mine, resource={"id": "1", "notes": "no"}))
     await service.publish(event("2", company=mine, resource={"id": "2", "notes": "yes"}))
@@ -103,7 +98,7 @@ async def test_only_what_the_filter_selects_is_delivered(service: Service, recei
 
 
 async def test_extra_details_and_previous_data_come_to_who_asked_for_them(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     await service.create_watch(receiver.url + "/all", company=mine, levelDetails="extraFull", addPreviousData="true")
     await service.create_watch(receiver.url + "/some", company=mine, addPreviousData="false")
     await service.publish(
@@ -115,7 +110,7 @@ async def test_extra_details_and_previous_data_come_to_who_asked_for_them(servic
 
 
 async def test_the_date_is_in_the_zone_of_the_event_else_of_the_watch(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     await service.create_watch(receiver.url + "/z", company=mine, timeZone="Europe/Paris")
     await service.publish(event("1", company=mine))
     await service.publish(event("2", company=mine, timeZone="Asia/Tokyo"))
@@ -127,14 +122,14 @@ async def test_the_date_is_in_the_zone_of_the_event_else_of_the_watch(service: S
 async def test_a_watch_is_retried_by_its_own_schedule(
     service: Service, receiver: Receiver, schedule: list[str], attempts: int
 ) -> None:
-    mine = company()
+    mine = new_company()
     await service.create_watch(receiver.on("/s", Reply(status=500)), company=mine, retry={"schedule": schedule})
     delivery = await logged(service, await service.publish(event("1", company=mine)))
     assert (delivery["status"], delivery["attemptCount"], len(receiver.requests)) == ("failed", attempts, attempts)
 
 
 async def test_a_watch_has_a_timeout_of_its_own(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     await service.create_watch(
         receiver.on("/t", Reply(hang=True)), company=mine, timeout="100ms", retry={"schedule": []}
     )
@@ -145,7 +140,7 @@ async def test_a_watch_has_a_timeout_of_its_own(service: Service, receiver: Rece
 
 
 async def test_a_watch_has_as_many_requests_in_flight_as_it_asked_for(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     most = 0
 
     def script(_request: Received) -> Reply:
@@ -163,7 +158,7 @@ async def test_a_watch_has_as_many_requests_in_flight_as_it_asked_for(service: S
 async def test_the_log_keeps_the_bodies_that_the_watch_says(
     service: Service, receiver: Receiver, keep: str, kept: list[bool]
 ) -> None:
-    mine = company()
+    mine = new_company()
     script = failing_first(1, Reply(status=500, body=b"sorry"))
     await service.create_watch(receiver.on("/b", script), company=mine, storeBodies=keep)
     delivery = await logged(service, await service.publish(event("1", company=mine)))
@@ -196,7 +191,7 @@ async def test_all_that_is_wrong_with_a_watch_is_named_at_once_with_its_place(se
 
 async def test_a_timeout_that_the_lease_leaves_no_room_for_is_refused_with_what_is_allowed(service: Service) -> None:
     given = {"address": "https://example.com", "timeout": "30s"}
-    problem = await service.ask("POST", WATCH.format(company()), expect=422, json=given)
+    problem = await service.ask("POST", WATCH.format(new_company()), expect=422, json=given)
     assert [each["message"] for each in problem["errors"]] == [
         'timeout must be a duration from 50ms to 4s, such as "2s"'
     ]

@@ -12,19 +12,15 @@ import pytest
 from tests.acceptance.api.callers import new_tenant
 from tests.acceptance.api.mirrored import CONFERENCE, EVENT, Own
 from tests.receiver import Receiver, Reply
-from tests.service import Service, event, wait_until
+from tests.service import Service, event, new_company, wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ADDRESS = "https://example.com/hook"
 
 
-def company() -> str:
-    return uuid.uuid4().hex
-
-
 async def make(service: Service, **more: Any) -> dict[str, Any]:
-    given = {"resourceType": "appointment", "scope": {"companyId": company()}, "address": ADDRESS, **more}
+    given = {"resourceType": "appointment", "scope": {"companyId": new_company()}, "address": ADDRESS, **more}
     made: dict[str, Any] = await service.ask("POST", "/v1/watches", expect=201, json=given)
     return made
 
@@ -64,7 +60,7 @@ async def test_authorization_is_a_header_like_others_unless_auth_sets_it(service
     header |= {"!#$%&'*+-.^_`|~9a": "any RFC 9110 name", "X-Empty": "", "X-Long": "ü" * 2000}
     auth = {"username": "u", "password": "p"}
     assert await refused(service, basicAuth=auth, httpRequestHeader=header) == ["/httpRequestHeader/Authorization"]
-    mine = company()
+    mine = new_company()
     await service.create_watch(receiver.url, company=mine, httpRequestHeader=header)
     await service.publish(event("1", company=mine))
     await wait_until(lambda: receiver.requests)
@@ -82,7 +78,7 @@ async def test_no_header_is_sent_twice(service: Service, receiver: Receiver) -> 
 
 
 async def test_details_that_no_publisher_sent_are_those_of_the_resource(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     await service.create_watch(receiver.url, company=mine, levelDetails="extraFull")
     await service.publish(event("1", company=mine, resource={"id": "1", "notes": "plain"}))
     await wait_until(lambda: receiver.requests)
@@ -90,7 +86,7 @@ async def test_details_that_no_publisher_sent_are_those_of_the_resource(service:
 
 
 async def test_a_template_sees_the_details_that_its_watch_asked_for(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     for level in ("full", "extraFull"):
         given = {"schema": {"notes": "${$.notes}", "before": "${$.previousData.notes}"}, "levelDetails": level}
         await service.create_watch(f"{receiver.url}/{level}", company=mine, addPreviousData=level == "full", **given)
@@ -136,7 +132,7 @@ UNSELECTING = [
 
 
 async def test_a_filter_delivers_what_it_selects_something_in(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     for text in (*SELECTING, *UNSELECTING):
         await service.create_watch(receiver.url, company=mine, filter=text, name=text)
     resource = {
@@ -261,7 +257,7 @@ async def test_a_template_is_tried_on_the_sample_of_its_type(service: Service) -
 async def test_what_a_watch_is_told_of_its_deliveries_while_it_is_disabled(
     service: Service, receiver: Receiver
 ) -> None:
-    mine = company()
+    mine = new_company()
     watch = await service.create_watch(receiver.url, company=mine, status="disabled")
     meanwhile = await service.publish(event("meanwhile", company=mine))
     await service.ask("PATCH", f"/v1/watches/{watch}", expect=200, json={"status": "enabled"})
@@ -276,7 +272,7 @@ async def test_what_a_watch_is_told_of_its_deliveries_while_it_is_disabled(
 
 
 async def test_a_put_that_says_no_status_enables_what_was_gone(service: Service, receiver: Receiver) -> None:
-    mine = company()
+    mine = new_company()
     watch = await service.create_watch(receiver.on("/gone", Reply(status=410)), company=mine)
     await service.publish(event("1", company=mine))
 

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 import msgspec
 
-from hookward.application.bound import Turns
 from hookward.application.definitions import KeyRow, OldSecret, WatchRow
+from hookward.application.places import Turns
 from hookward.application.plans import key_subject
 from hookward.application.ports import Chance, Clock, Sealer
 from hookward.application.signing_keys import SigningKeys

@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 import msgspec
 
-from hookward.application.bound import Turns
 from hookward.application.credentials import HeldCredential, NewCredential
 from hookward.application.crypto_keys import NEW_SECRET_BYTES, make_key
 from hookward.application.definitions import KeyRow, WatchQuery, WatchRow
+from hookward.application.places import Turns
 from hookward.application.plans import seal_subject
 from hookward.application.ports import Chance, Clock, Sealer
 from hookward.application.watch_credentials import Credentials, standing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 
-from hookward.application.bound import Turns
+from hookward.application.places import Turns
 from hookward.domain.ids import AccountId
 
 ONE, OTHER = AccountId(1), AccountId(2)

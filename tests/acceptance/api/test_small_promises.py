@@ -144,6 +144,12 @@ async def test_the_request_id_that_was_sent_comes_back_whatever_the_answer(servi
             assert (answer.status, answer.headers["X-Request-Id"]) == (status, "mine-1")
 
 
+async def test_no_answer_tells_what_the_service_runs_on(service: Service) -> None:
+    for path in ("/v1/watches", "/v1/watches/none", "/livez", "/nowhere"):
+        async with service.client.get(path) as answer:
+            assert answer.headers["Server"] == "Hookward"
+
+
 async def test_health_and_the_description_need_no_key(service: Service) -> None:
     async with aiohttp.ClientSession(service.url) as client:
         for path in ("/livez", "/readyz", "/openapi.json", "/docs"):

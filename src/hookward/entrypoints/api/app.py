@@ -97,6 +97,7 @@ async def _guarded(
             service.logger.error("api.failed", request_id=request_id, error=type(error).__name__, exc_info=True)
         response = _refusal(request, problem_of(HookwardError(), request_id))
     response.headers["X-Request-Id"] = request_id
+    response.headers["Server"] = "Hookward"  # and nothing of what it runs on
     return response
 
 

@@ -111,3 +111,12 @@ async def test_an_endpoint_that_echoes_what_it_was_sent_puts_no_secret_into_the_
         assert secret.encode() not in kept
     assert json.loads(attempt.response or b"")["X-Echo-X-Key"] == MASK
     assert json.loads(attempt.response or b"")["X-Echo-User-Agent"] != MASK
+
+
+def test_headers_are_masked_in_name_and_value_and_stay_the_same_where_nothing_is_secret() -> None:
+    veil = Veil(("a-secret-value",))
+    told = {"X-Echo": "it is a-secret-value", "X-a-secret-value": "1", "Date": "today"}
+    assert veil.headers(told) == {"X-Echo": f"it is {MASK}", f"X-{MASK}": "1", "Date": "today"}
+    plain = {"Date": "today"}
+    assert veil.headers(plain) is plain
+    assert Veil().headers(told) is told

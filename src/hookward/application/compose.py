@@ -141,6 +141,6 @@ def _logged_headers(answer: Answer | None, veil: Veil) -> tuple[dict[str, str], 
     for name, value in answer.headers if answer else ():
         size += len(name) + len(value)
         if size > MAX_LOGGED_HEADERS:
-            return logged, True
-        logged[veil.text(name)] = MASK if name.lower() in _SECRET_ANSWERS else veil.text(value)
-    return logged, False
+            return veil.headers(logged), True
+        logged[name] = MASK if name.lower() in _SECRET_ANSWERS else value
+    return veil.headers(logged), False

@@ -109,29 +109,12 @@ class DeliveryLog(Protocol):
         ...
 
 
-class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
+class EventQuery(LogQuery, frozen=True, kw_only=True):
     """Which events of an account to list, newest first; as :class:`LogQuery`.
 
     ``watch``, ``status``, ``code`` and ``error`` together say what one of an event's deliveries is like. With ``owner``
     only those that have a delivery to one of that owner's watches, of which alone those are then said.
     """
-
-    account: AccountId
-    owner: str | None = None
-    limit: int
-    event: EventId | None = None
-    watch: WatchId | None = None
-    resource_type: str | None = None
-    resource_id: str | None = None
-    kind: ChangeKind | None = None
-    status: DeliveryStatus | None = None
-    code: int | None = None
-    error: str | None = None
-    since_ms: int | None = None
-    until_ms: int | None = None
-    search: str | None = None
-    before: bytes | None = None
-    after: bytes | None = None
 
 
 class LoggedEvent(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,11 +16,12 @@ from benchmarks.figures import Figure, spread
 from benchmarks.processes import Helper, cpu_seconds
 from benchmarks.sink import Sink, astray, per_second
 from benchmarks.stack import Disk, Stack, Watch, spent
-from hookward.domain.change import ChangeEvent, ChangeKind
-from hookward.domain.document import body_without_template
-from hookward.domain.exact_json import encode_exact
+from hookward.domain.events.document import body_without_template
+from hookward.domain.events.model import ChangeEvent
 from hookward.domain.ids import AccountId, EventId
-from hookward.domain.resource_type import BodyShape
+from hookward.domain.json import encode_exact
+from hookward.domain.resource_types.model import BodyShape
+from hookward.domain.resource_types.operations import ChangeKind
 
 WATCHES = 32
 BUDGET = 0.5

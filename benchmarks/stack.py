@@ -23,7 +23,7 @@ from hookward.adapters.embedded.postgres import EmbeddedPostgres
 from hookward.adapters.embedded.valkey import EmbeddedValkey
 from hookward.adapters.postgres.migrate import migrate
 from hookward.adapters.processes import INCARNATION, Child, Supervisor
-from hookward.bootstrap.listening import answers_http
+from hookward.bootstrap.os_probes import answers_http
 from hookward.domain.ids import EventId, Prefix, WatchId, delivery_id, from_text, to_text
 
 _BATCH = 1000

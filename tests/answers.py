@@ -12,8 +12,8 @@ from typing import Any
 import aiohttp
 import jsonschema_rs
 
-from hookward.bootstrap.parts import built_in_types
-from hookward.entrypoints.api.description import describe
+from hookward.bootstrap.factories import built_in_types
+from hookward.entrypoints.api.openapi.service import describe
 
 JSON = ("application/json", "application/problem+json")
 _PROBLEM = {

@@ -1,7 +1,7 @@
 """Addresses by which a service that sends requests was ever made to send them where it must not: a corpus, and a trap.
 
-Whatever goes out through :class:`~hookward.adapters.http_sender.HttpSender` can be driven with it: ``CORPUS`` holds
-addresses with ``{port}`` for the trap's port, ``NAMES`` what the hostile name server answers, and a :class:`Trap`
+Whatever goes out through ``HttpSender`` can be driven with it: ``CORPUS`` holds
+addresses with ``{port}`` for the trap's port, ``NAMES`` what the hostile name server answers, and a ``Trap``
 counts who comes. With nothing opened (``EgressPolicy()``) it must stay empty.
 """
 
@@ -186,7 +186,7 @@ class Trap:
 
 
 class HostileNames(AbstractResolver):
-    """Answers :data:`NAMES`, what libc makes of a number, and nothing else: no name server is asked."""
+    """Answers ``NAMES``, what libc makes of a number, and nothing else: no name server is asked."""
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC

@@ -1,5 +1,5 @@
 """``python -m hookward``."""
 
-from hookward.entrypoints.cli import main
+from hookward.entrypoints.cli.main import main
 
 main()

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hookward import config_values as read
-from hookward.domain.egress_proxy import EgressProxy
+from hookward.domain.crypto_keys.rules import DEFAULT_OVERLAP, MAX_OVERLAP
+from hookward.domain.delivery.retry import DEFAULT_SCHEDULE
+from hookward.domain.egress import EgressProxy
 from hookward.domain.errors import ConfigError
-from hookward.domain.key_rules import DEFAULT_OVERLAP, MAX_OVERLAP
-from hookward.domain.retry import DEFAULT_SCHEDULE
-from hookward.domain.watch_bounds import WatchBounds
+from hookward.domain.watches.model import WatchBounds
 
 PREFIX = "HOOKWARD_"
 OF_COMMANDS = ("HOOKWARD_URL", "HOOKWARD_KEY")

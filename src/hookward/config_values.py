@@ -8,9 +8,9 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from hookward.domain.duration import parse_duration
-from hookward.domain.egress_proxy import EgressProxy, parse_proxy
-from hookward.domain.watch_address import address_complaints
+from hookward.domain.durations import parse_duration
+from hookward.domain.egress import EgressProxy, parse_proxy
+from hookward.domain.templates.addresses import address_complaints
 
 EMBEDDED = "embedded"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network

@@ -12,9 +12,9 @@ import msgspec
 import structlog
 
 from hookward.application.ports import Log
-from hookward.domain.delivery import Entry
+from hookward.domain.delivery.model import Entry
+from hookward.domain.delivery.outcome import Outcome
 from hookward.domain.ids import Prefix, to_text
-from hookward.domain.outcome import Outcome
 from hookward.domain.redaction import redacted, redacted_message
 
 _encode = msgspec.json.Encoder(enc_hook=repr).encode

@@ -12,12 +12,12 @@ from itertools import product
 
 import msgspec
 
+from hookward.adapters.crypto.sealing import AesGcmSealer
 from hookward.adapters.postgres.sealed import SEALED
-from hookward.adapters.sealing import AesGcmSealer
-from hookward.domain.errors import Unsealable
-from hookward.domain.oauth import variant_of
-from hookward.domain.sealed import sealed_place
-from hookward.domain.watch import WatchDefinition, WatchSecrets
+from hookward.domain.errors import DecryptionFailed
+from hookward.domain.oauth.model import variant_of
+from hookward.domain.sealing import sealed_place
+from hookward.domain.watches.model import WatchDefinition, WatchSecrets
 from tests.acceptance.canaries import Json, cells_of
 
 
@@ -33,7 +33,7 @@ def opened(rows: Sequence[Json], queue: Sequence[bytes], keys: Iterable[bytes]) 
     """What sealed values say to whoever has these keys: what each is bound to can be read off the dump."""
     for sealer in map(AesGcmSealer, keys):
         for cell, about in (*_of_rows(rows), *_of_flows(rows), *_of_queue(queue, rows, sealer)):
-            with suppress(Unsealable):
+            with suppress(DecryptionFailed):
                 yield sealer.unseal(cell, about)
 
 
@@ -68,7 +68,7 @@ def _variants(rows: Iterable[Json], sealer: AesGcmSealer) -> Iterator[bytes]:
     for row in rows:
         if row.get("credential_id") is not None:
             secrets = WatchSecrets()
-            with suppress(Unsealable):
+            with suppress(DecryptionFailed):
                 about = sealed_place(row["account_id"], row["owner"], "watch", row["id"], "secrets")
                 secrets = msgspec.json.decode(sealer.unseal(row["secrets"] or b"", about), type=WatchSecrets)
             oauth = msgspec.json.decode(row["definition"], type=WatchDefinition).oauth

@@ -13,7 +13,7 @@ from hashlib import sha256
 import pytest
 import pytest_asyncio
 
-from hookward.adapters.sealing import AesGcmSealer
+from hookward.adapters.crypto.sealing import AesGcmSealer
 from tests.acceptance.canaries import (
     Canaries,
     Json,

@@ -10,7 +10,7 @@ from subprocess import Popen
 import pytest
 
 from hookward import __version__
-from hookward.entrypoints.cli import cli
+from hookward.entrypoints.cli.main import cli
 from tests.acceptance.commands import PATIENCE_SECONDS, environment, free_port, run, serving, wait_until
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hookward.bootstrap.parts import built_in_types
+from hookward.bootstrap.factories import built_in_types
 from tests.acceptance.commands import PATIENCE_SECONDS, environment, wait_until
 
 KINDS = ("created", "updated", "deleted")

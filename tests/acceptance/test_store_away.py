@@ -16,9 +16,9 @@ import pytest
 import pytest_asyncio
 
 from tests.acceptance.api.callers import new_tenant
+from tests.api_surface import Entry, surface
 from tests.receiver import Receiver
 from tests.service import Service, event, wait_until
-from tests.surface import Entry, surface
 
 pytestmark = [pytest.mark.chaos, pytest.mark.asyncio(loop_scope="module")]
 

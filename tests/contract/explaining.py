@@ -64,7 +64,7 @@ async def scans(connection: asyncpg.Connection[asyncpg.Record], query: LoggedQue
                 statement=query.query, mode=mode, kind=node["Node Type"], table=node["Relation Name"],
                 index=node.get("Index Name"),
             )
-            for node in _nodes(msgspec.json.decode(plan)[0]["Plan"])
+            for node in _nodes(msgspec.json.decode(plan)[0]["Endpoint"])
             if "Relation Name" in node
         ]  # fmt: skip
     await connection.execute("DEALLOCATE explained")
@@ -73,5 +73,5 @@ async def scans(connection: asyncpg.Connection[asyncpg.Record], query: LoggedQue
 
 def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield plan
-    for below in plan.get("Plans", ()):
+    for below in plan.get("EndpointCache", ()):
         yield from _nodes(below)

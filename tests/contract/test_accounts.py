@@ -9,15 +9,15 @@ import msgspec
 import pytest
 
 from hookward.adapters.postgres.accounts import PostgresAccounts
-from hookward.application.accounts import AccountRow
-from hookward.application.api_keys import ApiKeyRow
-from hookward.domain.access import Scope
-from hookward.domain.account_rules import AccountSettings
+from hookward.application.access.accounts import AccountRow
+from hookward.application.access.api_keys import ApiKeyRow
+from hookward.domain.access.accounts import AccountSettings
+from hookward.domain.access.callers import Scope
 from hookward.domain.errors import Conflict
 from hookward.domain.ids import AccountId, AccountRef, ApiKeyId
 from tests.contract.servers import MAJORS
 from tests.contract.world import new_id, opened_world
-from tests.fake_access import FakeAccounts
+from tests.fakes.access import FakeAccounts
 
 Accounts: TypeAlias = PostgresAccounts | FakeAccounts
 

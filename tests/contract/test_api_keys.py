@@ -10,12 +10,12 @@ import msgspec
 import pytest
 
 from hookward.adapters.postgres.api_keys import PostgresApiKeys
-from hookward.application.api_keys import ApiKeyRow
-from hookward.domain.access import Scope
+from hookward.application.access.api_keys import ApiKeyRow
+from hookward.domain.access.callers import Scope
 from hookward.domain.ids import AccountId, ApiKeyId
 from tests.contract.servers import MAJORS
 from tests.contract.world import ACCOUNT, new_id, opened_world
-from tests.fake_access import FakeApiKeys
+from tests.fakes.access import FakeApiKeys
 
 Keys: TypeAlias = PostgresApiKeys | FakeApiKeys
 OTHER = AccountId(2)

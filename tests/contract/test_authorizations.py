@@ -11,38 +11,40 @@ import msgspec
 import pytest
 
 from hookward.adapters.postgres.authorizations import PostgresAuthorizations
-from hookward.adapters.postgres.definitions import PostgresDefinitions
-from hookward.application.authorize import NewFlow
-from hookward.application.credentials import NewCredential
-from hookward.application.definitions import WatchRow
+from hookward.adapters.postgres.watches import PostgresWatches
+from hookward.application.oauth.credentials import NewCredential
+from hookward.application.records import WatchRecord
+from hookward.application.watches.authorizations import NewFlow
 from hookward.domain.ids import AccountId, CredentialId
-from hookward.domain.watch import WatchStatus
+from hookward.domain.watches.model import WatchStatus
 from tests.contract.servers import MAJORS
 from tests.contract.world import ACCOUNT, World, new_id, new_watch, opened_world
-from tests.fake_flows import FakeFlows
-from tests.fakes import FakeDefinitions
+from tests.fakes.authorizations import FakeFlows
+from tests.fakes.stores import FakeDefinitions
 
 REASON = "authorization required"
 
 
 @dataclass(kw_only=True)
 class Stores:
-    definitions: PostgresDefinitions | FakeDefinitions
+    definitions: PostgresWatches | FakeDefinitions
     flows: PostgresAuthorizations | FakeFlows
     world: World | None = None
 
-    async def add(self, credential: NewCredential | None = None, **changes: Any) -> WatchRow:
+    async def add(self, credential: NewCredential | None = None, **changes: Any) -> WatchRecord:
         watch = msgspec.structs.replace(new_watch(), **changes)
         paused = watch.status == WatchStatus.PAUSED
         return await self.definitions.add_watch(watch, slots=None, paused=paused, key=None, credential=credential)
 
-    async def change(self, watch: WatchRow, credential: NewCredential | None = None, **changes: Any) -> WatchRow | None:
+    async def change(
+        self, watch: WatchRecord, credential: NewCredential | None = None, **changes: Any
+    ) -> WatchRecord | None:
         changed = msgspec.structs.replace(watch, **changes)
         return await self.definitions.change_watch(
             changed, slots=None, paused=False, reason="why", key=None, credential=credential
         )
 
-    async def now(self, watch: WatchRow) -> WatchRow:
+    async def now(self, watch: WatchRecord) -> WatchRecord:
         found = await self.definitions.watch(watch.account, watch.id, owner=None)
         assert found is not None
         return found
@@ -80,7 +82,7 @@ def new_credential(*digests: bytes, **more: Any) -> NewCredential:
     return NewCredential(id=id_, digests=digests or (new_id(),), state=b"sealed for " + id_, **more)
 
 
-def new_flow(watch: WatchRow, state: bytes | None = None) -> NewFlow:
+def new_flow(watch: WatchRecord, state: bytes | None = None) -> NewFlow:
     return NewFlow(state=state or new_id(), account=watch.account, watch=watch.id, sealed=b"sealed")
 
 

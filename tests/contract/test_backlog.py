@@ -2,7 +2,7 @@
 
 import pytest
 
-from hookward.adapters.postgres.backlog import PostgresBacklog
+from hookward.adapters.postgres.events import PostgresBacklog
 from hookward.domain.ids import AccountId
 from tests.contract.world import ACCOUNT, new_event
 

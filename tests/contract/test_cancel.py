@@ -2,11 +2,11 @@
 
 import asyncio
 
-from hookward.application.definitions import WatchRow
+from hookward.application.records import WatchRecord
 from tests.contract.world import World
 
 
-async def many_wait(world: World, watch: WatchRow, count: int) -> None:
+async def many_wait(world: World, watch: WatchRecord, count: int) -> None:
     """Waiting deliveries as the ledger leaves them, with payloads, in bulk."""
     low = "(lpad(to_hex($3::bigint), 12, '0') || '70008000' || lpad(to_hex($1::bigint * 1000000 + n), 12, '0'))::uuid"
     await world.rows(

@@ -5,9 +5,9 @@ import asyncio
 import msgspec
 import pytest
 
-from hookward.application.definitions import WatchRow
-from hookward.application.log import LogQuery
-from hookward.domain.delivery import Consequence, DeliveryStatus, Wait
+from hookward.application.history.model import LogQuery
+from hookward.application.records import WatchRecord
+from hookward.domain.delivery.model import DeliveryStatus, Wait, WatchEffect
 from hookward.domain.errors import LeaseLost
 from tests.contract.world import ACCOUNT, World, moved, new_attempt, new_entry, new_event
 
@@ -34,13 +34,13 @@ def held(watch, seconds: float, **values: object):
     wait = Wait(seconds=seconds, number=2)
     return new_entry(
         new_event(), watch, RETRYING, attempts=1, attempt=new_attempt(code=429), wait=wait,
-        consequence=Consequence(hold=seconds), **values,
+        consequence=WatchEffect(hold=seconds), **values,
     )  # fmt: skip
 
 
 def gone(watch, *, version: int | None = None, **values: object):
     """A delivery whose endpoint said that there is none any more."""
-    consequence = Consequence(disable="gone", version=watch.version if version is None else version)
+    consequence = WatchEffect(disable="gone", version=watch.version if version is None else version)
     attempt = new_attempt(code=410)
     return new_entry(new_event(), watch, FAILED, attempts=1, attempt=attempt, consequence=consequence, **values)
 
@@ -89,7 +89,7 @@ async def test_of_several_holds_in_one_record_the_longest_counts(world, watch, t
 
 
 async def test_a_delivery_that_ends_holds_its_lane_as_well(world, watch, token):
-    entry = new_entry(new_event(), watch, FAILED, attempts=1, consequence=Consequence(hold=60))
+    entry = new_entry(new_event(), watch, FAILED, attempts=1, consequence=WatchEffect(hold=60))
 
     await record(world, token, entry)
 
@@ -176,7 +176,7 @@ async def test_records_that_hold_and_end_watches_never_deadlock_with_changes_of_
     watches = [await world.watch(slots=100) for _ in range(12)]
     await world.lanes.acquire(token, {watch.lane: 100 for watch in watches})
 
-    async def work(order: list[WatchRow]) -> None:
+    async def work(order: list[WatchRecord]) -> None:
         for index, watch in enumerate(order):
             entries = [held(watch, 1), gone(watch), moved(held(order[index - 1], 1), RETRYING, waited=False)]
             slots = {order[index - 2].lane: 1}
@@ -194,7 +194,7 @@ async def test_records_that_hold_and_end_watches_never_deadlock_with_changes_of_
 
 def unauthorized(watch, *, version: int | None = None, **values: object):
     """A delivery for which there is no token until somebody authorizes."""
-    consequence = Consequence(pause="authorization required", version=watch.version if version is None else version)
+    consequence = WatchEffect(pause="authorization required", version=watch.version if version is None else version)
     wait = Wait(seconds=1, number=1)
     values = {"reason": "authorization required", "wait": wait, "consequence": consequence, **values}
     return new_entry(new_event(watch.account), watch, PENDING, **values)

@@ -8,7 +8,7 @@ import pytest
 
 from hookward.adapters.postgres.credentials import PostgresCredentials
 from hookward.adapters.postgres.pool import open_database
-from hookward.application.token_stores import CredentialRow, Hold
+from hookward.application.oauth.ports import CredentialLock, CredentialRow
 from hookward.domain.errors import StoreUnavailable
 from hookward.domain.ids import AccountId, CredentialId
 from tests.contract.breaking import BreakingDatabase
@@ -24,18 +24,18 @@ def credentials(world: World) -> PostgresCredentials:
 
 
 @pytest.fixture
-async def mine(world: World) -> Hold:
+async def mine(world: World) -> CredentialLock:
     """Who asks, with a credential to ask with."""
     id_ = CredentialId(new_id())
     await world.value(
         "INSERT INTO credential (id, account_id, digest, state) VALUES ($1, $2, 'digest', 'one')", id_, ACCOUNT
     )
-    return Hold(account=ACCOUNT, credential=id_, holder=b"mine------------")
+    return CredentialLock(account=ACCOUNT, credential=id_, holder=b"mine------------")
 
 
 @pytest.fixture
-def theirs(mine: Hold) -> Hold:
-    return Hold(account=mine.account, credential=mine.credential, holder=b"theirs----------")
+def theirs(mine: CredentialLock) -> CredentialLock:
+    return CredentialLock(account=mine.account, credential=mine.credential, holder=b"theirs----------")
 
 
 async def test_of_many_connections_that_race_one_holds_it(world, mine):
@@ -43,7 +43,8 @@ async def test_of_many_connections_that_race_one_holds_it(world, mine):
         stores = [PostgresCredentials(world.database), PostgresCredentials(other)]
         for turn in range(20):
             holds = [
-                Hold(account=ACCOUNT, credential=mine.credential, holder=bytes((turn, each)) * 8) for each in range(16)
+                CredentialLock(account=ACCOUNT, credential=mine.credential, holder=bytes((turn, each)) * 8)
+                for each in range(16)
             ]
             rows = await asyncio.gather(*(stores[each % 2].take(hold, seconds=60) for each, hold in enumerate(holds)))
             assert [row is not None and row.held for row in rows].count(True) == 1
@@ -70,7 +71,7 @@ async def test_a_hold_ends_by_itself(world, credentials, mine, theirs):
 
 
 async def test_another_account_neither_sees_nor_holds_it(credentials, mine):
-    foreign = Hold(account=AccountId(2), credential=mine.credential, holder=mine.holder)
+    foreign = CredentialLock(account=AccountId(2), credential=mine.credential, holder=mine.holder)
     assert await credentials.take(foreign, seconds=60) is None
     await credentials.take(mine, seconds=60)
     await credentials.release(foreign)
@@ -82,7 +83,7 @@ async def test_another_account_neither_sees_nor_holds_it(credentials, mine):
 
 
 async def test_what_is_not_there_is_not_held(credentials, mine):
-    nothing = Hold(account=ACCOUNT, credential=CredentialId(new_id()), holder=mine.holder)
+    nothing = CredentialLock(account=ACCOUNT, credential=CredentialId(new_id()), holder=mine.holder)
     assert await credentials.take(nothing, seconds=60) is None
 
 

@@ -12,16 +12,16 @@ import pytest
 
 from hookward.adapters.clock import SystemClock
 from hookward.adapters.postgres.crypto_keys import PostgresCryptoKeys
-from hookward.adapters.postgres.definitions import PostgresDefinitions
-from hookward.application.crypto_keys import KeyQuery
-from hookward.application.definitions import KeyRow, OldSecret, WatchRow
+from hookward.adapters.postgres.watches import PostgresWatches
+from hookward.application.crypto_keys.service import KeyQuery
+from hookward.application.records import KeyRecord, PreviousSecret, WatchRecord
 from hookward.domain.errors import Conflict
 from hookward.domain.ids import AccountId, CryptoKeyId, Prefix, to_text
 from tests.contract.servers import MAJORS
 from tests.contract.world import ACCOUNT, new_id, new_watch, opened_world
-from tests.fakes import FakeDefinitions
+from tests.fakes.stores import FakeDefinitions
 
-Source: TypeAlias = PostgresDefinitions | FakeDefinitions
+Source: TypeAlias = PostgresWatches | FakeDefinitions
 Keys: TypeAlias = PostgresCryptoKeys | FakeDefinitions
 
 OTHER = AccountId(2)
@@ -50,14 +50,14 @@ def keys(both) -> Keys:
     return keys
 
 
-def new_key(name: str = "a key", **values: Any) -> KeyRow:
+def new_key(name: str = "a key", **values: Any) -> KeyRecord:
     definition = msgspec.json.encode({"name": name, "algorithm": "hmac-sha256", "format": "standard-webhooks"})
     values = {"account": ACCOUNT, **values}
-    return KeyRow(id=CryptoKeyId(new_id()), definition=definition, secret=b"sealed", **values)
+    return KeyRecord(id=CryptoKeyId(new_id()), definition=definition, secret=b"sealed", **values)
 
 
-def rotated(row: KeyRow, now: datetime) -> KeyRow:
-    old = OldSecret(secret=row.secret, until=now + timedelta(hours=1))
+def rotated(row: KeyRecord, now: datetime) -> KeyRecord:
+    old = PreviousSecret(secret=row.secret, until=now + timedelta(hours=1))
     return msgspec.structs.replace(row, secret=row.secret + b"!", previous=(old, *row.previous), rotated=now)
 
 
@@ -169,7 +169,7 @@ async def test_a_key_is_retired_together_with_what_becomes_of_the_watches_that_n
     bystander = await source.add_watch(new_watch(), slots=None, paused=False, key=None)
     told: list[Any] = []
 
-    def release(watches: Sequence[WatchRow], left: set[CryptoKeyId]) -> list[WatchRow]:
+    def release(watches: Sequence[WatchRecord], left: set[CryptoKeyId]) -> list[WatchRecord]:
         told.append(([each.id for each in watches], left))
         return [msgspec.structs.replace(each, definition=b'{"address":"http://a"}') for each in watches]
 
@@ -223,8 +223,8 @@ async def test_public_keys_are_kept_with_their_past_and_published_until_the_key_
     other = await keys.add_key(new_key(account=OTHER, public=b"other"))
     await keys.add_key(new_key())
 
-    def change(row: KeyRow, now: datetime) -> KeyRow:
-        old = OldSecret(secret=row.secret, until=now + timedelta(hours=1), public=row.public)
+    def change(row: KeyRecord, now: datetime) -> KeyRecord:
+        old = PreviousSecret(secret=row.secret, until=now + timedelta(hours=1), public=row.public)
         return msgspec.structs.replace(row, secret=b"new", public=b"second", previous=(old,), generation=2)
 
     changed = await keys.change_key(ACCOUNT, key.id, owner=None, change=change)

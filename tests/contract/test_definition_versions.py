@@ -2,7 +2,7 @@
 
 import asyncio
 
-from hookward.application.definitions import WatchQuery
+from hookward.application.watches.registry import WatchQuery
 from hookward.domain.ids import WatchId
 from tests.contract.world import ACCOUNT, World, new_event, new_watch
 

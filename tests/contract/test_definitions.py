@@ -9,15 +9,16 @@ import msgspec
 import pytest
 
 from hookward.adapters.postgres.crypto_keys import PostgresCryptoKeys
-from hookward.adapters.postgres.definitions import PostgresDefinitions
-from hookward.application.definitions import Changes, KeyRow, WatchQuery, WatchRow
+from hookward.adapters.postgres.watches import PostgresWatches
+from hookward.application.records import KeyRecord, WatchRecord
+from hookward.application.watches.registry import DefinitionDelta, WatchQuery
 from hookward.domain.ids import AccountId, CryptoKeyId
-from hookward.domain.watch import WatchDefinition, WatchStatus
+from hookward.domain.watches.model import WatchDefinition, WatchStatus
 from tests.contract.servers import MAJORS
 from tests.contract.world import ACCOUNT, new_id, new_watch, opened_world
-from tests.fakes import FakeDefinitions
+from tests.fakes.stores import FakeDefinitions
 
-Source: TypeAlias = PostgresDefinitions | FakeDefinitions
+Source: TypeAlias = PostgresWatches | FakeDefinitions
 
 
 @pytest.fixture(params=[*MAJORS, None], ids=lambda major: f"postgres-{major}" if major else "fake")
@@ -35,11 +36,11 @@ def keys(source) -> PostgresCryptoKeys | FakeDefinitions:
     return source if isinstance(source, FakeDefinitions) else PostgresCryptoKeys(source._database)
 
 
-def new_key() -> KeyRow:
-    return KeyRow(id=CryptoKeyId(new_id()), account=ACCOUNT, definition=b"{}", secret=b"sealed")
+def new_key() -> KeyRecord:
+    return KeyRecord(id=CryptoKeyId(new_id()), account=ACCOUNT, definition=b"{}", secret=b"sealed")
 
 
-def gist(changes: Changes) -> tuple[int, list[tuple[bytes, int, bool]], list[tuple[bytes, int]]]:
+def gist(changes: DefinitionDelta) -> tuple[int, list[tuple[bytes, int, bool]], list[tuple[bytes, int]]]:
     return (
         changes.version,
         sorted((watch.id, watch.version, watch.deleted) for watch in changes.watches),
@@ -136,7 +137,7 @@ async def test_what_is_the_accounts_own_is_no_owners(source, keys):
     assert not await source.delete_watch(ACCOUNT, watch.id, reason="why", owner="one")
 
 
-async def changed(source: Source, watch: WatchRow, **values: Any) -> WatchRow | None:
+async def changed(source: Source, watch: WatchRecord, **values: Any) -> WatchRecord | None:
     given = msgspec.structs.replace(watch, **values)
     return await source.change_watch(given, slots=None, paused=given.status == 2, reason="why", key=None)
 

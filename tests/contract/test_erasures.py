@@ -5,12 +5,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from hookward.adapters.postgres.erasures import PostgresErasures
-from hookward.application.erase import Erasure
-from hookward.application.publish import NewEvent
-from hookward.domain.change import ChangeKind
-from hookward.domain.delivery import Attempt, DeliveryStatus, Entry, Payload, Wait
+from hookward.adapters.postgres.history.erasures import PostgresErasures
+from hookward.application.events.publisher import NewEvent
+from hookward.application.history.erasures import Erasure
+from hookward.domain.delivery.model import Attempt, DeliveryStatus, Entry, Payload, Wait
 from hookward.domain.ids import AccountId, DeliveryId
+from hookward.domain.resource_types.operations import ChangeKind
 from tests.contract.world import ACCOUNT, World, moved, new_attempt, new_entry, new_event, new_id
 
 PENDING, RETRYING, DELIVERED, FAILED, CANCELLED = DeliveryStatus

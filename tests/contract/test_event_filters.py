@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from hookward.adapters.postgres.events import PostgresEvents
-from hookward.adapters.postgres.log_search import MAX_ARMS
-from hookward.application.log import EventPage, EventQuery
-from hookward.application.publish import NewEvent
-from hookward.domain.change import ChangeKind
-from hookward.domain.delivery import DeliveryStatus, Entry, Wait
+from hookward.adapters.postgres.history.events import PostgresEventHistory
+from hookward.adapters.postgres.history.search import MAX_ARMS
+from hookward.application.events.publisher import NewEvent
+from hookward.application.history.model import EventPage, EventQuery
+from hookward.domain.delivery.model import DeliveryStatus, Entry, Wait
 from hookward.domain.ids import DeliveryId, EventId, Prefix, WatchId, delivery_id, to_text, unix_ms_of, uuid7
+from hookward.domain.resource_types.operations import ChangeKind
 from tests.contract.world import ACCOUNT, World, new_attempt, new_entry, new_event, new_id, new_watch
 
 PENDING, RETRYING, DELIVERED, FAILED, CANCELLED = DeliveryStatus
@@ -38,7 +38,7 @@ class Fact:
 
 
 @dataclass
-class Ledger:
+class ResultStore:
     """Events, several of a millisecond, with several deliveries and replays each, and the same in memory."""
 
     world: World
@@ -102,7 +102,7 @@ class Ledger:
         return new_entry(event, watch, status, attempts=1, wait=wait, attempt=attempt)
 
     async def page(self, **query: Any) -> EventPage:
-        log = PostgresEvents(self.world.database, scan=self.scan, text_scan=self.scan)
+        log = PostgresEventHistory(self.world.database, scan=self.scan, text_scan=self.scan)
         return await log.events(EventQuery(account=ACCOUNT, **{"limit": self.limit, **query}), now_ms=self.now)
 
     async def down(self, **query: Any) -> list[EventPage]:
@@ -147,7 +147,7 @@ class Ledger:
         return any(name.startswith(text) for name in names)
 
 
-def filters_of(ledger: Ledger) -> dict[str, list[Any]]:
+def filters_of(ledger: ResultStore) -> dict[str, list[Any]]:
     some = next(fact for fact in ledger.facts if fact.id == delivery_id(fact.event.id, fact.watch))
     replay = next(fact for fact in ledger.facts if fact.id != delivery_id(fact.event.id, fact.watch))
     return {
@@ -173,7 +173,7 @@ def found(pages: list[EventPage]) -> list[bytes]:
     return [row.id for page in pages for row in page.rows]
 
 
-async def check(ledger: Ledger, query: dict[str, Any]) -> bool:
+async def check(ledger: ResultStore, query: dict[str, Any]) -> bool:
     """Down and up again: each once, newest first; whether anything was found."""
     down = await ledger.down(**query)
     up = await ledger.up(down[-1], **query)
@@ -186,7 +186,7 @@ async def check(ledger: Ledger, query: dict[str, Any]) -> bool:
 
 @pytest.mark.parametrize(("scan", "limit"), [(50_000, 2), (6, 1), (2, 4)])
 async def test_each_filter_alone_finds_the_events_with_such_a_delivery(world, scan, limit):
-    ledger = Ledger(world, scan, limit)
+    ledger = ResultStore(world, scan, limit)
     await ledger.fill()
     queries = [{name: value} for name, values in filters_of(ledger).items() for value in values]
 
@@ -197,7 +197,7 @@ async def test_each_filter_alone_finds_the_events_with_such_a_delivery(world, sc
 
 @pytest.mark.parametrize("scan", [50_000, 5])
 async def test_filters_together_speak_of_one_delivery(world, scan):
-    ledger = Ledger(world, scan)
+    ledger = ResultStore(world, scan)
     await ledger.fill()
     known = filters_of(ledger)
     names = list(known)
@@ -211,7 +211,7 @@ async def test_filters_together_speak_of_one_delivery(world, scan):
 
 
 async def test_an_event_with_more_replays_than_a_page_looks_at_is_found_by_any_of_them(world):
-    ledger = Ledger(world, 2)
+    ledger = ResultStore(world, 2)
     await ledger.fill(moments=3)
     [first, *_] = ledger.facts
     for number in range(30):
@@ -228,7 +228,7 @@ async def test_an_event_with_more_replays_than_a_page_looks_at_is_found_by_any_o
 
 @pytest.mark.parametrize("scan", [50_000, 3])
 async def test_events_of_more_watches_than_a_page_can_name_are_found_by_what_these_are(world, scan):
-    ledger = Ledger(world, scan)
+    ledger = ResultStore(world, scan)
     await ledger.fill()
     await world.rows(
         "INSERT INTO watch (id, account_id, owner, resource_type, status, definition, lane_id, active_since, version) "

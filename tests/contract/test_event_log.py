@@ -5,12 +5,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from hookward.adapters.postgres.events import PostgresEvents
-from hookward.application.log import EventPage, EventQuery
-from hookward.application.publish import NewEvent
-from hookward.domain.change import ChangeKind
-from hookward.domain.delivery import DeliveryStatus, Wait
+from hookward.adapters.postgres.history.events import PostgresEventHistory
+from hookward.application.events.publisher import NewEvent
+from hookward.application.history.model import EventPage, EventQuery
+from hookward.domain.delivery.model import DeliveryStatus, Wait
 from hookward.domain.ids import AccountId, EventId, Prefix, to_text
+from hookward.domain.resource_types.operations import ChangeKind
 from tests.contract.world import ACCOUNT, World, new_entry, new_event, new_id, new_watch
 
 PENDING, RETRYING, DELIVERED, FAILED, CANCELLED = DeliveryStatus
@@ -23,7 +23,7 @@ async def now_ms(world: World) -> int:
 
 async def page(world: World, account: int = ACCOUNT, **query) -> EventPage:
     given = {"limit": 50, **query}
-    return await PostgresEvents(world.database).events(
+    return await PostgresEventHistory(world.database).events(
         EventQuery(account=AccountId(account), **given), now_ms=await now_ms(world)
     )
 
@@ -95,7 +95,7 @@ async def test_replays_count_as_deliveries_of_their_event(world):
         "200, NULL, now(), id FROM delivery WHERE id = $1", entry.id, new_id(),
     )  # fmt: skip
 
-    found = await PostgresEvents(world.database).event(ACCOUNT, event.id)
+    found = await PostgresEventHistory(world.database).event(ACCOUNT, event.id)
 
     assert found is not None
     assert found.deliveries == {FAILED: 1, DELIVERED: 1}
@@ -110,7 +110,7 @@ async def test_an_owner_sees_events_that_their_watches_have_deliveries_of(world)
     entries = [new_entry(first, mine, RETRYING, wait=Wait(seconds=9, number=1))]
     entries += [new_entry(event, other, DELIVERED) for event in (first, second)]
     await world.ledger.record(token, entries, done=[], slots={})
-    events = PostgresEvents(world.database)
+    events = PostgresEventHistory(world.database)
 
     [seen] = (await page(world, owner="north")).rows
 
@@ -127,7 +127,7 @@ async def test_an_event_is_found_by_the_key_of_its_publisher_while_that_is_remem
     [event] = await world.accept(new_event(key=b"mine"))
     if not known:
         await world.rows("UPDATE idempotency SET until = now()")
-    events = PostgresEvents(world.database)
+    events = PostgresEventHistory(world.database)
 
     assert await events.known(ACCOUNT, b"mine") == (event.id if known else None)
     assert await events.known(AccountId(2), b"mine") is None

@@ -1,4 +1,4 @@
-"""What every Inbox does: PostgreSQL's and the one in memory."""
+"""What every EventStore does: PostgreSQL's and the one in memory."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from hookward.adapters.clock import SystemClock
-from hookward.application.publish import Accepted, Inbox, NewEvent, Publisher
+from hookward.application.events.publisher import Accepted, EventStore, NewEvent, Publisher
 from hookward.domain.errors import HookwardError
 from tests.contract.servers import MAJORS
 from tests.contract.world import World, ids, new_event, opened_world
-from tests.fakes import FakeInbox
-from tests.quiet import Silence
+from tests.fakes.null_log import Silence
+from tests.fakes.stores import FakeInbox
 
 
 class Case:
     """An inbox, and what the suite must know and do beside it. ``unstorable`` is an event that it cannot store."""
 
     def __init__(
-        self, inbox: Inbox, *, stored: Callable[[], Awaitable[list[bytes]]], expire: Callable[[], Awaitable[object]],
+        self, inbox: EventStore, *, stored: Callable[[], Awaitable[list[bytes]]],
+        expire: Callable[[], Awaitable[object]],
         unstorable: NewEvent,
     ) -> None:  # fmt: skip
         self.inbox = inbox

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from hookward.application.publish import NewEvent
+from hookward.application.events.publisher import NewEvent
 from tests.contract.world import ids, new_event
 
 

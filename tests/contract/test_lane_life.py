@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from hookward.application.definitions import WatchRow
-from hookward.application.lane import Pulled
-from hookward.domain.delivery import DeliveryStatus, Entry, Wait
+from hookward.application.delivery.admission import DueDelivery
+from hookward.application.records import WatchRecord
+from hookward.domain.delivery.model import DeliveryStatus, Entry, Wait
 from tests.contract.world import World, moved, new_attempt, new_entry, new_event
 
 ASLEEP = """
@@ -27,9 +27,9 @@ class Life:
     def __init__(self, world: World, choice: random.Random) -> None:
         self.world = world
         self.choice = choice
-        self.watches: list[WatchRow] = []
+        self.watches: list[WatchRecord] = []
         self.tokens: dict[str, int] = {}
-        self.pulled: dict[str, list[Pulled]] = {"one": [], "two": []}
+        self.pulled: dict[str, list[DueDelivery]] = {"one": [], "two": []}
         self.slots: dict[str, dict[int, int]] = {"one": {}, "two": {}}
         self.entries: dict[bytes, Entry] = {}
 
@@ -42,7 +42,7 @@ class Life:
         return self.choice.choice(["one", "two"])
 
     @property
-    def watch(self) -> WatchRow:
+    def watch(self) -> WatchRecord:
         return self.choice.choice(self.watches)
 
     async def park(self) -> None:
@@ -69,7 +69,7 @@ class Life:
             await self.world.ledger.record(self.tokens[worker], entries, done=[], slots=slots)
             slots = {}
 
-    def outcome(self, each: Pulled) -> Entry:
+    def outcome(self, each: DueDelivery) -> Entry:
         entry, number = self.entries[each.id], each.number
         if self.choice.random() < 0.5:
             return moved(entry, DeliveryStatus.DELIVERED, attempts=number, attempt=new_attempt(number))

@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import pytest
 
-from hookward.adapters.postgres.ledger import PostgresLedger
 from hookward.adapters.postgres.pool import Acquired, Database
-from hookward.domain.delivery import Consequence, DeliveryStatus, Payload, Wait
+from hookward.adapters.postgres.results import PostgresResults
+from hookward.domain.delivery.model import DeliveryStatus, Payload, Wait, WatchEffect
 from hookward.domain.errors import LeaseLost
 from tests.contract.world import World, moved, new_attempt, new_entry, new_event
 
@@ -63,9 +63,9 @@ async def record_of_all_kinds(world: World) -> tuple[int, list[Any], dict[int, i
     entries = [
         new_entry(new_event(), watch, DELIVERED, attempts=1, attempt=new_attempt()),
         new_entry(new_event(), watch, RETRYING, attempts=1, wait=Wait(seconds=1, number=2), payload=payload,
-                  consequence=Consequence(hold=60)),
+                  consequence=WatchEffect(hold=60)),
         new_entry(new_event(), other, FAILED, attempts=1,
-                  consequence=Consequence(disable="gone", version=other.version)),
+                  consequence=WatchEffect(disable="gone", version=other.version)),
         moved(waiting[0], DELIVERED, attempts=2, attempt=new_attempt(2)),
         moved(waiting[1], RETRYING, attempts=2, attempt=new_attempt(2, code=500), wait=again),
     ]  # fmt: skip
@@ -83,7 +83,7 @@ async def test_a_lease_that_is_taken_away_inside_a_record_leaves_nothing_of_it(w
     was = await world.everything()
 
     with pytest.raises(LeaseLost):
-        await PostgresLedger(stealing).record(token, entries, done=[], slots=slots)
+        await PostgresResults(stealing).record(token, entries, done=[], slots=slots)
 
     now = await world.everything()
     assert {table for table, rows in now.items() if rows != was[table]} == {"lease"}
@@ -94,6 +94,6 @@ async def test_every_statement_of_a_record_is_tried_above(world):
     counting = StealingDatabase(world.database._pool, acquire_timeout=5)
     counting.world, counting.before = world, 0
 
-    await PostgresLedger(counting).record(token, entries, done=[], slots=slots)
+    await PostgresResults(counting).record(token, entries, done=[], slots=slots)
 
     assert counting.sent == STATEMENTS

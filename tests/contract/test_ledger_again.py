@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from hookward.application.definitions import WatchRow
-from hookward.domain.delivery import DeliveryStatus, Entry, Payload, Wait
+from hookward.application.records import WatchRecord
+from hookward.domain.delivery.model import DeliveryStatus, Entry, Payload, Wait
 from tests.contract.world import World, moved, new_attempt, new_entry, new_event
 
 PENDING, RETRYING, DELIVERED, FAILED, CANCELLED = DeliveryStatus
@@ -40,7 +40,7 @@ async def test_a_record_sent_twice_leaves_what_it_left_once(world, kind):
     assert await world.everything() == before
 
 
-async def record_of(kind: str, world: World, watch: WatchRow, token: int) -> tuple[Entry, list[int], dict[int, int]]:
+async def record_of(kind: str, world: World, watch: WatchRecord, token: int) -> tuple[Entry, list[int], dict[int, int]]:
     if kind.endswith("again"):
         entry = await world.wait(watch, number=2, status=RETRYING, attempt=new_attempt(), payload=PAYLOAD)
         await world.lanes.pull(token, lanes=1)
@@ -94,7 +94,7 @@ async def test_records_that_wake_and_release_the_same_lanes_never_deadlock(world
     token = await world.lease()
     await world.lanes.acquire(token, {watch.lane: 100 for watch in watches})
 
-    async def record(waking: WatchRow, releasing: WatchRow) -> None:
+    async def record(waking: WatchRecord, releasing: WatchRecord) -> None:
         for _ in range(25):
             entry = new_entry(new_event(), waking, PENDING, wait=Wait(seconds=1, number=1))
             await world.ledger.record(token, [entry], done=[], slots={releasing.lane: 1})

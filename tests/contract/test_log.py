@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from hookward.adapters.postgres.attempts import read_attempts
-from hookward.application.log import LogPage, LogQuery
-from hookward.domain.delivery import NOT_KEPT, DeliveryStatus, Payload, Wait
+from hookward.adapters.postgres.history.deliveries import read_attempts
+from hookward.application.history.model import LogPage, LogQuery
+from hookward.domain.delivery.model import NOT_KEPT, DeliveryStatus, Payload, Wait
 from hookward.domain.ids import AccountId, DeliveryId, EventId
 from tests.contract.world import ACCOUNT, World, moved, new_attempt, new_entry, new_event, new_id, new_watch
 

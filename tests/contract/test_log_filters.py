@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from hookward.adapters.postgres.log import PostgresLog
-from hookward.application.log import LogPage, LogQuery
-from hookward.domain.change import ChangeKind
-from hookward.domain.delivery import DeliveryStatus, Entry, Wait
+from hookward.adapters.postgres.history.deliveries import PostgresDeliveryHistory
+from hookward.application.history.model import LogPage, LogQuery
+from hookward.domain.delivery.model import DeliveryStatus, Entry, Wait
 from hookward.domain.ids import EventId, Prefix, delivery_id, to_text, unix_ms_of
+from hookward.domain.resource_types.operations import ChangeKind
 from tests.contract.world import ACCOUNT, World, new_attempt, new_entry, new_event, new_id, new_watch
 
 PENDING, RETRYING, DELIVERED, FAILED, CANCELLED = DeliveryStatus
@@ -25,7 +25,7 @@ class Shelf:
 
     def __init__(self, world: World, *, scan: int = 50_000) -> None:
         self.world = world
-        self.log = PostgresLog(world.database, scan=scan, text_scan=scan)
+        self.log = PostgresDeliveryHistory(world.database, scan=scan, text_scan=scan)
         self.entries: dict[bytes, Entry] = {}
         self.owners: dict[bytes, str | None] = {}
         self.hosts: dict[bytes, str] = {}

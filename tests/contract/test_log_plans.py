@@ -15,14 +15,14 @@ import pytest
 import pytest_asyncio
 
 from hookward.adapters.clock import SystemClock
-from hookward.adapters.postgres.events import PostgresEvents
-from hookward.adapters.postgres.log import PostgresLog
-from hookward.adapters.postgres.log_search import SCAN
+from hookward.adapters.postgres.history.deliveries import PostgresDeliveryHistory
+from hookward.adapters.postgres.history.events import PostgresEventHistory
+from hookward.adapters.postgres.history.search import SCAN
 from hookward.adapters.postgres.pool import open_database
-from hookward.application.log import EventQuery, LogQuery
-from hookward.domain.change import ChangeKind
-from hookward.domain.delivery import DeliveryStatus
+from hookward.application.history.model import EventQuery, LogQuery
+from hookward.domain.delivery.model import DeliveryStatus
 from hookward.domain.ids import AccountId, DeliveryId, EventId
+from hookward.domain.resource_types.operations import ChangeKind
 from tests.contract.explaining import RecordingDatabase
 from tests.contract.servers import MAJORS
 from tests.contract.world import ACCOUNT, new_id
@@ -84,7 +84,7 @@ async def looked_at(
     """How many rows of the large tables a statement reads, and which of them it reads from end to end."""
     plan = await connection.fetchval(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {query}", *args)
     rows, whole = 0, set()
-    for node in nodes(msgspec.json.decode(plan)[0]["Plan"]):
+    for node in nodes(msgspec.json.decode(plan)[0]["Endpoint"]):
         table = node.get("Relation Name", "")
         if not table.startswith(("delivery", "event", "attempt", "watch")) or not node["Actual Loops"]:
             continue
@@ -97,7 +97,7 @@ async def looked_at(
 
 
 def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
-    return [plan, *(below for each in plan.get("Plans", ()) for below in nodes(each))]
+    return [plan, *(below for each in plan.get("EndpointCache", ()) for below in nodes(each))]
 
 
 async def cost(dsn: str, ask: Any, query: Any) -> tuple[int, set[str]]:
@@ -117,7 +117,7 @@ async def cost(dsn: str, ask: Any, query: Any) -> tuple[int, set[str]]:
 
 @pytest.fixture
 async def resolved(filled):
-    """Turns numbers into the ids that the log has."""
+    """Turn numbers into the ids that the log has."""
     connection = await asyncpg.connect(filled)
     await connection.set_type_codec("uuid", schema="pg_catalog", encoder=bytes, decoder=bytes, format="binary")
 
@@ -139,7 +139,7 @@ async def resolved(filled):
 async def test_a_page_of_deliveries_is_bounded_work(filled, resolved, account, filters):
     query = LogQuery(account=AccountId(account), limit=50, **await resolved(filters))
 
-    rows, whole = await cost(filled, lambda database: PostgresLog(database).deliveries, query)
+    rows, whole = await cost(filled, lambda database: PostgresDeliveryHistory(database).deliveries, query)
 
     assert (rows <= MOST, whole) == (True, set()), rows
 
@@ -149,7 +149,7 @@ async def test_a_page_of_deliveries_is_bounded_work(filled, resolved, account, f
 async def test_a_page_of_events_is_bounded_work(filled, resolved, account, filters):
     query = EventQuery(account=AccountId(account), limit=50, **await resolved(filters))
 
-    rows, whole = await cost(filled, lambda database: PostgresEvents(database).events, query)
+    rows, whole = await cost(filled, lambda database: PostgresEventHistory(database).events, query)
 
     assert (rows <= MOST, whole) == (True, set()), rows
 
@@ -163,7 +163,7 @@ async def test_a_batch_of_one_millisecond_is_bounded_work_page_by_page(filled, f
         recording = RecordingDatabase(opened._pool, acquire_timeout=60)
         while True:
             recording.ran = []
-            page = await PostgresEvents(recording, scan=10_000).events(query, now_ms=NOW_MS)
+            page = await PostgresEventHistory(recording, scan=10_000).events(query, now_ms=NOW_MS)
             found += [row.id for row in page.rows]
             ran = recording.ran
             async with recording.connection() as connection:
@@ -185,8 +185,8 @@ async def test_one_event_and_one_delivery_are_a_handful_of_rows(filled):
     async with open_database(filled, name="recorded", size=1) as opened:
         recording = RecordingDatabase(opened._pool, acquire_timeout=60)
         recording.ran = []
-        await PostgresEvents(recording).event(ACCOUNT, EventId(event), owner="owner 1")
-        await PostgresLog(recording).delivery(ACCOUNT, DeliveryId(delivery))
+        await PostgresEventHistory(recording).event(ACCOUNT, EventId(event), owner="owner 1")
+        await PostgresDeliveryHistory(recording).delivery(ACCOUNT, DeliveryId(delivery))
         async with recording.connection() as session:
             found = [await looked_at(session, each.query, each.args) for each in list(recording.ran)]  # type: ignore[arg-type]
 

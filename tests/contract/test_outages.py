@@ -12,17 +12,17 @@ import pytest
 
 from hookward.adapters.clock import SystemClock
 from hookward.adapters.postgres.pool import open_database
-from hookward.application.definitions import Definitions
-from hookward.application.deliver import Courier
-from hookward.application.lease import Lease
-from hookward.application.parcel import Parcel
-from hookward.application.recorder import Recorder
-from hookward.application.shift import Bounds, Store
-from hookward.application.worker import Worker
-from hookward.domain.delivery import DeliveryStatus
+from hookward.application.delivery.executor import AttemptExecutor
+from hookward.application.delivery.lease import Lease
+from hookward.application.delivery.recorder import Recorder
+from hookward.application.delivery.session import Store, WorkerLimits
+from hookward.application.delivery.task import DeliveryTask
+from hookward.application.delivery.worker import Worker
+from hookward.application.watches.registry import WatchRegistry
+from hookward.domain.delivery.model import DeliveryStatus
 from tests.contract.breaking import BreakingDatabase
 from tests.contract.world import SLOTS, World, new_attempt
-from tests.quiet import Silence
+from tests.fakes.null_log import Silence
 
 DEADLINE = 6.0
 
@@ -33,7 +33,7 @@ class Postman:
     def __init__(self) -> None:
         self.sent: Counter[bytes] = Counter()
 
-    async def deliver(self, parcel: Parcel, recorder: Recorder, lease: Lease) -> None:
+    async def deliver(self, parcel: DeliveryTask, recorder: Recorder, lease: Lease) -> None:
         self.sent[parcel.id] += 1
         number = parcel.number
         recorder.settle(parcel, parcel.entry(DeliveryStatus.DELIVERED, attempts=number, attempt=new_attempt(number)))
@@ -54,8 +54,8 @@ class BreakingWorker:
         store = Store(
             leases=world.leases, outbox=world.outbox, ledger=world.ledger, slots=world.lanes, waiting=world.lanes
         )  # fmt: skip
-        courier, bounds = cast("Courier", self.postman), Bounds(slots=SLOTS)
-        definitions = Definitions(world.definitions, {})
+        courier, bounds = cast("AttemptExecutor", self.postman), WorkerLimits(slots=SLOTS)
+        definitions = WatchRegistry(world.definitions, {})
         worker = Worker("worker", store, definitions, courier, waker=log, bounds=bounds, clock=clock, log=log)
         running = asyncio.create_task(worker.run(self._stop))
         try:

@@ -6,9 +6,8 @@ import asyncpg
 import pytest
 
 from hookward.adapters.clock import SystemClock
-from hookward.adapters.postgres.partitions import DAYS_AHEAD, ensure_partitions
-from hookward.adapters.postgres.upkeep import PostgresUpkeep
-from hookward.domain.delivery import DeliveryStatus
+from hookward.adapters.postgres.upkeep import DAYS_AHEAD, PostgresUpkeep, ensure_partitions
+from hookward.domain.delivery.model import DeliveryStatus
 from hookward.domain.errors import StoreUnavailable
 from hookward.domain.ids import EventId
 from tests.contract.world import World, new_attempt, new_entry, new_event, new_id

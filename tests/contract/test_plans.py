@@ -11,10 +11,10 @@ import pytest
 import pytest_asyncio
 
 from hookward.adapters.clock import SystemClock
-from hookward.adapters.postgres.backlog import PostgresBacklog
+from hookward.adapters.postgres.events import PostgresBacklog
 from hookward.adapters.postgres.pool import open_database
-from hookward.application.log import LogQuery
-from hookward.domain.delivery import Consequence, DeliveryStatus, Entry, Payload, Wait
+from hookward.application.history.model import LogQuery
+from hookward.domain.delivery.model import DeliveryStatus, Entry, Payload, Wait, WatchEffect
 from hookward.domain.ids import DeliveryId, EventId, WatchId
 from tests.contract.explaining import RecordingDatabase, Scan, scans
 from tests.contract.servers import MAJORS
@@ -111,7 +111,7 @@ async def record_consequences(world: World) -> None:
     """What attempts mean for their watches: some are held, some end."""
     blank = new_entry(new_event(), new_watch(), FAILED)
     rows = await asked(world, "SELECT id, lane_id, version FROM watch ORDER BY id LIMIT 64")
-    consequences = [Consequence(hold=60), Consequence(disable="gone", version=rows[0][2])] * 32
+    consequences = [WatchEffect(hold=60), WatchEffect(disable="gone", version=rows[0][2])] * 32
     entries = [
         moved(blank, FAILED, waited=False, id=DeliveryId(bytes(row[0])), watch=WatchId(bytes(row[0])), lane=row[1],
               consequence=consequence)

@@ -6,13 +6,13 @@ import pytest
 
 from hookward.adapters.postgres.lanes import PostgresLanes
 from hookward.adapters.postgres.pool import open_database
-from hookward.application.definitions import WatchRow
-from hookward.application.lane import Pulled
-from hookward.domain.delivery import DeliveryStatus, Entry, Payload
+from hookward.application.delivery.admission import DueDelivery
+from hookward.application.records import WatchRecord
+from hookward.domain.delivery.model import DeliveryStatus, Entry, Payload
 from tests.contract.world import SLOTS, World, new_attempt
 
 
-async def waits(world: World, watch: WatchRow, *dues: float) -> list[Entry]:
+async def waits(world: World, watch: WatchRecord, *dues: float) -> list[Entry]:
     return [await world.wait(watch, due=due) for due in dues]
 
 
@@ -20,7 +20,7 @@ def ids_of(entries: list[Entry]) -> list[bytes]:
     return [entry.id for entry in entries]
 
 
-async def state(world: World, watch: WatchRow) -> tuple[object, ...]:
+async def state(world: World, watch: WatchRecord) -> tuple[object, ...]:
     lane = await world.lane_row(watch.lane)
     return lane["in_use"], lane["behind"], lane["wake"]
 
@@ -36,7 +36,7 @@ async def test_a_pull_takes_what_is_due_with_all_it_takes_to_send_it(world):
 
     events = await world.outbox.events([fresh.event])
     by_id = {each.id: each for each in pulled}
-    assert by_id[fresh.id] == Pulled(
+    assert by_id[fresh.id] == DueDelivery(
         id=fresh.id, lane=watch.lane, event_id=fresh.event, number=1, crashes=0, watch=watch.id,
         event=events[fresh.event], payload=None,
     )  # fmt: skip

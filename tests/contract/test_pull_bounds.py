@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from hookward.application.definitions import WatchRow
-from hookward.application.publish import NewEvent
-from hookward.domain.delivery import Payload
+from hookward.application.events.publisher import NewEvent
+from hookward.application.records import WatchRecord
+from hookward.domain.delivery.model import Payload
 from tests.contract.world import World, new_event
 
 MIB = 1 << 20
@@ -18,7 +18,7 @@ def event_with(**parts: Any) -> NewEvent:
     return new_event(**parts)
 
 
-async def large(world: World, watch: WatchRow, count: int, *, due: float = 0.0, **parts: Any) -> None:
+async def large(world: World, watch: WatchRecord, count: int, *, due: float = 0.0, **parts: Any) -> None:
     for _ in range(count):
         await world.wait(watch, due=due, event=event_with(**(parts or {"body": LARGE})))
 

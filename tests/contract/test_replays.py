@@ -5,9 +5,9 @@ import asyncio
 import msgspec
 import pytest
 
-from hookward.adapters.postgres.replays import PostgresReplays
-from hookward.application.replay import MAX_ATTEMPTS, Replayed
-from hookward.domain.delivery import DeliveryStatus, Payload, Wait
+from hookward.adapters.postgres.history.replays import PostgresReplays
+from hookward.application.history.replays import MAX_ATTEMPTS, Replayed
+from hookward.domain.delivery.model import DeliveryStatus, Payload, Wait
 from hookward.domain.ids import AccountId, DeliveryId, WatchId
 from tests.contract.world import ACCOUNT, World, moved, new_attempt, new_entry, new_event, new_id, new_watch
 

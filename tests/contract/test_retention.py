@@ -5,11 +5,11 @@ import asyncio
 import pytest
 
 from hookward.adapters.clock import SystemClock
-from hookward.adapters.postgres.partitions import day_bounds
-from hookward.adapters.postgres.replays import PostgresReplays
-from hookward.adapters.postgres.retention import PostgresRetention
-from hookward.application.replay import Replayed
-from hookward.domain.delivery import DeliveryStatus, Entry, Payload, Wait
+from hookward.adapters.postgres.history.replays import PostgresReplays
+from hookward.adapters.postgres.history.retention import PostgresRetention
+from hookward.adapters.postgres.upkeep import day_bounds
+from hookward.application.history.replays import Replayed
+from hookward.domain.delivery.model import DeliveryStatus, Entry, Payload, Wait
 from hookward.domain.errors import StoreUnavailable
 from hookward.domain.ids import DeliveryId, EventId
 from tests.contract.world import ACCOUNT, World, new_attempt, new_entry, new_event, new_id

@@ -11,55 +11,53 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hookward.adapters.clock import SystemChance, SystemClock
+from hookward.adapters.clock import SystemClock, SystemRandom
+from hookward.adapters.crypto.sealing import AesGcmSealer
 from hookward.adapters.postgres import migrate
 from hookward.adapters.postgres.pool import Database
 from hookward.adapters.postgres.sealed import SEALED, PostgresSealed
-from hookward.adapters.sealing import AesGcmSealer
-from hookward.application.credentials import (
+from hookward.application.crypto_keys.service import make_key
+from hookward.application.oauth.credentials import (
     CredentialState,
     credential_subject,
     digested,
     read_state,
     write_state,
 )
-from hookward.application.crypto_keys import make_key
-from hookward.application.definitions import KeyRow, OldSecret, WatchRow
-from hookward.application.key_check import admit
-from hookward.application.plans import key_subject, seal_subject
-from hookward.application.reseal import PAGE, Resealed, Resealer, SealedRow
+from hookward.application.records import KeyRecord, PreviousSecret, WatchRecord, key_subject, seal_subject
+from hookward.application.sealing.key_check import admit
+from hookward.application.sealing.rotation import PAGE, MasterKeyRotation, Resealed, SealedRow
+from hookward.domain.crypto_keys.model import KeyDefinition, Material
 from hookward.domain.errors import ConfigError
 from hookward.domain.ids import CredentialId, CryptoKeyId
-from hookward.domain.signing_key import Material
-from hookward.domain.watch import KeyDefinition
 from tests.contract.world import ACCOUNT, World, new_id, new_watch
 
 A, B = (bytes([byte]) * 32 for byte in b"AB")
 OLD, RING, NEW = AesGcmSealer(A), AesGcmSealer(B, A), AesGcmSealer(B)
 
 
-async def add_watch(world: World, secret: bytes = b"{}", owner: str | None = None) -> WatchRow:
+async def add_watch(world: World, secret: bytes = b"{}", owner: str | None = None) -> WatchRecord:
     row = msgspec.structs.replace(new_watch(), owner=owner)
     row = msgspec.structs.replace(row, secrets=OLD.seal(secret, seal_subject(row)))
     return await world.definitions.add_watch(row, slots=None, paused=False, key=None)
 
 
-async def add_key(world: World, owner: str | None = None) -> KeyRow:
+async def add_key(world: World, owner: str | None = None) -> KeyRecord:
     row = make_key(
         ACCOUNT, KeyDefinition(name="k"), Material(secret=b"n" * 32), owner=owner, sealer=OLD, clock=SystemClock(),
-        chance=SystemChance(),
+        chance=SystemRandom(),
     )  # fmt: skip
     return await world.crypto_keys.add_key(row)
 
 
-def resealer(database: Database) -> Resealer:
-    return Resealer(RING, PostgresSealed(database), setting="security.master_key")
+def resealer(database: Database) -> MasterKeyRotation:
+    return MasterKeyRotation(RING, PostgresSealed(database), setting="security.master_key")
 
 
 def silent(_done: int, _total: int) -> None: ...
 
 
-async def secrets_of(world: World, row: WatchRow) -> bytes:
+async def secrets_of(world: World, row: WatchRecord) -> bytes:
     return bytes(await world.value("SELECT secrets FROM watch WHERE id = $1", row.id))
 
 
@@ -80,8 +78,8 @@ async def test_every_sealed_column_is_sealed_anew_and_nothing_else_changes(world
     )
     keys = [await add_key(world, owner) for owner in (None, "b")]
 
-    def rotated(row: KeyRow, now: datetime) -> KeyRow:
-        olds = (OldSecret(secret=row.secret, until=now), *row.previous)
+    def rotated(row: KeyRecord, now: datetime) -> KeyRecord:
+        olds = (PreviousSecret(secret=row.secret, until=now), *row.previous)
         return msgspec.structs.replace(row, secret=OLD.seal(b"m" * 32, key_subject(row)), previous=olds)
 
     for _ in range(2):
@@ -160,7 +158,7 @@ async def test_changes_by_processes_with_either_key_go_on_while_everything_is_se
     stop = asyncio.Event()
     counts: Counter[bytes] = Counter()
 
-    async def count_up(row: WatchRow, sealer: AesGcmSealer) -> None:
+    async def count_up(row: WatchRecord, sealer: AesGcmSealer) -> None:
         while not stop.is_set():
             stored = await world.definitions.watch(ACCOUNT, row.id)
             assert stored is not None

@@ -9,18 +9,18 @@ import pytest
 from redis.asyncio import Redis
 
 from hookward.adapters.clock import SystemClock
-from hookward.adapters.sealing import AesGcmSealer
-from hookward.adapters.token_shelf import ValkeyTokens, open_shelf_client
+from hookward.adapters.crypto.sealing import AesGcmSealer
+from hookward.adapters.valkey.token_cache import ValkeyTokens, open_shelf_client
+from hookward.application.oauth.ports import NewRefreshToken, TokenCache
 from hookward.application.ports import Sealer
-from hookward.application.token_stores import Rotation, TokenShelf
 from hookward.domain.ids import AccountId, CredentialId
-from hookward.domain.oauth import AccessToken
+from hookward.domain.oauth.model import AccessToken
 from tests.contract.valkeys import Valkey, running_valkey
-from tests.fake_tokens import ACCOUNT, CREDENTIAL, FakeShelf, new_grant
-from tests.virtual_time import SilentLog
+from tests.fakes.oauth import ACCOUNT, CREDENTIAL, FakeShelf, new_grant
+from tests.fakes.virtual_time import SilentLog
 
 GRANT = new_grant(secret="hush-hush")
-ROTATION = Rotation(base=1, generation=2, token="canary-refresh")
+ROTATION = NewRefreshToken(base=1, generation=2, token="canary-refresh")
 SEALER = AesGcmSealer(b"k" * 32)
 SECOND_US = 1_000_000
 
@@ -46,7 +46,7 @@ def token(value: str = "canary-access", *, seconds: float = 60.0) -> AccessToken
     return AccessToken(value=value, until_us=SystemClock().now_us() + int(seconds * SECOND_US))
 
 
-async def value_of(shelf: TokenShelf) -> str:
+async def value_of(shelf: TokenCache) -> str:
     found = await shelf.token(GRANT)
     assert found is not None
     return found.value

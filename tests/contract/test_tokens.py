@@ -9,21 +9,21 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 from aiohttp import ClientSession, web
 
-from hookward.adapters.clock import SystemChance, SystemClock
+from hookward.adapters.clock import SystemClock, SystemRandom
+from hookward.adapters.crypto.sealing import AesGcmSealer
 from hookward.adapters.postgres.credentials import PostgresCredentials
 from hookward.adapters.postgres.pool import Database, open_database
-from hookward.adapters.sealing import AesGcmSealer
-from hookward.adapters.token_shelf import ValkeyTokens, open_shelf_client
-from hookward.application.credentials import CredentialState, credential_subject, read_state, write_state
-from hookward.application.tokens import Tokens
+from hookward.adapters.valkey.token_cache import ValkeyTokens, open_shelf_client
+from hookward.application.oauth.credentials import CredentialState, credential_subject, read_state, write_state
+from hookward.application.oauth.tokens import Tokens
 from hookward.domain.errors import StoreUnavailable
 from hookward.domain.ids import CredentialId
-from hookward.domain.oauth import AuthorizationRequired, Grant, TokenAnswer
+from hookward.domain.oauth.model import AuthorizationRequired, TokenAnswer, TokenGrant
 from tests.contract.breaking import BreakingDatabase
 from tests.contract.valkeys import Valkey, running_valkey
 from tests.contract.world import ACCOUNT, World, new_id, opened_world
-from tests.fake_tokens import new_grant
-from tests.virtual_time import SilentLog
+from tests.fakes.oauth import new_grant
+from tests.fakes.virtual_time import SilentLog
 
 PROCESSES = 4
 ROUNDS = 100
@@ -73,7 +73,7 @@ class PlainEndpoint:
         self._session = session
         self._url = url
 
-    async def refresh(self, _grant: Grant, refresh_token: str | None) -> TokenAnswer:
+    async def refresh(self, _grant: TokenGrant, refresh_token: str | None) -> TokenAnswer:
         async with self._session.post(self._url, data={"refresh_token": refresh_token or ""}) as response:
             said = await response.json()
         if response.status == 400:
@@ -82,7 +82,7 @@ class PlainEndpoint:
             access_token=said["access_token"], lifetime=said["expires_in"], refresh_token=said["refresh_token"]
         )
 
-    async def exchange(self, grant: Grant, *, code: str, verifier: str, redirect_uri: str) -> TokenAnswer:
+    async def exchange(self, grant: TokenGrant, *, code: str, verifier: str, redirect_uri: str) -> TokenAnswer:
         raise NotImplementedError
 
 
@@ -129,7 +129,7 @@ class Fleet:
         stack.push_async_callback(client.aclose, close_connection_pool=True)
         tokens = Tokens(
             PostgresCredentials(database), ValkeyTokens(client, SEALER, clock=self.clock, log=self.log),
-            self._endpoint, SEALER, timeout=5.0, clock=self.clock, chance=SystemChance(), log=self.log,
+            self._endpoint, SEALER, timeout=5.0, clock=self.clock, chance=SystemRandom(), log=self.log,
         )  # fmt: skip
         stack.push_async_callback(tokens.close, seconds=5.0)
         return tokens

@@ -9,16 +9,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from hookward.adapters.postgres.types import PostgresTypes
-from hookward.application.definitions import TypeShape
-from hookward.application.publish import Accepted, Outdated
-from hookward.application.resource_types import TypeRow, TypeStore, Watched, row_of
+from hookward.adapters.postgres.resource_types import PostgresResourceTypes
+from hookward.application.events.publisher import Accepted, StaleType
+from hookward.application.resource_types.service import ResourceTypeStore, TypeRow, Watched, row_of
+from hookward.application.watches.registry import TypeShape
 from hookward.domain.errors import TypeChanged
 from hookward.domain.ids import AccountId
-from hookward.domain.resource_type import BodyShape, ResourceType, TypePaths
+from hookward.domain.resource_types.model import BodyShape, ResourceType, TypePaths
 from tests.contract.servers import MAJORS
 from tests.contract.world import ACCOUNT, World, new_event, new_watch, opened_world
-from tests.fake_types import FakeTypes
+from tests.fakes.resource_types import FakeTypes
 
 OTHER = AccountId(2)
 
@@ -39,7 +39,7 @@ def new_row(
 class Case:
     """A store, and how a watch comes to be on one of its types."""
 
-    def __init__(self, store: TypeStore, watch: Callable[[str], Awaitable[object]]) -> None:
+    def __init__(self, store: ResourceTypeStore, watch: Callable[[str], Awaitable[object]]) -> None:
         self.store = store
         self.watch = watch
 
@@ -51,7 +51,7 @@ def case_of_postgres(world: World) -> Case:
     async def watch(name: str) -> object:
         return await world.definitions.add_watch(watch_on(name), slots=None, paused=False, key=None)
 
-    return Case(PostgresTypes(world.database), watch)
+    return Case(PostgresResourceTypes(world.database), watch)
 
 
 def case_of_fake() -> Case:
@@ -194,12 +194,12 @@ async def accepted(world: World, events: Sequence[Any]) -> list[str]:
     """What became of each event."""
     answers = await world.inbox.accept(events)
     stored = {row[0] for row in await world.rows("SELECT id FROM event")}
-    words = {Outdated: "outdated", Accepted: "known", type(None): "taken"}
+    words = {StaleType: "outdated", Accepted: "known", type(None): "taken"}
     return [words[type(answers.get(each.id))] + ("" if each.id in stored else ", not stored") for each in events]
 
 
 async def test_an_event_judged_by_an_old_version_of_its_type_is_not_taken(world):
-    types = PostgresTypes(world.database)
+    types = PostgresResourceTypes(world.database)
     await types.add_type(new_row())
     await types.replace_type(new_row(title="new"), scope=("shopId",))
     events = [own_event(1), own_event(2), own_event(2, name="no.such"), new_event(resource_type="shop.order")]
@@ -212,7 +212,7 @@ async def test_an_event_judged_by_an_old_version_of_its_type_is_not_taken(world)
 
 
 async def test_an_outdated_event_takes_no_key_and_a_known_key_answers_whatever_the_type(world):
-    types = PostgresTypes(world.database)
+    types = PostgresResourceTypes(world.database)
     await types.add_type(new_row())
 
     outcomes = [
@@ -225,7 +225,7 @@ async def test_an_outdated_event_takes_no_key_and_a_known_key_answers_whatever_t
 
 
 async def test_what_was_taken_and_is_sent_again_stays_taken_when_its_type_has_changed_since(world):
-    types = PostgresTypes(world.database)
+    types = PostgresResourceTypes(world.database)
     await types.add_type(new_row())
     events = [own_event(1), own_event(1, key=b"k")]
     await accepted(world, events)
@@ -235,7 +235,7 @@ async def test_what_was_taken_and_is_sent_again_stays_taken_when_its_type_has_ch
 
 
 async def test_workers_learn_the_shape_of_every_version(world):
-    types = PostgresTypes(world.database)
+    types = PostgresResourceTypes(world.database)
     await types.add_type(new_row(body=BodyShape.MERGED))
     known = (await world.definitions.changes_since(0)).version
     await types.replace_type(new_row(), scope=("shopId",))
@@ -248,7 +248,7 @@ async def test_workers_learn_the_shape_of_every_version(world):
 
 
 async def test_an_event_is_stamped_with_a_version_that_covers_its_type(world):
-    added = await PostgresTypes(world.database).add_type(new_row())
+    added = await PostgresResourceTypes(world.database).add_type(new_row())
     assert added is not None
     [event] = await world.accept(own_event(1))
 
@@ -256,7 +256,7 @@ async def test_an_event_is_stamped_with_a_version_that_covers_its_type(world):
 
 
 async def test_no_watch_comes_to_be_on_a_type_that_has_just_been_deleted(world):
-    types = PostgresTypes(world.database)
+    types = PostgresResourceTypes(world.database)
     await types.add_type(new_row())
     await types.delete_type(ACCOUNT, "shop.order")
 
@@ -265,7 +265,7 @@ async def test_no_watch_comes_to_be_on_a_type_that_has_just_been_deleted(world):
 
 
 async def test_a_watch_and_the_end_of_its_type_never_both_come_to_be(world):
-    types = PostgresTypes(world.database)
+    types = PostgresResourceTypes(world.database)
     for number in range(20):
         name = f"shop.t{number}"
         await types.add_type(new_row(name))
@@ -278,7 +278,7 @@ async def test_a_watch_and_the_end_of_its_type_never_both_come_to_be(world):
 
 
 async def test_a_watch_is_judged_by_the_newest_version_of_its_type(world):
-    types = PostgresTypes(world.database)
+    types = PostgresResourceTypes(world.database)
     await types.add_type(new_row())
     await types.replace_type(new_row(title="new"), scope=("shopId",))
     before = await world.everything()
@@ -292,7 +292,7 @@ async def test_a_watch_is_judged_by_the_newest_version_of_its_type(world):
 
 
 async def test_a_watch_and_another_scope_of_its_type_never_both_come_to_be(world):
-    types = PostgresTypes(world.database)
+    types = PostgresResourceTypes(world.database)
     for number in range(20):
         name = f"shop.t{number}"
         await types.add_type(new_row(name))

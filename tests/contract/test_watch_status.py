@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from hookward.adapters.postgres import definitions as definitions_module
-from hookward.application.definitions import WatchQuery, WatchRow
-from hookward.domain.delivery import DeliveryStatus
+from hookward.adapters.postgres import watches as definitions_module
+from hookward.application.records import WatchRecord
+from hookward.application.watches.registry import WatchQuery
+from hookward.domain.delivery.model import DeliveryStatus
 from tests.contract.test_cancel import many_wait
 from tests.contract.world import ACCOUNT, World, moved, new_attempt
 
@@ -19,7 +20,9 @@ ENABLED, PAUSED, DISABLED = 1, 2, 3
 REASON = "the watch was disabled"
 
 
-async def turn(world: World, watch: WatchRow, status: int, *, slots: int | None = None, **values: Any) -> WatchRow:
+async def turn(
+    world: World, watch: WatchRecord, status: int, *, slots: int | None = None, **values: Any
+) -> WatchRecord:
     changed = await world.definitions.change_watch(
         msgspec.structs.replace(watch, status=status, **values), slots=slots, paused=status == PAUSED, reason=REASON,
         key=None,

@@ -13,20 +13,21 @@ import msgspec
 
 from hookward.adapters.clock import SystemClock
 from hookward.adapters.postgres.crypto_keys import PostgresCryptoKeys
-from hookward.adapters.postgres.definitions import PostgresDefinitions
-from hookward.adapters.postgres.inbox import PostgresInbox
+from hookward.adapters.postgres.events import PostgresEvents
+from hookward.adapters.postgres.history.deliveries import PostgresDeliveryHistory
 from hookward.adapters.postgres.lanes import PostgresLanes
 from hookward.adapters.postgres.leases import PostgresLeases
-from hookward.adapters.postgres.ledger import PostgresLedger
-from hookward.adapters.postgres.log import PostgresLog
 from hookward.adapters.postgres.outbox import PostgresOutbox
 from hookward.adapters.postgres.pool import Database, open_database
-from hookward.application.definitions import WatchRow
-from hookward.application.dispatch import Claim
-from hookward.application.publish import NewEvent
-from hookward.domain.change import ChangeEvent, ChangeKind
-from hookward.domain.delivery import Attempt, DeliveryStatus, Entry, Wait
+from hookward.adapters.postgres.results import PostgresResults
+from hookward.adapters.postgres.watches import PostgresWatches
+from hookward.application.delivery.dispatcher import Claim
+from hookward.application.events.publisher import NewEvent
+from hookward.application.records import WatchRecord
+from hookward.domain.delivery.model import Attempt, DeliveryStatus, Entry, Wait
+from hookward.domain.events.model import ChangeEvent
 from hookward.domain.ids import AccountId, EventId, WatchId, delivery_id, uuid7
+from hookward.domain.resource_types.operations import ChangeKind
 from tests.contract.servers import Server
 
 SLOTS = 4
@@ -53,14 +54,14 @@ def new_event(
     return NewEvent(change=event, key=key, digest=None if key is None else b"digest of " + body)
 
 
-def new_watch(account: int = ACCOUNT) -> WatchRow:
-    return WatchRow(
+def new_watch(account: int = ACCOUNT) -> WatchRecord:
+    return WatchRecord(
         id=WatchId(new_id()), account=AccountId(account), resource_type="appointment", status=1,
         definition=b'{"address": "http://127.0.0.1/"}', secrets=b"sealed",
     )  # fmt: skip
 
 
-def new_entry(event: NewEvent, watch: WatchRow, status: DeliveryStatus, **values: Any) -> Entry:
+def new_entry(event: NewEvent, watch: WatchRecord, status: DeliveryStatus, **values: Any) -> Entry:
     """What a worker records of a delivery: by default one that never waited, without an attempt."""
     change = event.change
     return Entry(
@@ -88,14 +89,14 @@ class World:
     def __init__(self, dsn: str, database: Database) -> None:
         self.dsn = dsn
         self.database = database
-        self.inbox = PostgresInbox(database)
+        self.inbox = PostgresEvents(database)
         self.outbox = PostgresOutbox(database)
-        self.ledger = PostgresLedger(database)
+        self.ledger = PostgresResults(database)
         self.lanes = PostgresLanes(database, default_slots=SLOTS)
         self.leases = PostgresLeases(database)
-        self.definitions = PostgresDefinitions(database)
+        self.definitions = PostgresWatches(database)
         self.crypto_keys = PostgresCryptoKeys(database)
-        self.log = PostgresLog(database)
+        self.log = PostgresDeliveryHistory(database)
 
     async def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         async with self.database.connection() as connection:
@@ -140,7 +141,7 @@ class World:
         await self.leases.expire("gone")
         return token
 
-    async def watch(self, account: int = ACCOUNT, *, slots: int | None = None, paused: bool = False) -> WatchRow:
+    async def watch(self, account: int = ACCOUNT, *, slots: int | None = None, paused: bool = False) -> WatchRecord:
         return await self.definitions.add_watch(new_watch(account), slots=slots, paused=paused, key=None)
 
     async def accept(self, *events: NewEvent) -> list[NewEvent]:
@@ -152,7 +153,7 @@ class World:
         return [event for _ in range(count) for event in await self.accept(new_event(account))]
 
     async def wait(
-        self, watch: WatchRow, *, due: float = 0.0, number: int = 1, status: DeliveryStatus = DeliveryStatus.PENDING,
+        self, watch: WatchRecord, *, due: float = 0.0, number: int = 1, status: DeliveryStatus = DeliveryStatus.PENDING,
         event: NewEvent | None = None, **values: Any,
     ) -> Entry:  # fmt: skip
         """A delivery that waits in the watch's lane, due in so many seconds, recorded as a worker would."""

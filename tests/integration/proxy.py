@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from hookward.domain.egress_proxy import EgressProxy
+from hookward.domain.egress import EgressProxy
 from tests.integration.endpoint import Endpoint, Talk
 
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
@@ -15,7 +15,7 @@ ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 @dataclass
 class Tunneling:
-    """A script for :class:`Endpoint`: answers ``refusals`` where an authority is named there, else connects."""
+    """A script for ``Endpoint``: answers ``refusals`` where an authority is named there, else connects."""
 
     refusals: Mapping[str, bytes] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)

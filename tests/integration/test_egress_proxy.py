@@ -17,14 +17,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from hookward.adapters.http_connector import SenderBounds
-from hookward.adapters.http_sender import HttpSender
-from hookward.bootstrap.parts import open_sender, open_token_sender
+from hookward.adapters.http.connector import SenderBounds
+from hookward.adapters.http.sender import HttpSender
+from hookward.bootstrap.factories import open_sender, open_token_sender
 from hookward.config import Settings, load_settings
-from hookward.domain.egress import EgressPolicy
-from hookward.domain.egress_proxy import EgressProxy
-from hookward.domain.outcome import ErrorKind, Failure, Outcome
-from hookward.domain.outgoing import OutgoingRequest
+from hookward.domain.delivery.outcome import ErrorKind, Failure, Outcome
+from hookward.domain.delivery.request import OutgoingRequest
+from hookward.domain.egress import EgressPolicy, EgressProxy
 from tests.integration.endpoint import OK, Endpoint, Script, Talk, answering, closing, silence, trickling
 from tests.integration.names import Names
 from tests.integration.proxy import ESTABLISHED, Tunneling, proxy_of

@@ -9,11 +9,11 @@ from ipaddress import ip_network
 import pytest
 import uvloop
 
-from hookward.adapters.http_connector import SenderBounds
-from hookward.adapters.http_sender import HttpSender
+from hookward.adapters.http.connector import SenderBounds
+from hookward.adapters.http.sender import HttpSender
+from hookward.domain.delivery.outcome import Response
+from hookward.domain.delivery.request import OutgoingRequest
 from hookward.domain.egress import EgressPolicy
-from hookward.domain.outcome import Answer
-from hookward.domain.outgoing import OutgoingRequest
 from tests.integration.endpoint import OK, Endpoint, Talk, answering, closing
 
 LOOP_FACTORIES = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
@@ -31,7 +31,7 @@ async def test_an_answer_comes_back_whole() -> None:
     async with Endpoint(answering(answer)) as endpoint, HttpSender(LOOPBACK) as sender:
         outcome = await sender.send(request(endpoint.url), timeout=5)
     headers = (("X-A", "1"), ("x-a", "2"), ("X-Latin", "café"), ("Content-Length", "5"))
-    assert outcome.answer == Answer(status=201, headers=headers, body=b"hello", truncated=False)
+    assert outcome.answer == Response(status=201, headers=headers, body=b"hello", truncated=False)
     assert outcome.remote == f"127.0.0.1:{endpoint.port}"
     assert outcome.failure is None
     assert 0 < outcome.duration_us < 5_000_000
@@ -57,7 +57,7 @@ async def test_every_framing_is_read_and_the_connection_used_again(answer: bytes
 async def test_an_answer_without_length_ends_with_its_connection() -> None:
     async with Endpoint(closing(b"HTTP/1.0 200 OK\r\n\r\nto the end")) as endpoint, HttpSender(LOOPBACK) as sender:
         outcome = await sender.send(request(endpoint.url), timeout=5)
-    assert outcome.answer == Answer(status=200, headers=(), body=b"to the end")
+    assert outcome.answer == Response(status=200, headers=(), body=b"to the end")
 
 
 async def test_the_address_is_sent_as_it_is_written() -> None:

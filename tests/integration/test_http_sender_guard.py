@@ -10,11 +10,11 @@ import pytest
 import uvloop
 from aiohttp.client_proto import ResponseHandler
 
-from hookward.adapters.http_connector import GuardedConnector, SenderBounds, ThreadedResolver
-from hookward.adapters.http_sender import HttpSender
+from hookward.adapters.http.connector import GuardedConnector, SenderBounds, ThreadedResolver
+from hookward.adapters.http.sender import HttpSender
+from hookward.domain.delivery.outcome import ErrorKind, Failure, Outcome
+from hookward.domain.delivery.request import OutgoingRequest
 from hookward.domain.egress import EgressPolicy
-from hookward.domain.outcome import ErrorKind, Failure, Outcome
-from hookward.domain.outgoing import OutgoingRequest
 from tests.integration.endpoint import OK, Endpoint, Script, answering, closing, silence
 from tests.integration.names import Names
 

@@ -9,11 +9,11 @@ from ipaddress import ip_network
 import pytest
 import uvloop
 
-from hookward.adapters.http_connector import SenderBounds
-from hookward.adapters.http_sender import HttpSender
+from hookward.adapters.http.connector import SenderBounds
+from hookward.adapters.http.sender import HttpSender
+from hookward.domain.delivery.outcome import ErrorKind, Failure, Outcome
+from hookward.domain.delivery.request import OutgoingRequest
 from hookward.domain.egress import EgressPolicy
-from hookward.domain.outcome import ErrorKind, Failure, Outcome
-from hookward.domain.outgoing import OutgoingRequest
 from tests.integration.endpoint import OK, Endpoint, Script, Talk, answering, closing
 
 LOOP_FACTORIES = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}

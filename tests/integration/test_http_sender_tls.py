@@ -14,10 +14,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from hookward.adapters.http_sender import HttpSender
+from hookward.adapters.http.sender import HttpSender
+from hookward.domain.delivery.outcome import ErrorKind, Failure, Outcome
+from hookward.domain.delivery.request import OutgoingRequest
 from hookward.domain.egress import EgressPolicy
-from hookward.domain.outcome import ErrorKind, Failure, Outcome
-from hookward.domain.outgoing import OutgoingRequest
 from tests.integration.endpoint import OK, Endpoint, Talk, answering
 
 LOOP_FACTORIES = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}

@@ -9,14 +9,14 @@ import pytest
 import uvloop
 from yarl import URL
 
-from hookward.adapters.http_connector import Exchange, GuardedConnector, SenderBounds, ThreadedResolver
-from hookward.adapters.http_conversation import converse
-from hookward.adapters.http_errors import Lost
-from hookward.adapters.http_request import Origin
-from hookward.adapters.http_sender import HttpSender
+from hookward.adapters.http.connector import Exchange, GuardedConnector, SenderBounds, ThreadedResolver
+from hookward.adapters.http.errors import Lost
+from hookward.adapters.http.exchange import converse
+from hookward.adapters.http.request import Origin
+from hookward.adapters.http.sender import HttpSender
+from hookward.domain.delivery.outcome import ErrorKind, Outcome
+from hookward.domain.delivery.request import OutgoingRequest
 from hookward.domain.egress import EgressPolicy
-from hookward.domain.outcome import ErrorKind, Outcome
-from hookward.domain.outgoing import OutgoingRequest
 from tests.integration.endpoint import OK, Endpoint, Script, Talk, answering, closing, silence
 
 LOOP_FACTORIES = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}

@@ -8,20 +8,20 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from hookward.adapters.clock import SystemChance, SystemClock
-from hookward.adapters.http_connector import SenderBounds
-from hookward.adapters.http_sender import HttpSender
-from hookward.adapters.oauth import HttpTokenEndpoint
-from hookward.bootstrap.parts import open_token_sender
+from hookward.adapters.clock import SystemClock, SystemRandom
+from hookward.adapters.http.connector import SenderBounds
+from hookward.adapters.http.sender import HttpSender
+from hookward.adapters.oauth.endpoint import HttpTokenEndpoint
+from hookward.bootstrap.factories import open_token_sender
 from hookward.config import Egress, Settings
+from hookward.domain.delivery.outcome import ErrorKind
 from hookward.domain.egress import EgressPolicy
 from hookward.domain.ids import AccountId, CredentialId
-from hookward.domain.oauth import AuthorizationRequired, Grant, NoToken, OAuthDefinition
-from hookward.domain.outcome import ErrorKind
+from hookward.domain.oauth.model import AuthorizationRequired, NoToken, OAuthDefinition, TokenGrant
+from tests.fakes.null_log import Silence
 from tests.integration.endpoint import Endpoint, answering
 from tests.integration.names import Names
 from tests.integration.proxy import Tunneling, proxy_of
-from tests.quiet import Silence
 from tests.ssrf import LOOPBACK, NAMES, HostileNames, Trap, at, embeddings, notations
 
 CONTROL = "127.0.0.3"
@@ -37,16 +37,16 @@ REASONS = (
 )
 
 
-def grant(address: str, account: int = 1) -> Grant:
+def grant(address: str, account: int = 1) -> TokenGrant:
     definition = OAuthDefinition(client_id="c", access_token_url=address)
-    return Grant(
+    return TokenGrant(
         account=AccountId(account), credential=CredentialId(bytes(16)), definition=definition, client_secret="s",
         variant=b"v",
     )  # fmt: skip
 
 
 def asking(sender: HttpSender) -> HttpTokenEndpoint:
-    return HttpTokenEndpoint(sender, timeout=5.0, clock=SystemClock(), chance=SystemChance(), log=Silence())
+    return HttpTokenEndpoint(sender, timeout=5.0, clock=SystemClock(), chance=SystemRandom(), log=Silence())
 
 
 async def refusal(endpoint: HttpTokenEndpoint, address: str, *, code: bool = False) -> NoToken:

@@ -13,26 +13,26 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 from msgspec.structs import replace
 
-from hookward.adapters.clock import SystemChance, SystemClock
-from hookward.adapters.http_connector import SenderBounds
-from hookward.adapters.http_sender import HttpSender
-from hookward.adapters.oauth import HttpTokenEndpoint
-from hookward.bootstrap.parts import open_token_sender
+from hookward.adapters.clock import SystemClock, SystemRandom
+from hookward.adapters.http.connector import SenderBounds
+from hookward.adapters.http.sender import HttpSender
+from hookward.adapters.oauth.endpoint import HttpTokenEndpoint
+from hookward.bootstrap.factories import open_token_sender
 from hookward.config import Egress, Settings
+from hookward.domain.delivery.outcome import ErrorKind
 from hookward.domain.egress import EgressPolicy
 from hookward.domain.ids import AccountId, CredentialId
-from hookward.domain.oauth import (
+from hookward.domain.oauth.model import (
     AuthorizationRequired,
     ClientAuthMethod,
-    Grant,
     GrantType,
     NoToken,
     OAuthDefinition,
     TokenAnswer,
+    TokenGrant,
 )
-from hookward.domain.outcome import ErrorKind
+from tests.fakes.null_log import Silence
 from tests.integration.endpoint import Endpoint, Received, answering, closing, silence
-from tests.quiet import Silence
 
 BODY = b'{"access_token":"a1","token_type":"Bearer","expires_in":60,"refresh_token":"r2"}'
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
@@ -40,20 +40,20 @@ ID, SECRET = "me+you:here", "s3 cr:et%é"
 LOOPBACK = EgressPolicy(allow=(ip_network("127.0.0.1/32"),))
 
 
-def grant(address: str, method: ClientAuthMethod = ClientAuthMethod.BASIC, **more: Any) -> Grant:
+def grant(address: str, method: ClientAuthMethod = ClientAuthMethod.BASIC, **more: Any) -> TokenGrant:
     secret = more.pop("secret", SECRET)
     definition = OAuthDefinition(client_id=ID, access_token_url=address, client_auth_method=method, **more)
-    return Grant(
+    return TokenGrant(
         account=AccountId(1), credential=CredentialId(bytes(16)), definition=definition, client_secret=secret,
         variant=b"v",
     )  # fmt: skip
 
 
 def asking(sender: HttpSender, timeout: float = 5.0, log: Any = None) -> HttpTokenEndpoint:
-    return HttpTokenEndpoint(sender, timeout=timeout, clock=SystemClock(), chance=SystemChance(), log=log or Silence())
+    return HttpTokenEndpoint(sender, timeout=timeout, clock=SystemClock(), chance=SystemRandom(), log=log or Silence())
 
 
-async def sent(given: Grant, refresh_token: str | None = "r 1") -> tuple[Received, dict[str, list[str]]]:
+async def sent(given: TokenGrant, refresh_token: str | None = "r 1") -> tuple[Received, dict[str, list[str]]]:
     """What reaches the token endpoint, wherever ``given`` has it."""
     async with Endpoint(answering(OK)) as endpoint, HttpSender(LOOPBACK) as sender:
         there = replace(given.definition, access_token_url=endpoint.url + "/token?tenant=1")

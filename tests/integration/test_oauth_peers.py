@@ -13,22 +13,22 @@ import pytest
 import pytest_asyncio
 from yarl import URL
 
-from hookward.adapters.clock import SystemChance, SystemClock
-from hookward.adapters.oauth import HttpTokenEndpoint
-from hookward.bootstrap.parts import open_token_sender
+from hookward.adapters.clock import SystemClock, SystemRandom
+from hookward.adapters.oauth.endpoint import HttpTokenEndpoint
+from hookward.bootstrap.factories import open_token_sender
 from hookward.config import Egress, Settings
 from hookward.domain.ids import AccountId, CredentialId
-from hookward.domain.oauth import (
+from hookward.domain.oauth.model import (
     AuthorizationRequired,
     ClientAuthMethod,
-    Grant,
     GrantType,
     NoToken,
     OAuthDefinition,
     TokenAnswer,
+    TokenGrant,
 )
+from tests.fakes.null_log import Silence
 from tests.peers import Peer, needs_node
-from tests.quiet import Silence
 
 pytestmark = [needs_node, pytest.mark.asyncio(loop_scope="module")]
 
@@ -47,7 +47,7 @@ CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
 async def endpoint() -> AsyncIterator[HttpTokenEndpoint]:
     settings = Settings(egress=Egress(allow=(ip_network("127.0.0.1/32"),)))
     async with open_token_sender(settings) as sender:
-        yield HttpTokenEndpoint(sender, timeout=10, clock=SystemClock(), chance=SystemChance(), log=Silence())
+        yield HttpTokenEndpoint(sender, timeout=10, clock=SystemClock(), chance=SystemRandom(), log=Silence())
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -62,11 +62,11 @@ async def mock() -> AsyncIterator[Peer]:
         yield peer
 
 
-def grant(peer: Peer, client: str = "basic", **more: Any) -> Grant:
+def grant(peer: Peer, client: str = "basic", **more: Any) -> TokenGrant:
     secret = more.pop("secret", peer.told.get("secrets", {}).get(client))
     given = {"grant_type": GrantType.REFRESH_TOKEN, "client_auth_method": METHODS.get(client, BASIC), **more}
     definition = OAuthDefinition(client_id=f"{client}:1", access_token_url=peer.told["token"], **given)
-    return Grant(
+    return TokenGrant(
         account=AccountId(1), credential=CredentialId(bytes(16)), definition=definition, client_secret=secret,
         variant=b"v",
     )  # fmt: skip

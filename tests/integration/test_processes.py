@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from hookward.adapters.child_log import trim_log
-from hookward.adapters.processes import INCARNATION, NOT_STARTED, Child, Supervisor, die_with
+from hookward.adapters.processes import INCARNATION, NOT_STARTED, Child, Supervisor, die_with, trim_log
 from hookward.domain.errors import ConfigError
 from tests.integration.observing import is_running, program, until
 

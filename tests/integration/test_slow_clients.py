@@ -14,8 +14,8 @@ import uvloop
 from aiohttp import web
 
 from hookward.domain.errors import HookwardError
-from hookward.entrypoints.api.answers import problem_of, problem_response
-from hookward.entrypoints.api.connection import ConnectionBounds, Runner
+from hookward.entrypoints.api.http.connection import ConnectionBounds, Runner
+from hookward.entrypoints.api.http.responses import problem_of, problem_response
 from tests.integration.observing import until
 
 LOOP_FACTORIES = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}

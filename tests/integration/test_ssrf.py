@@ -8,12 +8,11 @@ from ipaddress import ip_network
 import pytest
 import uvloop
 
-from hookward.adapters.http_connector import SenderBounds
-from hookward.adapters.http_sender import HttpSender
-from hookward.domain.egress import EgressPolicy
-from hookward.domain.egress_proxy import EgressProxy
-from hookward.domain.outcome import ErrorKind, Outcome
-from hookward.domain.outgoing import OutgoingRequest
+from hookward.adapters.http.connector import SenderBounds
+from hookward.adapters.http.sender import HttpSender
+from hookward.domain.delivery.outcome import ErrorKind, Outcome
+from hookward.domain.delivery.request import OutgoingRequest
+from hookward.domain.egress import EgressPolicy, EgressProxy
 from tests.integration.endpoint import OK, Endpoint, answering
 from tests.integration.names import Names
 from tests.integration.proxy import Tunneling, proxy_of

@@ -1,8 +1,8 @@
 """Implementations that we did not write, from npm, to test against; ``make test`` installs them where npm is.
 
 A peer is a script in this directory. One that checks something reads JSON from its standard input and writes JSON to
-its standard output (:func:`ask`). One that serves writes a line of JSON as soon as it listens, reads commands as lines
-of JSON, answers each with one, and ends when its input does (:class:`Peer`).
+its standard output (``ask``). One that serves writes a line of JSON as soon as it listens, reads commands as lines
+of JSON, answers each with one, and ends when its input does (``Peer``).
 """
 
 from __future__ import annotations

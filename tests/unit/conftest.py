@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 
 import pytest
 
-from tests.house import House
-from tests.token_office import Office
+from tests.fakes.token_harness import TokenHarness
+from tests.fakes.worker_harness import WorkerHarness
 
 
 def pytest_asyncio_loop_factories(
@@ -18,9 +18,9 @@ def pytest_asyncio_loop_factories(
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
+async def house() -> AsyncIterator[WorkerHarness]:
     """Closed in good order at the end, and then nothing may be held any more."""
-    house = House()
+    house = WorkerHarness()
     yield house
     if house.tasks:
         await house.close()
@@ -30,9 +30,9 @@ async def house() -> AsyncIterator[House]:
 
 
 @pytest.fixture
-async def office() -> AsyncIterator[Office]:
+async def office() -> AsyncIterator[TokenHarness]:
     """In the end nothing of it may be left behind."""
-    office = Office()
+    office = TokenHarness()
     yield office
     for tokens in office.processes:
         await tokens.close(seconds=1.0)

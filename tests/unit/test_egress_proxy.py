@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from hookward.domain.egress_proxy import EgressProxy, parse_proxy
+from hookward.domain.egress import EgressProxy, parse_proxy
 
 
 @pytest.mark.parametrize(

@@ -6,18 +6,18 @@ import pytest
 from hypothesis import given
 
 from hookward.domain.errors import (
-    Backlogged,
     Conflict,
     HookwardError,
     Invalid,
     Malformed,
     NotFound,
     Problem,
-    Refused,
+    RequestRejected,
     TooLarge,
+    TooManyPending,
     pointer_to,
 )
-from tests.unit.json_strategies import documents
+from tests.unit.events.json_strategies import documents
 
 KINDS = (Malformed, Invalid, TooLarge, NotFound, Conflict)
 
@@ -58,18 +58,18 @@ def test_a_pointer_leads_to_the_place_it_was_made_for(document: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_refusal_says_why_and_where(kind: type[Refused]) -> None:
+def test_a_refusal_says_why_and_where(kind: type[RequestRejected]) -> None:
     problem = Problem(message="wrong", pointer="/a")
     refusal = kind("no", (problem,))
     assert ("no", "no", (problem,)) == (str(refusal), refusal.detail, refusal.problems)
 
 
 def test_a_backlogged_account_learns_when_to_try_again() -> None:
-    refusal = Backlogged("too much waits", retry_after=7)
+    refusal = TooManyPending("too much waits", retry_after=7)
     assert (refusal.detail, refusal.problems, refusal.retry_after) == ("too much waits", (), 7)
 
 
-@pytest.mark.parametrize("kind", [*KINDS, Backlogged])
-def test_every_refusal_is_one_of_our_errors(kind: type[Refused]) -> None:
-    assert issubclass(kind, Refused)
+@pytest.mark.parametrize("kind", [*KINDS, TooManyPending])
+def test_every_refusal_is_one_of_our_errors(kind: type[RequestRejected]) -> None:
+    assert issubclass(kind, RequestRejected)
     assert issubclass(kind, HookwardError)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from hookward.domain.merge_patch import merge_patch
-from tests.unit.json_strategies import documents
+from hookward.domain.json import merge_patch
+from tests.unit.events.json_strategies import documents
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,9 @@ from typing import Annotated, Any
 import msgspec
 
 from hookward import catalog
-from hookward.domain.change import ChangeKind
 from hookward.domain.errors import ConfigError
-from hookward.domain.operation import Format, Operation, OperationBatch, faults
-from hookward.domain.resource_type import MAX_SCOPE_PARAMETERS, BodyShape, ResourceType
+from hookward.domain.resource_types.model import MAX_SCOPE_PARAMETERS, BodyShape, ResourceType
+from hookward.domain.resource_types.operations import ChangeKind, Format, Operation, OperationBatch, faults
 
 _SUFFIX = ".toml"
 _ROUTE_PARAMETER = re.compile(r"\{([^{}]*)\}")
@@ -56,7 +55,7 @@ class _Batch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class _Operations(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One operation for each of ``methods``; the rest means what :class:`Operation` says."""
+    """One operation for each of ``methods``; the rest means what ``Operation`` says."""
 
     methods: Annotated[tuple[_Text, ...], msgspec.Meta(min_length=1)]
     path: _Text
@@ -96,7 +95,7 @@ class _Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 def load_catalog(directory: Traversable | None = None) -> tuple[ResourceType, ...]:
     """Every resource type described by a TOML file in ``directory`` (the built-in catalog by default), by file name.
 
-    Raises :class:`ConfigError`, naming the file, for an entry that is incomplete, malformed or at odds with itself.
+    Raises ``ConfigError``, naming the file, for an entry that is incomplete, malformed or at odds with itself.
     """
     directory = directory or resources.files(catalog)
     names = sorted(file.name for file in directory.iterdir() if file.name.endswith(_SUFFIX))
@@ -145,9 +144,9 @@ def _check_parameters(entry: _Entry) -> None:
     named = {"any_value": set(entry.any_value)}
     named |= {f"the watch route {route}": set(_ROUTE_PARAMETER.findall(route)) for route in entry.watch_routes}
     for place, parameters in named.items():
-        strangers = ", ".join(sorted(parameters.difference(entry.scope)))
-        if strangers:
-            raise ConfigError(f"{entry.name}{_SUFFIX}: {place} names {strangers}, which the scope lacks")
+        unknown_fields = ", ".join(sorted(parameters.difference(entry.scope)))
+        if unknown_fields:
+            raise ConfigError(f"{entry.name}{_SUFFIX}: {place} names {unknown_fields}, which the scope lacks")
 
 
 def _broken(file: Traversable, error: Exception) -> ConfigError:

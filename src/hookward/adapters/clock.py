@@ -11,7 +11,7 @@ _SUPPLY = 1 << 12
 
 
 class SystemClock:
-    """The :class:`~hookward.application.ports.Clock` of this machine."""
+    """The ``Clock`` of this machine."""
 
     def now_us(self) -> int:
         return time.time_ns() // 1000
@@ -30,8 +30,8 @@ class OffsetClock(SystemClock):
         return time.time_ns() // 1000 + self.offset_us
 
 
-class SystemChance:
-    """The :class:`~hookward.application.ports.Chance` of this machine, for one thread of one process.
+class SystemRandom:
+    """The ``Random`` of this machine, for one thread of one process.
 
     What is as short as an id comes out of a supply: the kernel is asked once for hundreds. A key or a secret is asked
     for by itself: nothing of it lies here before it exists.
@@ -50,5 +50,5 @@ class SystemChance:
         self._used = end
         return self._supply[end - count : end]
 
-    def fraction(self) -> float:
+    def uniform(self) -> float:
         return random.random()  # noqa: S311  spreads retries, guards nothing

@@ -15,7 +15,7 @@ from typing import Any
 from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
 
 from hookward.domain.errors import Invalid, Problem, pointer_to
-from hookward.domain.schema_survey import DIALECT, Survey, survey
+from hookward.domain.resource_types.schema_cost import DIALECT, Survey, survey
 
 MAX_PROBLEMS = 100
 MAX_STEPS = 10_000_000
@@ -37,7 +37,7 @@ _PATTERNS = RegexOptions(size_limit=_PATTERN_SIZES[-1], dfa_size_limit=1 << 20)
 
 
 class ResourceSchema:
-    """The compiled schema of a resource type. ``surveyed`` is what :func:`survey` said of it."""
+    """The compiled schema of a resource type. ``surveyed`` is what ``survey`` said of it."""
 
     def __init__(self, schema: Mapping[str, Any], surveyed: Survey | None = None) -> None:
         if surveyed is None:
@@ -76,7 +76,7 @@ class ResourceSchema:
 
 
 class JsonSchemas:
-    """The :class:`~hookward.domain.type_rules.Schemas` port."""
+    """The ``Schemas`` port."""
 
     def pattern_size(self, pattern: str) -> int | None:
         """What a pattern may cost a character; ``None`` for one that a linear-time engine cannot run, or a huge one."""

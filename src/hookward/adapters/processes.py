@@ -1,10 +1,14 @@
-"""Child processes that are kept running: started, watched, restarted, stopped, and never left behind."""
+"""Child processes that are kept running: started, watched, restarted, stopped, and never left behind.
+
+The output of a child in a file that cannot fill the disk.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -16,7 +20,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from hookward.adapters.child_log import open_log, trim_log
 from hookward.domain.errors import ConfigError
 
 INCARNATION = "{incarnation}"
@@ -247,3 +250,33 @@ def die_with(parent: int) -> None:
         raise OSError(number, f"prctl: {os.strerror(number)}")
     if os.getppid() != parent:
         raise SystemExit(f"the parent process {parent} has ended")
+
+
+LOG_BYTES = 8 * 1024 * 1024
+
+
+def open_log(path: Path) -> int:
+    """A descriptor to give to a child as its output; its directory is made if need be. The caller closes it."""
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+
+def trim_log(path: Path, *, limit: int = LOG_BYTES) -> None:
+    """Start the file afresh once it is over ``limit`` bytes, keeping the last of them beside it as ``….1``.
+
+    The file is emptied in place, for the child keeps its descriptor; appending writers go on at the new end. Lines
+    written between the copy and the cut are lost.
+    """
+    try:
+        if path.stat().st_size <= limit:
+            return
+        kept = path.with_name(path.name + ".1")
+        with (
+            path.open("rb") as log,
+            os.fdopen(os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as old,
+        ):
+            log.seek(-limit, os.SEEK_END)
+            shutil.copyfileobj(log, old)
+        os.truncate(path, 0)
+    except FileNotFoundError:
+        return

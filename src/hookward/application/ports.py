@@ -17,14 +17,14 @@ class Clock(Protocol):
         ...
 
 
-class Chance(Protocol):
+class Random(Protocol):
     """Randomness, passed in."""
 
     def bytes(self, count: int) -> bytes:
         """Unpredictable bytes."""
         ...
 
-    def fraction(self) -> float:
+    def uniform(self) -> float:
         """Uniform in [0, 1)."""
         ...
 
@@ -48,7 +48,7 @@ class Sealer(Protocol):
     def seal(self, secret: bytes, about: str) -> bytes: ...
 
     def unseal(self, sealed: bytes, about: str) -> bytes:
-        """Open what was sealed for the same place; raises Unsealable."""
+        """Open what was sealed for the same place; raises DecryptionFailed."""
         ...
 
     def fingerprint(self, secret: bytes, about: str) -> bytes:
@@ -60,7 +60,7 @@ class Sealer(Protocol):
         ...
 
 
-class KeyRing(Sealer, Protocol):
+class SealingKeys(Sealer, Protocol):
     """A sealer whose keys can be told apart."""
 
     @property

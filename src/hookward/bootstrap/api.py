@@ -7,51 +7,57 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
-from hookward.adapters.clock import OffsetClock, SystemChance, SystemClock
+from hookward.adapters.clock import OffsetClock, SystemClock, SystemRandom
+from hookward.adapters.crypto.signing_keys import CipherSigningKeys
 from hookward.adapters.json_schema import JsonSchemas, ResourceSchema
-from hookward.adapters.oauth import HttpTokenEndpoint
-from hookward.adapters.oauth_keys import check_private_key
+from hookward.adapters.oauth.client_keys import check_private_key
+from hookward.adapters.oauth.endpoint import HttpTokenEndpoint
 from hookward.adapters.postgres.api_keys import PostgresApiKeys
 from hookward.adapters.postgres.authorizations import PostgresAuthorizations
-from hookward.adapters.postgres.backlog import PostgresBacklog
 from hookward.adapters.postgres.crypto_keys import PostgresCryptoKeys
-from hookward.adapters.postgres.definitions import PostgresDefinitions
-from hookward.adapters.postgres.erasures import PostgresErasures
-from hookward.adapters.postgres.events import PostgresEvents
-from hookward.adapters.postgres.inbox import PostgresInbox
-from hookward.adapters.postgres.log import PostgresLog
+from hookward.adapters.postgres.events import PostgresBacklog, PostgresEvents
+from hookward.adapters.postgres.history.deliveries import PostgresDeliveryHistory
+from hookward.adapters.postgres.history.erasures import PostgresErasures
+from hookward.adapters.postgres.history.events import PostgresEventHistory
+from hookward.adapters.postgres.history.replays import PostgresReplays
 from hookward.adapters.postgres.pool import Database, open_database
-from hookward.adapters.postgres.replays import PostgresReplays
-from hookward.adapters.postgres.types import PostgresTypes
+from hookward.adapters.postgres.resource_types import PostgresResourceTypes
 from hookward.adapters.postgres.upkeep import PostgresUpkeep
-from hookward.adapters.queue import QueueWaker, open_queue
-from hookward.adapters.signing_keys import CipherKeys
-from hookward.application.accounts import Accounts
-from hookward.application.api_keys import ApiKeys
-from hookward.application.authorize import Authorizations
-from hookward.application.backlog import Backlogs
-from hookward.application.crypto_keys import CryptoKeys
-from hookward.application.erase import Erasures
-from hookward.application.keyring import Keyring
-from hookward.application.log import DeliveryLog, EventLog
-from hookward.application.ports import Chance, Clock, Log
-from hookward.application.publish import Publisher
-from hookward.application.published_keys import PublishedKeys
-from hookward.application.replay import Replays
-from hookward.application.resource_types import ResourceTypes
-from hookward.application.route_book import RouteBook
-from hookward.application.trial import Trials
-from hookward.application.type_book import TypeBook
-from hookward.application.watch_changes import WatchChanges
-from hookward.application.watches import Watches
-from hookward.bootstrap.background import background
-from hookward.bootstrap.master_keys import check_master_keys
-from hookward.bootstrap.parts import USER_AGENT, accounts_of, built_in_types, open_sender, open_token_sender, sealer_of
+from hookward.adapters.postgres.watches import PostgresWatches
+from hookward.adapters.valkey.wakeups import QueueWaker, open_queue
+from hookward.application.access.accounts import Accounts
+from hookward.application.access.api_keys import ApiKeys
+from hookward.application.access.authenticator import ApiKeyCache
+from hookward.application.aio.tasks import background
+from hookward.application.crypto_keys.jwks import PublishedKeys
+from hookward.application.crypto_keys.service import CryptoKeys
+from hookward.application.delivery.test_send import WatchTester
+from hookward.application.events.backlog import Backlogs
+from hookward.application.events.publisher import Publisher
+from hookward.application.history.erasures import Erasures
+from hookward.application.history.model import DeliveryLog, EventLog
+from hookward.application.history.replays import Replays
+from hookward.application.ports import Clock, Log, Random
+from hookward.application.resource_types.cache import ResourceTypeCache
+from hookward.application.resource_types.routes import AccountRouteCache
+from hookward.application.resource_types.service import ResourceTypes
+from hookward.application.watches.authorizations import Authorizations
+from hookward.application.watches.changes import WatchChanges
+from hookward.application.watches.service import Watches
+from hookward.bootstrap.factories import (
+    USER_AGENT,
+    accounts_of,
+    built_in_types,
+    check_master_keys,
+    open_sender,
+    open_token_sender,
+    open_tokens,
+    sealer_of,
+)
 from hookward.bootstrap.stores import Stores, bootstrap_key, find_stores
-from hookward.bootstrap.tokens import open_tokens
 from hookward.config import Settings, public_url, watch_bounds
 from hookward.domain.errors import StoreUnavailable
-from hookward.domain.event_rules import KnownType
+from hookward.domain.resource_types.model import CompiledType
 from hookward.observability import get_log
 
 CALLBACK = "/oauth2/callback"
@@ -67,7 +73,7 @@ class ApiParts:
     watches: Watches
     changes: WatchChanges
     authorizations: Authorizations
-    trials: Trials
+    trials: WatchTester
     crypto_keys: CryptoKeys
     published_keys: PublishedKeys
     log: DeliveryLog
@@ -75,18 +81,18 @@ class ApiParts:
     events: EventLog
     replays: Replays
     erasures: Erasures
-    types: dict[str, KnownType]
-    type_book: TypeBook
-    route_book: RouteBook
+    types: dict[str, CompiledType]
+    type_book: ResourceTypeCache
+    route_book: AccountRouteCache
     resource_types: ResourceTypes
     clock: Clock
-    chance: Chance
+    chance: Random
     logger: Log
     bootstrap_key: str | None = field(repr=False)
     checks: dict[str, Callable[[], Awaitable[bool]]]
     accounts: Accounts
     api_keys: ApiKeys
-    keyring: Keyring
+    keyring: ApiKeyCache
     path_prefixes: tuple[str, ...]
 
 
@@ -95,7 +101,7 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
     """Build what the api needs; on the way out everything accepted has been answered."""
     stores = find_stores(settings)
     log = get_log(process="api")
-    clock, chance = OffsetClock(), SystemChance()
+    clock, chance = OffsetClock(), SystemRandom()
     sealer = sealer_of(settings)
     async with AsyncExitStack() as stack:
         tasks = await stack.enter_async_context(background(log))
@@ -103,7 +109,7 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
             open_database(stores.database_url, name="hookward api", size=settings.database.pool_size)
         )
         await check_master_keys(database, settings, sealer)
-        keyring = Keyring(
+        keyring = ApiKeyCache(
             PostgresApiKeys(database),
             PostgresApiKeys(await stack.enter_async_context(_revocations(stores))),
             clock=clock,
@@ -116,22 +122,22 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
         tasks.start(waker.run)
         upkeep = PostgresUpkeep(database)
         tasks.start(lambda: _follow_clock(upkeep, clock))
-        publisher = Publisher(PostgresInbox(database), waker, clock=clock, log=log)
+        publisher = Publisher(PostgresEvents(database), waker, clock=clock, log=log)
         stack.push_async_callback(publisher.close)
-        types = {name: KnownType(each, ResourceSchema(each.schema)) for name, each in built_in_types().items()}
+        types = {name: CompiledType(each, ResourceSchema(each.schema)) for name, each in built_in_types().items()}
         sender = await stack.enter_async_context(open_sender(settings))
         token_sender = await stack.enter_async_context(open_token_sender(settings))
         tokens = await stack.enter_async_context(
             open_tokens(settings, database, sealer, clock=clock, chance=chance, log=log)
         )
-        definitions = PostgresDefinitions(database)
+        definitions = PostgresWatches(database)
         watches = Watches(
             definitions, sealer, clock=clock, chance=chance, bounds=watch_bounds(settings), check_key=check_private_key
         )
-        type_store = PostgresTypes(database)
-        type_book = TypeBook(types, type_store, JsonSchemas())
+        type_store = PostgresResourceTypes(database)
+        type_book = ResourceTypeCache(types, type_store, JsonSchemas())
         stack.push_async_callback(type_book.close)
-        route_book = RouteBook(type_store)
+        route_book = AccountRouteCache(type_store)
         stack.push_async_callback(route_book.close)
         backlogs = Backlogs(PostgresBacklog(database), bound=settings.limits.backlog, log=log)
         tasks.start(backlogs.run)
@@ -148,10 +154,10 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
                 callback=public_url(settings) + CALLBACK,
                 chance=chance,
             ),
-            trials=Trials(
+            trials=WatchTester(
                 definitions,
                 sealer,
-                CipherKeys(),
+                CipherSigningKeys(),
                 sender,
                 tokens,
                 timeout=settings.delivery.timeout,
@@ -162,15 +168,15 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
             crypto_keys=CryptoKeys(
                 PostgresCryptoKeys(database),
                 sealer,
-                CipherKeys(),
+                CipherSigningKeys(),
                 clock=clock,
                 chance=chance,
                 overlap=settings.security.key_overlap,
             ),
-            published_keys=PublishedKeys(PostgresCryptoKeys(database), CipherKeys(), clock=clock),
-            log=PostgresLog(database),
+            published_keys=PublishedKeys(PostgresCryptoKeys(database), CipherSigningKeys(), clock=clock),
+            log=PostgresDeliveryHistory(database),
             backlogs=backlogs,
-            events=PostgresEvents(database),
+            events=PostgresEventHistory(database),
             replays=Replays(PostgresReplays(database), clock=clock, chance=chance),
             erasures=Erasures(PostgresErasures(database), clock=clock, chance=chance),
             types=types,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from hookward.adapters.crypto.secret_files import read_secret
 from hookward.adapters.embedded.data_dir import read_runtime
 from hookward.adapters.postgres.pool import Database
 from hookward.adapters.postgres.upkeep import PostgresUpkeep
-from hookward.adapters.secret_files import read_secret
 from hookward.config import EMBEDDED, Settings
 from hookward.domain.errors import ConfigError
 

@@ -5,31 +5,36 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 
-from hookward.adapters.clock import SystemChance, SystemClock
-from hookward.adapters.postgres.definitions import PostgresDefinitions
-from hookward.adapters.postgres.erasures import PostgresErasures
+from hookward.adapters.clock import SystemClock, SystemRandom
+from hookward.adapters.crypto.signing_keys import CipherSigningKeys
+from hookward.adapters.postgres.history.erasures import PostgresErasures
+from hookward.adapters.postgres.history.retention import PostgresRetention
 from hookward.adapters.postgres.lanes import PostgresLanes
 from hookward.adapters.postgres.leases import PostgresLeases
-from hookward.adapters.postgres.ledger import PostgresLedger
 from hookward.adapters.postgres.outbox import PostgresOutbox
 from hookward.adapters.postgres.pool import Database, open_database
-from hookward.adapters.postgres.retention import PostgresRetention
+from hookward.adapters.postgres.results import PostgresResults
 from hookward.adapters.postgres.upkeep import PostgresUpkeep
-from hookward.adapters.queue import QueueWaker, WakeUps, open_queue
-from hookward.adapters.signing_keys import CipherKeys
-from hookward.application.definitions import Definitions
-from hookward.application.deliver import Courier
-from hookward.application.erase import Eraser
-from hookward.application.plans import Plans
+from hookward.adapters.postgres.watches import PostgresWatches
+from hookward.adapters.valkey.wakeups import QueueWaker, WakeUps, open_queue
+from hookward.application.aio.tasks import background
+from hookward.application.delivery.endpoints import EndpointCache
+from hookward.application.delivery.executor import AttemptExecutor
+from hookward.application.delivery.session import Store, WorkerLimits
+from hookward.application.delivery.worker import Worker
+from hookward.application.history.erasures import Eraser
+from hookward.application.history.retention import Retainer
 from hookward.application.ports import Log
-from hookward.application.retain import Retainer
-from hookward.application.shift import Bounds, Store
-from hookward.application.worker import Worker
-from hookward.bootstrap.background import background
-from hookward.bootstrap.master_keys import check_master_keys
-from hookward.bootstrap.parts import USER_AGENT, built_in_types, open_sender, sealer_of
+from hookward.application.watches.registry import WatchRegistry
+from hookward.bootstrap.factories import (
+    USER_AGENT,
+    built_in_types,
+    check_master_keys,
+    open_sender,
+    open_tokens,
+    sealer_of,
+)
 from hookward.bootstrap.stores import find_stores
-from hookward.bootstrap.tokens import open_tokens
 from hookward.config import Settings, watch_bounds
 from hookward.domain.errors import StoreUnavailable
 from hookward.observability import AttemptLines, get_log
@@ -42,7 +47,7 @@ async def run_worker(settings: Settings, *, name: str, stop: asyncio.Event) -> N
     """One worker process: shift after shift until ``stop`` is set, then what is in flight is finished."""
     stores = find_stores(settings)
     log = get_log(process="worker", worker=name)
-    clock, chance, sealer = SystemClock(), SystemChance(), sealer_of(settings)
+    clock, chance, sealer = SystemClock(), SystemRandom(), sealer_of(settings)
     lines = AttemptLines(settings.log.level)
     async with AsyncExitStack() as stack:
         stack.callback(lines.flush)
@@ -51,13 +56,13 @@ async def run_worker(settings: Settings, *, name: str, stop: asyncio.Event) -> N
             open_database(stores.database_url, name="hookward worker", size=settings.database.pool_size)
         )
         await check_master_keys(database, settings, sealer)
-        definitions = Definitions(PostgresDefinitions(database), built_in_types())
+        definitions = WatchRegistry(PostgresWatches(database), built_in_types())
         sender = await stack.enter_async_context(open_sender(settings))
         tokens = await stack.enter_async_context(
             open_tokens(settings, database, sealer, clock=clock, chance=chance, log=log)
         )
-        courier = Courier(
-            Plans(definitions, sealer, CipherKeys(), clock=clock, user_agent=USER_AGENT),
+        courier = AttemptExecutor(
+            EndpointCache(definitions, sealer, CipherSigningKeys(), clock=clock, user_agent=USER_AGENT),
             sender,
             tokens,
             timeout=settings.delivery.timeout,
@@ -76,7 +81,7 @@ async def run_worker(settings: Settings, *, name: str, stop: asyncio.Event) -> N
         retention = PostgresRetention(database)
         tasks.start(Retainer(retention, seconds=settings.retention.days * 86400.0, log=log).run)
         store = _store(database, settings)
-        bounds = Bounds(
+        bounds = WorkerLimits(
             lease=settings.worker.lease,
             slots=settings.delivery.concurrency,
             in_flight=settings.worker.in_flight,
@@ -93,7 +98,7 @@ def _store(database: Database, settings: Settings) -> Store:
     return Store(
         leases=PostgresLeases(database),
         outbox=PostgresOutbox(database),
-        ledger=PostgresLedger(database),
+        ledger=PostgresResults(database),
         slots=lanes,
         waiting=lanes,
     )

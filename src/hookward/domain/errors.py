@@ -1,11 +1,11 @@
 """The one tree of errors.
 
 An exception means that a request cannot be honoured or that *we* are broken; a delivery that fails is a value
-(:mod:`hookward.domain.outcome`), never an exception.
+(``delivery.outcome``), never an exception.
 
 * HookwardError
 
-  * Refused: the request is wrong, and says where
+  * RequestRejected: the request is wrong, and says where
 
     * Malformed: not JSON, or JSON that no double and no text can hold (400)
     * Invalid: well-formed, but breaks a rule; carries every problem (422)
@@ -13,18 +13,18 @@ An exception means that a request cannot be honoured or that *we* are broken; a 
     * TooLarge (413)
     * NotFound (404)
     * Conflict (409)
-    * Stale: changed since the caller read it (412)
-    * Ungranted: an authorization server gave no token for what was handed to us (502)
-    * Backlogged: over the account's bound, try later (429)
+    * PreconditionFailed: changed since the caller read it (412)
+    * TokenNotGranted: an authorization server gave no token for what was handed to us (502)
+    * TooManyPending: over the account's bound, try later (429)
 
   * TypeChanged: what came was judged by a version of its resource type that is not the current one; judge it again
   * LeaseLost: this worker's lease has ended; what it still holds belongs to others
-  * TooCostly: a JSONPath needs more work than one evaluation may take
+  * BudgetExceeded: a JSONPath needs more work than one evaluation may take
   * TemplateFailed: a template gives no body for this document
-  * Unsealable: a sealed value that the configured keys do not open, or not where it lies
+  * DecryptionFailed: a sealed value that the configured keys do not open, or not where it lies
   * StoreUnavailable: PostgreSQL cannot be reached or did not answer (503)
   * ConfigError: the service cannot start as configured
-  * NoToken (:mod:`hookward.domain.oauth`): no OAuth2 access token for now
+  * NoToken (``oauth.model``): no OAuth2 access token for now
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class HookwardError(Exception):
     """Root of everything raised on purpose."""
 
 
-class Refused(HookwardError):
+class RequestRejected(HookwardError):
     """A request that cannot be honoured as it is; ``problems`` may be empty when ``detail`` says it all."""
 
     def __init__(self, detail: str, problems: tuple[Problem, ...] = ()) -> None:
@@ -58,39 +58,39 @@ class Refused(HookwardError):
         self.problems = problems
 
 
-class Malformed(Refused):
+class Malformed(RequestRejected):
     """The bytes are not the JSON we can keep exactly (RFC 8259)."""
 
 
-class Invalid(Refused):
+class Invalid(RequestRejected):
     """Well-formed, but against a rule; every problem is named at once."""
 
 
-class Forbidden(Refused):
+class Forbidden(RequestRejected):
     """A key without the scope that this takes."""
 
 
-class TooLarge(Refused):
+class TooLarge(RequestRejected):
     """Over a size bound."""
 
 
-class NotFound(Refused):
+class NotFound(RequestRejected):
     """No such thing in this account."""
 
 
-class Conflict(Refused):
+class Conflict(RequestRejected):
     """The thing is in a state that forbids it."""
 
 
-class Stale(Refused):
+class PreconditionFailed(RequestRejected):
     """The thing is not, or no longer, in the state that the caller asked for (RFC 9110 §13.1)."""
 
 
-class Ungranted(Refused):
+class TokenNotGranted(RequestRejected):
     """An authorization server did not turn a code into tokens that last."""
 
 
-class Backlogged(Refused):
+class TooManyPending(RequestRejected):
     """The account has too much undelivered, or in hand; ``retry_after`` is in whole seconds."""
 
     def __init__(self, detail: str, *, retry_after: int) -> None:
@@ -98,7 +98,7 @@ class Backlogged(Refused):
         self.retry_after = retry_after
 
 
-class TooCostly(HookwardError):
+class BudgetExceeded(HookwardError):
     """A JSONPath touches more of this document than one evaluation may."""
 
 
@@ -106,7 +106,7 @@ class TemplateFailed(HookwardError):
     """A template gives no body for this document; the message is for the integrator and quotes nothing of it."""
 
 
-class Unsealable(HookwardError):
+class DecryptionFailed(HookwardError):
     """A sealed value that this process's keys do not open; the message holds key ids at most."""
 
 

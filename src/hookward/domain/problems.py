@@ -8,7 +8,13 @@ from itertools import islice
 from typing import Any, TypeGuard
 
 from hookward.domain.errors import Problem, pointer_to
-from hookward.domain.jsonpath_limits import shown
+
+
+def quoted(text: str, length: int = 60) -> str:
+    """``text`` as an excerpt of about ``length`` characters that any message can hold."""
+    cut = text if len(text) <= length else text[: length - 1] + "…"
+    return cut.encode("utf-8", "backslashreplace").decode()
+
 
 MAX_STRANGERS = 100
 _MAX_POINTER = 1000
@@ -17,16 +23,16 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def problem(message: str, *path: str | int) -> Problem:
-    """A problem at ``path``. What ``message`` quotes of the input has to be :func:`~jsonpath_limits.shown`."""
-    return Problem(message=message, pointer=shown(pointer_to(*path), _MAX_POINTER))
+    """A problem at ``path``. What ``message`` quotes of the input has to be ``jsonpath_limits.shown``."""
+    return Problem(message=message, pointer=quoted(pointer_to(*path), _MAX_POINTER))
 
 
-def strangers(names: Iterable[str], known: Iterable[str], what: str, *path: str | int) -> Iterator[Problem]:
+def unknown_fields(names: Iterable[str], known: Iterable[str], what: str, *path: str | int) -> Iterator[Problem]:
     """A problem for each name that is not known, at most a hundred; ``what`` holds those that are."""
     allowed = tuple(known)
     message = f"is unknown; {what} holds {', '.join(allowed)}"
     for name in islice((name for name in names if name not in allowed), MAX_STRANGERS):
-        yield problem(f"{shown(name)} {message}", *path, name)
+        yield problem(f"{quoted(name)} {message}", *path, name)
 
 
 def is_text(value: Any, limit: int, *, least: int = 1) -> TypeGuard[str]:
@@ -38,6 +44,6 @@ def is_text(value: Any, limit: int, *, least: int = 1) -> TypeGuard[str]:
     )
 
 
-def is_label(value: Any, limit: int) -> TypeGuard[str]:
+def is_single_line(value: Any, limit: int) -> TypeGuard[str]:
     """Whether ``value`` is a text that people can read on one line: not blank, no control characters."""
     return is_text(value, limit) and bool(value.strip()) and _CONTROL.search(value) is None

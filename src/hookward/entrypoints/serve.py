@@ -10,6 +10,7 @@ import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+from hookward.adapters.crypto.secret_files import make_secret
 from hookward.adapters.embedded.data_dir import DataDir, Runtime
 from hookward.adapters.embedded.postgres import EmbeddedPostgres
 from hookward.adapters.embedded.valkey import EmbeddedValkey
@@ -17,10 +18,8 @@ from hookward.adapters.postgres.leases import PostgresLeases
 from hookward.adapters.postgres.migrate import migrate
 from hookward.adapters.postgres.pool import open_database
 from hookward.adapters.processes import INCARNATION, Child, Supervisor
-from hookward.adapters.secret_files import make_secret
-from hookward.bootstrap.listening import answers_http, port_is_free
-from hookward.bootstrap.master_keys import check_master_keys
-from hookward.bootstrap.parts import sealer_of
+from hookward.bootstrap.factories import check_master_keys, sealer_of
+from hookward.bootstrap.os_probes import answers_http, port_is_free
 from hookward.bootstrap.stores import BOOTSTRAP_KEY_FILE, MASTER_KEY_FILE
 from hookward.config import EMBEDDED, Settings
 from hookward.domain.errors import ConfigError, StoreUnavailable

@@ -6,14 +6,14 @@ import asyncio
 import os
 import socket
 
-from hookward.adapters.clock import SystemChance
-from hookward.bootstrap.descriptors import raise_descriptor_limit
+from hookward.adapters.clock import SystemRandom
+from hookward.bootstrap.os_probes import raise_descriptor_limit
 from hookward.bootstrap.worker import run_worker
 from hookward.config import Settings
 
 
 async def run(settings: Settings, stop: asyncio.Event, *, incarnation: str | None) -> None:
     """Work until ``stop`` is set. ``incarnation`` names this life, so that ``serve`` can end its lease."""
-    name = incarnation or f"{socket.gethostname()}/{os.getpid()}/{SystemChance().bytes(4).hex()}"
+    name = incarnation or f"{socket.gethostname()}/{os.getpid()}/{SystemRandom().bytes(4).hex()}"
     raise_descriptor_limit()
     await run_worker(settings, name=name, stop=stop)

@@ -15,10 +15,10 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from hookward.domain.access import Scope
+from hookward.domain.access.callers import Scope
 from tests.acceptance.api.callers import Tenant, new_tenant
+from tests.api_surface import Entry, surface
 from tests.service import Service, event, wait_until
-from tests.surface import Entry, surface
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -142,13 +142,13 @@ async def cast(service: Service) -> Cast:
     return Cast(service=service, ours=ours, others=others, integrator=integrator, rival=rival)
 
 
-def strangers() -> list[str | None]:
+def unknown_fields() -> list[str | None]:
     return [None, "", "x", "hw_" + secrets.token_urlsafe(32), "hw_" + "a" * 8000, "Basic", "ü"]
 
 
 @pytest.mark.parametrize("entry", GUARDED, ids=str)
 async def test_who_is_not_known_is_turned_away_everywhere(cast: Cast, entry: Entry) -> None:
-    for key in strangers():
+    for key in unknown_fields():
         status, text, headers = await cast.send(entry, key)
         assert (status, headers["WWW-Authenticate"], cast.canary in text) == (401, "Bearer", False), key
 

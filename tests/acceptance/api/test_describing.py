@@ -11,9 +11,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from hookward.bootstrap.parts import built_in_types
-from hookward.entrypoints.api.description import describe
+from hookward.bootstrap.factories import built_in_types
 from hookward.entrypoints.api.openapi.operations import JSON
+from hookward.entrypoints.api.openapi.service import describe
 from tests.acceptance.commands import run
 from tests.answers import checking
 from tests.service import Service

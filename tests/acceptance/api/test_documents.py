@@ -96,7 +96,7 @@ async def test_the_date_is_that_of_rendering_not_of_publishing(service: Service,
     await service.ask("PATCH", f"/v1/watches/{watch}", expect=200, json={"status": "enabled"})
     await wait_until(lambda: receiver.requests)
     date = json.loads(receiver.requests[0].body)["date"]["dateTime"]
-    assert datetime.fromisoformat(date + "+00:00") > accepted  # a second later, and its fraction is cut off
+    assert datetime.fromisoformat(date + "+00:00") > accepted  # a second later, and its uniform is cut off
 
 
 def pairs(given: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hookward.domain.jsv import read_jsv
+from hookward.domain.events.jsv import read_jsv
 from tests.acceptance.api.mirrored import SESSION, Own, S
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -112,7 +112,7 @@ def in_seconds(seconds: int) -> str:
 
 
 def as_date(seconds: int) -> str:
-    # A date has no fraction: what is asked for is the next whole second.
+    # A date has no uniform: what is asked for is the next whole second.
     return f"{now() + timedelta(seconds=seconds + 1):%a, %d %b %Y %H:%M:%S} GMT"
 
 

@@ -1,6 +1,6 @@
 """Become another program that ends when its parent does, and that is not root.
 
-Run as ``python -I -S confine.py MODE PARENT_PID DEATH_SIGNAL EXE ARGV0 [ARG…]``; :func:`confined` writes that line.
+Run as ``python -I -S confine.py MODE PARENT_PID DEATH_SIGNAL EXE ARGV0 [ARG…]``; ``confined`` writes that line.
 Only the standard library is imported, and little of it: this runs before every start of a store. PostgreSQL refuses
 to be root, so root is dropped for good, without changing the mode or the owner of anything:
 

@@ -1,4 +1,7 @@
-"""The directory ``data.dir``: one ``hookward serve`` at a time, and where others find what it runs."""
+"""The directory ``data.dir``: one ``hookward serve`` at a time, and where others find what it runs.
+
+The file in which PostgreSQL notes its process, when that process is long gone.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import fcntl
 import os
 import re
 import shutil
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -44,7 +48,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DataDir:
-    """The exclusive hold on a data directory, from :meth:`claim` to :meth:`release` or the end of the process.
+    """The exclusive hold on a data directory, from ``claim`` to ``release`` or the end of the process.
 
     ``sockets`` is a short private directory for the stores' sockets: a data directory's own path may be too long for
     one (107 bytes on Linux).
@@ -165,3 +169,34 @@ def _remove_sockets(named: bytes) -> None:
         return
     if ours:
         shutil.rmtree(path, ignore_errors=True)
+
+
+_PROCESSES = Path("/proc")
+
+
+def forget_stale_pid_file(cluster: Path) -> None:
+    """Remove ``postmaster.pid`` if it names a process that is not this cluster's server, and nothing else runs on it.
+
+    PostgreSQL itself ignores a number that no process has, but refuses to start for ever when another program has
+    got it, which after the restart of a container is likely, and when a crash left the file empty. Whoever calls
+    holds the data directory's lock, so no other server can be about to start.
+    """
+    pid_file = cluster / "postmaster.pid"
+    if sys.platform != "linux" or not pid_file.exists():
+        return
+    named = pid_file.read_text().partition("\n")[0].strip()
+    dead = named.isdigit() and not (_PROCESSES / named).exists()
+    if not dead and not _anything_works_in(cluster.resolve()):
+        pid_file.unlink(missing_ok=True)
+
+
+def _anything_works_in(directory: Path) -> bool:
+    """Whether any process has it as its working directory, as the server and all its processes do."""
+    for process in _PROCESSES.iterdir():
+        if process.name.isdigit():
+            try:
+                if (process / "cwd").readlink() == directory:
+                    return True
+            except OSError:  # ended meanwhile, or somebody else's
+                continue
+    return False

@@ -16,7 +16,7 @@ from pathlib import Path
 import asyncpg
 
 from hookward.adapters.embedded.confine import NOBODY, Confinement, confined
-from hookward.adapters.embedded.pid_file import forget_stale_pid_file
+from hookward.adapters.embedded.data_dir import forget_stale_pid_file
 from hookward.adapters.processes import Child
 from hookward.domain.errors import ConfigError
 
@@ -65,7 +65,7 @@ _SETTINGS = {
 class EmbeddedPostgres:
     """The cluster ``postgres`` in a data directory that the caller holds, and how to run it.
 
-    :meth:`prepare` once, then give :meth:`child` to a Supervisor. ``sockets`` is a short directory that only we may
+    ``prepare`` once, then give ``child`` to a Supervisor. ``sockets`` is a short directory that only we may
     enter: whoever can reach the socket is trusted. ``confinement`` is found out unless given.
     """
 

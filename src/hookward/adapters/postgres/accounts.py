@@ -9,9 +9,9 @@ import msgspec
 
 from hookward.adapters.postgres.api_keys import insert_key
 from hookward.adapters.postgres.pool import Database
-from hookward.application.accounts import AccountRow
-from hookward.application.api_keys import ApiKeyRow
-from hookward.domain.account_rules import AccountSettings
+from hookward.application.access.accounts import AccountRow
+from hookward.application.access.api_keys import ApiKeyRow
+from hookward.domain.access.accounts import AccountSettings
 from hookward.domain.errors import Conflict, Problem
 from hookward.domain.ids import AccountRef
 
@@ -20,7 +20,7 @@ _BUMP = "UPDATE definition_version SET version = version + 1 RETURNING version"
 
 
 class PostgresAccounts:
-    """The :class:`~hookward.application.accounts.AccountStore` port on PostgreSQL."""
+    """The ``AccountStore`` port on PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

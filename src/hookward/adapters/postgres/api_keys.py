@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from hookward.adapters.postgres.pool import Acquired, Database
-from hookward.application.api_keys import ApiKeyRow
-from hookward.application.keyring import FoundKeys, Revocations
-from hookward.domain.access import Scope
+from hookward.application.access.api_keys import ApiKeyRow
+from hookward.application.access.authenticator import FoundKeys, Revocations
+from hookward.domain.access.callers import Scope
 from hookward.domain.ids import AccountId, ApiKeyId
 
 _COLUMNS = "id, account_id, name, scopes, digest, owner, created, last_used"
@@ -36,7 +36,7 @@ UPDATE api_key SET last_used = now() WHERE id IN (
 
 
 class PostgresApiKeys:
-    """The ``ApiKeyStore``, ``KeySource`` and ``RevocationSource`` ports on PostgreSQL."""
+    """The ``ApiKeyStore``, ``ApiKeySource`` and ``RevocationSource`` ports on PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

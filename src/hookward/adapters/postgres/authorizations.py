@@ -8,8 +8,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from hookward.adapters.postgres.pool import Acquired, Database
-from hookward.application.authorize import NewFlow, StoredFlow
-from hookward.application.credentials import NewCredential
+from hookward.application.oauth.credentials import NewCredential
+from hookward.application.watches.authorizations import NewFlow, StoredFlow
 from hookward.domain.ids import AccountId, CredentialId, WatchId
 
 _FIND = """

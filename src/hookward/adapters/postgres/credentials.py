@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hookward.adapters.postgres.pool import Database
-from hookward.application.token_stores import CredentialRow, Hold
+from hookward.application.oauth.ports import CredentialLock, CredentialRow
 
 # One holder at a time, by this clock. Who holds it already goes on: its answer may have been lost. The row is as it is
 # when it is ours; where it is not, as it was when this began.
@@ -30,25 +30,25 @@ WHERE id = $2 AND account_id = $1 AND holder = $3 AND generation = $4 RETURNING 
 
 
 class PostgresCredentials:
-    """The :class:`~hookward.application.token_stores.CredentialStore` port on PostgreSQL."""
+    """The ``CredentialStore`` port on PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def take(self, hold: Hold, *, seconds: float) -> CredentialRow | None:
-        """Hold a credential for so long; answers it as it is, ``held`` or not, ``None`` when it is not there."""
+    async def take(self, hold: CredentialLock, *, seconds: float) -> CredentialRow | None:
+        """Lock a credential for so long; answers it as it is, ``held`` or not, ``None`` when it is not there."""
         async with self._database.connection() as connection:
             row = await connection.fetchrow(_TAKE, hold.account, hold.credential, hold.holder, seconds)
         if row is None:
             return None
         return CredentialRow(state=row[0], generation=row[1], refused=row[2], held=row[3])
 
-    async def release(self, hold: Hold) -> None:
+    async def release(self, hold: CredentialLock) -> None:
         """Let others ask."""
         async with self._database.connection() as connection:
             await connection.execute(_RELEASE, hold.account, hold.credential, hold.holder)
 
-    async def write(self, hold: Hold, *, expected: int, generation: int, state: bytes) -> bool:
+    async def write(self, hold: CredentialLock, *, expected: int, generation: int, state: bytes) -> bool:
         """Compare holder and generation, and set; answers whether it did."""
         async with self._database.connection() as connection:
             written = await connection.fetchval(
@@ -56,7 +56,7 @@ class PostgresCredentials:
             )
         return written is not None
 
-    async def refuse(self, hold: Hold, *, generation: int, reason: str) -> bool:
+    async def refuse(self, hold: CredentialLock, *, generation: int, reason: str) -> bool:
         """Compare holder and generation, and mark; answers whether it did."""
         async with self._database.connection() as connection:
             marked = await connection.fetchval(

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from hookward.adapters.postgres.pool import Acquired, Database
-from hookward.application.crypto_keys import KeyQuery
-from hookward.application.definitions import KeyRow, OldSecret, WatchRow
-from hookward.application.published_keys import MAX_PUBLIC_KEYS, PublishedKey
+from hookward.application.crypto_keys.jwks import MAX_PUBLIC_KEYS, PublishedKey
+from hookward.application.crypto_keys.service import KeyQuery
+from hookward.application.records import KeyRecord, PreviousSecret, WatchRecord
 from hookward.domain.errors import Conflict
 from hookward.domain.ids import AccountId, CryptoKeyId, Prefix, WatchId, to_text
 
@@ -54,13 +54,13 @@ FROM unnest($1::uuid[], $2::bytea[]) AS r(id, definition) WHERE w.id = r.id"""
 
 
 class PostgresCryptoKeys:
-    """The :class:`~hookward.application.crypto_keys.KeyStore` port on PostgreSQL."""
+    """The ``CryptoKeyStore`` port on PostgreSQL."""
 
     def __init__(self, database: Database, *, most_public: int = MAX_PUBLIC_KEYS) -> None:
         self._database = database
         self._most_public = most_public
 
-    async def add_key(self, key: KeyRow) -> KeyRow:
+    async def add_key(self, key: KeyRecord) -> KeyRecord:
         async with self._database.transaction() as connection:
             version, _ = await _bump(connection)
             if key.public is not None and await connection.fetchval(_PUBLIC_KEYS, key.account) >= self._most_public:
@@ -77,12 +77,12 @@ class PostgresCryptoKeys:
         async with self._database.connection() as connection:
             return int(await connection.fetchval(_VERSION))
 
-    async def key(self, account: AccountId, id_: CryptoKeyId, *, owner: str | None) -> KeyRow | None:
+    async def key(self, account: AccountId, id_: CryptoKeyId, *, owner: str | None) -> KeyRecord | None:
         async with self._database.connection() as connection:
             row = await connection.fetchrow(_FIND, account, id_, owner)
         return None if row is None else read_key_row(row)
 
-    async def list_keys(self, query: KeyQuery) -> list[KeyRow]:
+    async def list_keys(self, query: KeyQuery) -> list[KeyRecord]:
         """Up to ``limit`` keys, oldest first."""
         name = None if query.name is None else b'"name":%b,' % msgspec.json.encode(query.name)
         values = (query.account, query.after or bytes(16), query.owner, name, query.limit)
@@ -90,8 +90,13 @@ class PostgresCryptoKeys:
             return [read_key_row(row) for row in await connection.fetch(_LIST, *values)]
 
     async def change_key(
-        self, account: AccountId, id_: CryptoKeyId, *, owner: str | None, change: Callable[[KeyRow, datetime], KeyRow]
-    ) -> KeyRow | None:
+        self,
+        account: AccountId,
+        id_: CryptoKeyId,
+        *,
+        owner: str | None,
+        change: Callable[[KeyRecord, datetime], KeyRecord],
+    ) -> KeyRecord | None:
         """Store what ``change`` makes of a key; ``None`` when there is none. What it raises leaves all as it was."""
         async with self._database.transaction() as connection:
             if await connection.fetchrow(_FIND, account, id_, owner) is None:
@@ -108,7 +113,7 @@ class PostgresCryptoKeys:
 
     async def retire_key(
         self, account: AccountId, id_: CryptoKeyId, *, owner: str | None,
-        release: Callable[[Sequence[WatchRow], set[CryptoKeyId]], Sequence[WatchRow]],
+        release: Callable[[Sequence[WatchRecord], set[CryptoKeyId]], Sequence[WatchRecord]],
     ) -> bool:  # fmt: skip
         """Bury a key, and store the watches that ``release`` makes of those that may name it."""
         async with self._database.transaction() as connection:
@@ -128,7 +133,7 @@ class PostgresCryptoKeys:
         return True
 
 
-async def insert_key(connection: Acquired, key: KeyRow, version: int) -> KeyRow:
+async def insert_key(connection: Acquired, key: KeyRecord, version: int) -> KeyRecord:
     """Store a new key in the transaction that bumped the version."""
     row = await connection.fetchrow(
         "INSERT INTO crypto_key (id, account_id, definition, secret, version, owner, public) "
@@ -152,11 +157,11 @@ async def _bump(connection: Acquired) -> tuple[int, datetime]:
     return int(row[0]), row[1]
 
 
-def read_key_row(row: Any) -> KeyRow:
+def read_key_row(row: Any) -> KeyRecord:
     """A key from the columns of ``KEY``."""
     olds = zip(row[7], row[8], row[12], strict=True)
-    previous = tuple([OldSecret(secret=secret, until=until, public=public) for secret, until, public in olds])
-    return KeyRow(
+    previous = tuple([PreviousSecret(secret=secret, until=until, public=public) for secret, until, public in olds])
+    return KeyRecord(
         id=row[0], account=row[1], definition=row[2], secret=row[3], version=row[4], created=row[5], owner=row[6],
         previous=previous, rotated=row[9], retired=row[10], public=row[11], generation=row[13],
     )  # fmt: skip
@@ -169,9 +174,9 @@ def _published(row: Any) -> PublishedKey:
     )  # fmt: skip
 
 
-def _naming(row: Any) -> WatchRow:
+def _naming(row: Any) -> WatchRecord:
     id_, account, resource_type, status, definition, version, owner = row
-    return WatchRow(
+    return WatchRecord(
         id=WatchId(id_), account=account, resource_type=resource_type, status=status, definition=definition,
         secrets=None, version=version, owner=owner,
     )  # fmt: skip

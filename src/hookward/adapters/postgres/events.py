@@ -1,131 +1,162 @@
-"""What was accepted: pages of events, one event, and what came of each."""
+"""Accept: events and their outbox rows in one commit (G1), once per idempotency key (G7).
+
+How much of an account waits: counted up to a bound, lane by lane.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from hookward.adapters.postgres.event_walks import EVENT_SCAN, walk_of_events
-from hookward.adapters.postgres.log_search import TEXT_SCAN
-from hookward.adapters.postgres.pages import Found, walk_page
 from hookward.adapters.postgres.pool import Acquired, Database
-from hookward.application.log import EventPage, EventQuery, LoggedEvent
-from hookward.domain.change import ChangeKind
-from hookward.domain.delivery import DeliveryStatus
-from hookward.domain.ids import AccountId, EventId, millisecond_of
+from hookward.application.events.publisher import Accepted, NewEvent, StaleType
+from hookward.domain.ids import AccountId, EventId
+from hookward.domain.json import encode_exact
 
-LISTED_DELIVERIES = 1000
-"""How many deliveries a list counts for each of its events; one event alone counts a hundred times as many."""
+KEEP_KEYS = "24 hours"
 
-_OUTBOX_ROWS = 20_000
+# Rows whose key is known already are answered and change nothing; so are those whose type is the account's own and has
+# changed (or gone) since they were judged by it: what was answered before this statement began is seen by it (G5).
+# `lot` numbers the outbox rows of a group; keys are
+# inserted in sorted order, so that two groups that share some cannot deadlock.
+_ACCEPT = f"""
+WITH n AS (
+  SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::int[], $5::smallint[], $6::bytea[], $7::bytea[],
+    $8::bytea[], $9::bytea[], $10::bytea[], $11::text[], $12::timestamptz[], $13::bytea[], $14::bytea[], $15::int[],
+    $16::boolean[])
+  WITH ORDINALITY AS n(id, account_id, resource_type, type_version, kind, scope, resource_id,
+    body, previous, extra, zone, occurred, key, digest, lot, own_type, ord)),
+old AS MATERIALIZED (
+  SELECT n.id FROM n WHERE n.own_type AND NOT EXISTS (SELECT 1 FROM resource_type t WHERE t.account_id = n.account_id
+    AND t.name = n.resource_type AND t.type_version = n.type_version AND t.current)
+    AND NOT EXISTS (SELECT 1 FROM event WHERE event.id = n.id)),  -- taken already: the answer was lost
+v AS (SELECT version FROM definition_version),
+k AS (
+  INSERT INTO idempotency AS i (account_id, key, event_id, digest, until)
+  SELECT account_id, key, id, digest, now() + interval '{KEEP_KEYS}' FROM n WHERE key IS NOT NULL
+    AND id NOT IN (SELECT id FROM old) ORDER BY 1, 2
+  ON CONFLICT (account_id, key) DO UPDATE
+    SET event_id = excluded.event_id, digest = excluded.digest, until = excluded.until WHERE i.until <= now()
+  RETURNING i.account_id, i.key),
+fresh AS MATERIALIZED (
+  SELECT n.* FROM n WHERE n.id NOT IN (SELECT id FROM old)
+    AND (n.key IS NULL OR (n.account_id, n.key) IN (SELECT account_id, key FROM k))),
+e AS (
+  INSERT INTO event (id, account_id, resource_type, type_version, kind, version, scope, resource_id,
+    body, previous, extra, zone, occurred)
+  SELECT f.id, f.account_id, f.resource_type, f.type_version, f.kind, v.version, f.scope, f.resource_id,
+    f.body, f.previous, f.extra, f.zone, f.occurred FROM fresh f, v
+  ON CONFLICT DO NOTHING RETURNING id),
+o AS (
+  INSERT INTO outbox (account_id, version, events, bytes)
+  SELECT f.account_id, v.version, array_agg(f.id ORDER BY f.ord),
+    sum(length(f.body) + coalesce(length(f.previous), 0) + coalesce(length(f.extra), 0))
+  FROM fresh f JOIN e USING (id), v GROUP BY f.account_id, f.lot, v.version ORDER BY min(f.ord)
+  RETURNING seq)
+SELECT n.id, EXISTS (SELECT 1 FROM old WHERE old.id = n.id) FROM n WHERE (n.key IS NOT NULL OR n.own_type)
+  AND NOT EXISTS (SELECT 1 FROM fresh WHERE fresh.id = n.id)"""
 
-# What a walk found: events, or deliveries that stand for them.
-_STOOD_FOR = """
-SELECT event_id FROM delivery WHERE id = ANY($1::uuid[]) AND id BETWEEN $2 AND $3 AND account_id = $4"""
+_KNOWN = """
+SELECT w.id, i.event_id, i.digest FROM unnest($1::uuid[], $2::int[], $3::bytea[]) AS w(id, account_id, key)
+JOIN idempotency i ON i.account_id = w.account_id AND i.key = w.key"""
 
-_BRIEF = """
-SELECT id, resource_type, kind, scope, resource_id, zone, occurred, body = ''::bytea, ''::bytea, NULL, NULL
-FROM event WHERE id = ANY($1::uuid[]) AND id BETWEEN $2 AND $3 AND account_id = $4 ORDER BY id DESC"""
-
-_WHOLE = """
-SELECT id, resource_type, kind, scope, resource_id, zone, occurred, body = ''::bytea, body, previous, extra
-FROM event WHERE id = $1 AND account_id = $2"""
-
-# Of these events, those that an outbox row holds. A backlog is looked at as far as its front; what is not found there
-# in a longer one waits behind it, unless it is older than the front.
-_WAITING = f"""
-WITH free AS MATERIALIZED (SELECT seq, events FROM outbox WHERE token IS NULL AND account_id = $1
-  ORDER BY seq LIMIT {_OUTBOX_ROWS}),
-held AS (SELECT events FROM outbox WHERE token IS NOT NULL AND account_id = $1),
-front AS (SELECT events[1] AS id FROM free ORDER BY seq LIMIT 1)
-SELECT e.id FROM unnest($2::uuid[]) e(id) WHERE e.id IN (SELECT unnest(events) FROM free)
-OR e.id IN (SELECT unnest(events) FROM held)
-OR ((SELECT count(*) FROM free) = {_OUTBOX_ROWS} AND e.id > (SELECT id FROM front))"""
-
-_OWN = "SELECT 1 FROM watch c WHERE c.id = d.watch_id AND c.account_id = $5 AND c.owner = $6"
-# A millisecond may hold many events of a batch: it is read once for all of them.
-_COUNTS = f"""
-SELECT d.event_id, d.status, count(*) FROM unnest($2::uuid[], $3::uuid[]) m(low, high)
-CROSS JOIN LATERAL (
-  SELECT event_id, status FROM delivery d WHERE d.id BETWEEN m.low AND m.high AND d.event_id = ANY($1::uuid[])
-  AND d.replay_of IS NULL AND d.account_id = $5 AND ($6::text IS NULL OR EXISTS ({_OWN})) LIMIT $4) d
-GROUP BY 1, 2
-UNION ALL
-SELECT e.id, d.status, count(*) FROM unnest($1::uuid[]) e(id)
-CROSS JOIN LATERAL (
-  SELECT status FROM delivery d WHERE d.event_id = e.id AND d.replay_of IS NOT NULL
-  AND d.account_id = $5 AND ($6::text IS NULL OR EXISTS ({_OWN})) LIMIT $4) d
-GROUP BY 1, 2"""
+_OUTBOX_ROW_EVENTS = 64
+_OUTBOX_ROW_BYTES = 4 << 20
 
 
 class PostgresEvents:
-    """The :class:`~hookward.application.log.EventLog` port on PostgreSQL.
+    """The ``EventStore`` port on PostgreSQL."""
 
-    ``scan`` and ``text_scan`` are as those of :class:`~hookward.adapters.postgres.log.PostgresLog`.
-    """
-
-    def __init__(self, database: Database, *, scan: int = EVENT_SCAN, text_scan: int = TEXT_SCAN) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._scan = scan
-        self._text_scan = text_scan
 
-    async def events(self, query: EventQuery, *, now_ms: int) -> EventPage:
-        """One page, newest first."""
-        walk, searched = await walk_of_events(
-            self._database, query, now_ms=now_ms, scan=self._scan, text_scan=self._text_scan
-        )
-        found = Found(ids=[], older=None, newer=None)
-        if walk is not None:
-            found = await walk_page(self._database, walk, limit=query.limit, before=query.before, after=query.after)
-        events: list[LoggedEvent] = []
-        if found.ids:
-            async with self._database.connection() as connection:
-                ids = found.ids
-                if walk is not None and walk.once is not None:
-                    stood_for = await connection.fetch(_STOOD_FOR, ids, min(ids), max(ids), query.account)
-                    ids = [*ids, *(row[0] for row in stood_for)]
-                rows = await connection.fetch(_BRIEF, ids, min(ids), max(ids), query.account)
-                events = await _with_what_came(connection, query.account, query.owner, rows, count=LISTED_DELIVERIES)
-        return EventPage(rows=events, older=found.older, newer=found.newer, searched_ms=searched)
-
-    async def event(self, account: AccountId, id_: EventId, *, owner: str | None = None) -> LoggedEvent | None:
-        """One event whole; for an owner only if a watch of theirs has a delivery of it."""
+    async def accept(self, events: Sequence[NewEvent]) -> dict[EventId, Accepted | StaleType]:
+        """Commit a group; answers, by id, the outdated, and those whose key was known with what took it first."""
+        known: dict[EventId, Accepted | StaleType] = {}
+        left = {event.id: event for event in events}
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(_WHOLE, id_, account)
-            if row is None:
-                return None
-            [event] = await _with_what_came(connection, account, owner, [row], count=100 * LISTED_DELIVERIES)
-        return event if owner is None or event.deliveries else None
+            while left:
+                rows = await connection.fetch(_ACCEPT, *_columns(list(left.values())))
+                repeats = [left[row[0]] for row in rows]
+                if repeats:
+                    known |= {EventId(row[0]): StaleType() for row in rows if row[1]}
+                    known |= await _known(connection, repeats)
+                # A key that expired and was forgotten in between is free again.
+                left = {event.id: event for event in repeats if event.id not in known}
+        return known
 
-    async def known(self, account: AccountId, key: bytes) -> EventId | None:
+    async def find(self, account: AccountId, key: bytes) -> EventId | None:
         """The event that took an idempotency key."""
         async with self._database.connection() as connection:
             found = await connection.fetchval(
-                "SELECT event_id FROM idempotency WHERE account_id = $1 AND key = $2 AND until > now()", account, key
+                "SELECT event_id FROM idempotency WHERE account_id = $1 AND key = $2", account, key
             )
         return None if found is None else EventId(found)
 
 
-async def _with_what_came(
-    connection: Acquired, account: AccountId, owner: str | None, rows: Sequence[Any], *, count: int
-) -> list[LoggedEvent]:
-    if not rows:
-        return []
-    ids = [row[0] for row in rows]
-    lows, highs = zip(*{millisecond_of(id_) for id_ in ids}, strict=True)
-    most = count * len(ids)
-    waiting = {row[0] for row in await connection.fetch(_WAITING, account, ids)}
-    counts: dict[bytes, dict[DeliveryStatus, int]] = {}
-    for id_, status, number in await connection.fetch(_COUNTS, ids, lows, highs, most, account, owner):
-        of_event = counts.setdefault(id_, {})
-        of_event[DeliveryStatus(status)] = of_event.get(DeliveryStatus(status), 0) + number
-    return [_event(row, waits=row[0] in waiting, deliveries=counts.get(row[0], {})) for row in rows]
+async def _known(connection: Acquired, events: Sequence[NewEvent]) -> dict[EventId, Accepted]:
+    rows = await connection.fetch(
+        _KNOWN, [event.id for event in events], [event.account for event in events], [event.key for event in events]
+    )
+    return {EventId(row[0]): Accepted(id=EventId(row[1]), digest=row[2]) for row in rows}
 
 
-def _event(row: Any, *, waits: bool, deliveries: dict[DeliveryStatus, int]) -> LoggedEvent:
-    id_, resource_type, kind, scope, resource_id, zone, occurred, erased, body, previous, extra = row
-    return LoggedEvent(
-        id=id_, resource_type=resource_type, kind=ChangeKind(kind), scope=scope, resource_id=resource_id.decode(),
-        zone=zone, occurred=occurred, erased=erased, waits=waits, deliveries=deliveries,
-        body=body, previous=previous, extra=extra,
-    )  # fmt: skip
+def _columns(events: Sequence[NewEvent]) -> tuple[list[object], ...]:
+    """The columns of ``n``; what no event of the group has is left empty, which ``unnest`` fills up with NULL."""
+    changes = [event.change for event in events]
+    return (
+        [change.id for change in changes],
+        [change.account for change in changes],
+        [change.resource_type for change in changes],
+        [change.type_version for change in changes],
+        [change.kind for change in changes],
+        [encode_exact(change.scope) for change in changes],
+        [change.resource_id.encode() for change in changes],
+        [change.body for change in changes],
+        _unless_empty([change.previous for change in changes]),
+        _unless_empty([change.extra for change in changes]),
+        _unless_empty([change.zone for change in changes]),
+        _unless_empty([event.occurred for event in events]),
+        _unless_empty([event.key for event in events]),
+        _unless_empty([event.digest for event in events]),
+        _unless_empty(_lots(events)),
+        _unless_empty([event.own_type for event in events]),
+    )
+
+
+def _unless_empty(column: Sequence[object]) -> list[object]:
+    """A column, or nothing at all where none of its values says anything: each costs asyncpg more than it costs us."""
+    return list(column) if any(column) else []
+
+
+def _lots(events: Sequence[NewEvent]) -> list[int]:
+    """Which outbox row of the group each event goes to: few enough events and bytes for one claim each."""
+    lots: list[int] = []
+    lot = count = size = 0
+    for event in events:
+        count += 1
+        size += event.size
+        if count > _OUTBOX_ROW_EVENTS or size > _OUTBOX_ROW_BYTES:
+            lot, count, size = lot + 1, 1, event.size
+        lots.append(lot)
+    return lots
+
+
+_COUNT = """
+SELECT count(*)::int FROM (
+  SELECT 1 FROM lane l CROSS JOIN LATERAL (
+    SELECT FROM waiting WHERE lane_id = l.id AND token IS NULL ORDER BY due_at LIMIT $2) w WHERE l.account_id = $1
+  UNION ALL SELECT 1 FROM (
+    SELECT events FROM outbox WHERE account_id = $1 AND token IS NULL ORDER BY seq LIMIT $2) o, unnest(o.events)
+  LIMIT $2) b"""
+
+
+class PostgresBacklog:
+    """The ``BacklogStore`` port on PostgreSQL."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def backlog(self, account: AccountId, *, limit: int) -> int:
+        """What no worker holds: accepted and not yet matched, or waiting for its turn."""
+        async with self._database.connection() as connection:
+            return int(await connection.fetchval(_COUNT, account, limit))

@@ -7,10 +7,10 @@ from typing import Any
 
 from hookward.adapters.postgres.outbox import ALIVE, read_event
 from hookward.adapters.postgres.pool import Acquired, Database
-from hookward.application.lane import Pulled
-from hookward.domain.change import ChangeEvent
-from hookward.domain.delivery import Payload
+from hookward.application.delivery.admission import DueDelivery
+from hookward.domain.delivery.model import Payload
 from hookward.domain.errors import LeaseLost
+from hookward.domain.events.model import ChangeEvent
 
 _BOUND_BYTES = 8 << 20
 
@@ -116,7 +116,7 @@ SELECT count(*)::int FROM w"""
 
 
 class PostgresLanes:
-    """The :class:`~hookward.application.lane.Slots` and ``Waiting`` ports on PostgreSQL."""
+    """The ``SlotStore`` and ``WaitingStore`` ports on PostgreSQL."""
 
     def __init__(self, database: Database, *, default_slots: int) -> None:
         self._database = database
@@ -140,7 +140,7 @@ class PostgresLanes:
         async with self._database.connection() as connection:
             return {row[0]: row[1] for row in await connection.fetch(_STOPPED, lanes)}
 
-    async def pull(self, token: int, *, lanes: int) -> list[Pulled]:
+    async def pull(self, token: int, *, lanes: int) -> list[DueDelivery]:
         """Take what is due from up to ``lanes`` lanes, as far as their slots go and memory takes it, oldest first."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(PULL, token, lanes, self._default_slots)
@@ -177,10 +177,10 @@ def _payload(row: Any) -> Payload | None:
     return None if row[1] is None else Payload(method=row[1], address=row[2].decode(), body=row[3])
 
 
-def _pulled(row: Any, found: tuple[Payload | None, ChangeEvent] | None) -> Pulled:
+def _pulled(row: Any, found: tuple[Payload | None, ChangeEvent] | None) -> DueDelivery:
     payload, event = found or (None, None)
     delivery, lane, event_id, number, crashes, alone, watch, base, replay_of = row
-    return Pulled(
+    return DueDelivery(
         id=delivery, lane=lane, event_id=event_id, number=number, crashes=crashes, alone=alone,
         watch=watch, event=event, payload=payload, base=base, replay_of=replay_of,
     )  # fmt: skip

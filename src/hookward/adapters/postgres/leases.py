@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hookward.adapters.postgres.pool import Database
-from hookward.application.dispatch import POISON_CRASHES
+from hookward.application.delivery.dispatcher import POISON_CRASHES
 from hookward.domain.errors import LeaseLost
 
 # A PostgreSQL that was away could renew nobody's lease: nobody takes over just after its start, except from a worker
@@ -41,7 +41,7 @@ SELECT (SELECT count(*) FROM o)::int, (SELECT count(*) FROM w)::int"""
 
 
 class PostgresLeases:
-    """The :class:`~hookward.application.shift.Leases` port on PostgreSQL. Times are in seconds."""
+    """The ``Leases`` port on PostgreSQL. Times are in seconds."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -16,8 +16,8 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from hookward.adapters.postgres.partitions import ensure_partitions
 from hookward.adapters.postgres.pool import translated
+from hookward.adapters.postgres.upkeep import ensure_partitions
 
 _LOCK = 0x686F6F6B77617264  # "hookward": one migration at a time, whoever starts it
 _MIGRATIONS = files("hookward.adapters.postgres") / "migrations"

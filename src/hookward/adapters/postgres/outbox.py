@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 
 from hookward.adapters.postgres.pool import Database
-from hookward.application.dispatch import POISON_CRASHES, Claim
-from hookward.domain.change import ChangeEvent, ChangeKind
+from hookward.application.delivery.dispatcher import POISON_CRASHES, Claim
 from hookward.domain.errors import LeaseLost
+from hookward.domain.events.model import ChangeEvent
 from hookward.domain.ids import DeliveryId, EventId, WatchId, millisecond_of
+from hookward.domain.resource_types.operations import ChangeKind
 
 _BOUND_BYTES = 16 << 20
 _ACCOUNTS = 32
@@ -73,7 +74,7 @@ _scope = msgspec.json.Decoder(dict[str, str])
 
 
 class PostgresOutbox:
-    """The :class:`~hookward.application.dispatch.Outbox` port on PostgreSQL."""
+    """The ``Outbox`` port on PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -34,7 +34,7 @@ _OUT_OF_REACH = (
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn "PostgreSQL is away, full or shutting down" into :class:`StoreUnavailable`; all else passes through."""
+    """Turn "PostgreSQL is away, full or shutting down" into ``StoreUnavailable``; all else passes through."""
     try:
         yield
     except _OUT_OF_REACH as error:

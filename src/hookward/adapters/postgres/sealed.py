@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from hookward.adapters.postgres.pool import Database
-from hookward.application.credentials import digested, read_state
-from hookward.application.key_check import Proofs
-from hookward.application.reseal import Reseal, SealedRow
+from hookward.application.oauth.credentials import digested, read_state
+from hookward.application.sealing.key_check import KeyCheckValues
+from hookward.application.sealing.rotation import Reseal, SealedRow
 from hookward.domain.ids import AccountId, Prefix, to_text
-from hookward.domain.sealed import sealed_place
+from hookward.domain.sealing import sealed_place
 
 _MARK_BYTES = 5
 """How much of a sealed value names its key."""
@@ -33,7 +33,7 @@ class Fingerprint:
 class SealedColumn:
     """A column of sealed values in a table whose rows have an id, an account and, if they are ``owned``, an owner.
 
-    ``row`` and ``field`` are what the values are bound to (:func:`~hookward.domain.sealed.sealed_place`); ``array``
+    ``row`` and ``field`` are what the values are bound to (``sealing.sealed_place``); ``array``
     says that the column holds several. Without a ``prefix`` nobody outside knows the rows' ids.
     """
 
@@ -128,11 +128,11 @@ class PostgresSealed:
             rows = await connection.fetch(tally_statement(list(self._columns.values())))
         return {row[0]: row[1] for row in rows}
 
-    async def proofs(self) -> Proofs:
+    async def proofs(self) -> KeyCheckValues:
         async with self._database.connection() as connection:
             return {row[0]: row[1] for row in await connection.fetch(_PROOFS)}
 
-    async def add_proof(self, mark: bytes, proof: bytes, *, judge: Callable[[Proofs], None]) -> None:
+    async def add_proof(self, mark: bytes, proof: bytes, *, judge: Callable[[KeyCheckValues], None]) -> None:
         """Keep a proof if ``judge`` lets those that are there pass; one at a time, whoever else starts just now."""
         async with self._database.transaction() as connection:
             await connection.execute("LOCK TABLE sealing_check IN SHARE ROW EXCLUSIVE MODE")

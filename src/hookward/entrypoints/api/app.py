@@ -1,4 +1,10 @@
-"""The aiohttp application."""
+"""The aiohttp application.
+
+Which methods a path takes. Where several paths fit a request, the one with fewest parameters is meant (OpenAPI 3.1).
+
+The router asks every path that fits, so that ``PUT /v1/watches/preview`` would look for a watch called preview, and
+``Allow`` (RFC 9110 §10.2.1) would name methods that are another path's.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +12,28 @@ import re
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from http import HTTPStatus
+from urllib.parse import unquote
 
 from aiohttp import web
 
-from hookward.domain.errors import Backlogged, Forbidden, HookwardError, Refused, StoreUnavailable
-from hookward.entrypoints.api import mirroring
-from hookward.entrypoints.api.allowing import ALLOWED, Allowed
-from hookward.entrypoints.api.answers import STORE_RETRY_SECONDS, Unauthorized, problem, problem_of, problem_response
-from hookward.entrypoints.api.describing import DOCUMENT, PAGE
-from hookward.entrypoints.api.description import as_page, as_text, describe
-from hookward.entrypoints.api.open_routes import OPEN_ROUTES
-from hookward.entrypoints.api.own_routes import own_routes
-from hookward.entrypoints.api.requests import MAX_BATCH_BYTES, REQUEST_ID, authorization_of
+from hookward.domain.errors import Forbidden, HookwardError, RequestRejected, StoreUnavailable, TooManyPending
+from hookward.entrypoints.api.account_routes import own_routes
+from hookward.entrypoints.api.dependencies import SERVICE, Service
+from hookward.entrypoints.api.http.requests import MAX_BATCH_BYTES, REQUEST_ID, authorization_of
+from hookward.entrypoints.api.http.responses import (
+    STORE_RETRY_SECONDS,
+    Unauthorized,
+    problem_document,
+    problem_of,
+    problem_response,
+)
+from hookward.entrypoints.api.http.schemas import ProblemDocument
+from hookward.entrypoints.api.openapi.service import as_page, as_text, describe
+from hookward.entrypoints.api.public_routes import OPEN_ROUTES
+from hookward.entrypoints.api.resources import mirrored as mirroring
+from hookward.entrypoints.api.resources.docs import DOCUMENT, PAGE
 from hookward.entrypoints.api.route import Route
 from hookward.entrypoints.api.routes import ROUTES, mirrored_routes, unchanging_routes, watch_routes
-from hookward.entrypoints.api.service import SERVICE, Service
-from hookward.entrypoints.api.wire import ProblemDocument
 
 ERRORS: web.RequestKey[Callable[..., web.Response] | None] = web.RequestKey("errors")
 """Under this name each request carries how its route writes errors."""
@@ -89,7 +101,7 @@ async def _guarded(
     except web.HTTPException as error:
         status = HTTPStatus(error.status)
         response = _refusal(
-            request, problem(status, _DETAILS.get(status, status.description or status.phrase), request_id)
+            request, problem_document(status, _DETAILS.get(status, status.description or status.phrase), request_id)
         )
     except Exception as error:
         gone = isinstance(error, ConnectionError) and request.transport is None  # the client, and nobody hears us
@@ -102,9 +114,9 @@ async def _guarded(
 
 
 def _refused(request: web.Request, error: HookwardError, request_id: str) -> web.Response:
-    if not isinstance(error, Refused | StoreUnavailable):
+    if not isinstance(error, RequestRejected | StoreUnavailable):
         request.app[SERVICE].logger.error("api.failed", request_id=request_id, error=type(error).__name__)
-    if isinstance(error, Refused) and not isinstance(error, Unauthorized | Forbidden):
+    if isinstance(error, RequestRejected) and not isinstance(error, Unauthorized | Forbidden):
         allowed = _methods_at(request)
         if allowed and request.method not in allowed:  # it was refused as if another path had been meant
             return _not_allowed(request, request_id, allowed)
@@ -117,7 +129,7 @@ def _methods_at(request: web.Request) -> frozenset[str]:
 
 def _not_allowed(request: web.Request, request_id: str, allowed: Iterable[str]) -> web.Response:
     status = HTTPStatus.METHOD_NOT_ALLOWED
-    response = _refusal(request, problem(status, _DETAILS[status], request_id))
+    response = _refusal(request, problem_document(status, _DETAILS[status], request_id))
     response.headers["Allow"] = ",".join(sorted(allowed))
     return response
 
@@ -134,4 +146,30 @@ def _refusal(request: web.Request, document: ProblemDocument, retry_after: str |
 def _retry_after(error: HookwardError) -> str | None:
     if isinstance(error, StoreUnavailable):
         return STORE_RETRY_SECONDS
-    return str(error.retry_after) if isinstance(error, Backlogged) else None
+    return str(error.retry_after) if isinstance(error, TooManyPending) else None
+
+
+class Allowed:
+    """The methods of every path, given as pairs of method and path."""
+
+    def __init__(self, routes: Iterable[tuple[str, str]]) -> None:
+        methods: dict[str, set[str]] = {}
+        for method, path in routes:
+            methods.setdefault(path, set()).add(method)
+        self._methods = sorted(methods.items(), key=lambda each: each[0].count("{"))
+
+    def at(self, raw_path: str) -> frozenset[str]:
+        """The methods at a path as it was requested; none where no path fits."""
+        segments = [unquote(each) for each in raw_path[1:].split("/")]
+        return next((frozenset(methods) for path, methods in self._methods if _fits(path, segments)), _NONE)
+
+
+def _fits(path: str, segments: list[str]) -> bool:
+    wanted = path[1:].split("/")
+    return len(wanted) == len(segments) and all(
+        name.startswith("{") or name == segment for name, segment in zip(wanted, segments, strict=True)
+    )
+
+
+_NONE: frozenset[str] = frozenset()
+ALLOWED: web.AppKey[Allowed] = web.AppKey("allowed", Allowed)

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from hookward.entrypoints.api.service import Caller, Scope, Service
+from hookward.entrypoints.api.dependencies import Caller, Scope, Service
 
 Handler = Callable[[web.Request, Caller, Service], Awaitable[web.Response]]
 

@@ -6,33 +6,31 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from hookward.domain.operation import Operation
-from hookward.domain.operation_index import OperationIndex
-from hookward.domain.resource_type import ResourceType
-from hookward.entrypoints.api import (
-    access_wire,
-    authorizing,
-    changing,
-    formats,
-    keeping,
-    keys,
-    mending,
-    mirroring,
-    publishing,
-    resource_types,
-    reviewing,
-    tracing,
-    watching,
-    wire,
-    wire_authorizations,
-    wire_keys,
-    wire_log,
-    wire_requests,
-    wire_types,
-    wire_watches,
-)  # fmt: skip
+from hookward.domain.resource_types.model import ResourceType
+from hookward.domain.resource_types.operations import Operation
+from hookward.domain.resource_types.routing import OperationIndex
+from hookward.entrypoints.api.dependencies import Scope
+from hookward.entrypoints.api.http import formats
+from hookward.entrypoints.api.http import schemas as wire
+from hookward.entrypoints.api.resources import accounts as access_wire
+from hookward.entrypoints.api.resources import accounts as keeping
+from hookward.entrypoints.api.resources import authorizations as authorizing
+from hookward.entrypoints.api.resources import authorizations as wire_authorizations
+from hookward.entrypoints.api.resources import crypto_keys as keys
+from hookward.entrypoints.api.resources import crypto_keys as wire_keys
+from hookward.entrypoints.api.resources import deliveries as reviewing
+from hookward.entrypoints.api.resources import delivery_schemas as wire_log
+from hookward.entrypoints.api.resources import events as publishing
+from hookward.entrypoints.api.resources import events as tracing
+from hookward.entrypoints.api.resources import mirrored as mirroring
+from hookward.entrypoints.api.resources import replays_erasures as mending
+from hookward.entrypoints.api.resources import resource_types
+from hookward.entrypoints.api.resources import resource_types as wire_types
+from hookward.entrypoints.api.resources import watch_schemas as wire_requests
+from hookward.entrypoints.api.resources import watch_schemas as wire_watches
+from hookward.entrypoints.api.resources import watches as changing
+from hookward.entrypoints.api.resources import watches as watching
 from hookward.entrypoints.api.route import Route
-from hookward.entrypoints.api.service import Scope
 
 TYPES = "/v1/resource-types"
 

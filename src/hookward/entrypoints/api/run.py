@@ -7,12 +7,12 @@ import asyncio
 from aiohttp import web
 
 from hookward.bootstrap.api import open_api
-from hookward.bootstrap.descriptors import raise_descriptor_limit
+from hookward.bootstrap.os_probes import raise_descriptor_limit
 from hookward.config import Settings
 from hookward.domain.errors import ConfigError
 from hookward.entrypoints.api.app import make_app
-from hookward.entrypoints.api.connection import ConnectionBounds, Runner
-from hookward.entrypoints.api.service import Service
+from hookward.entrypoints.api.dependencies import Service
+from hookward.entrypoints.api.http.connection import ConnectionBounds, Runner
 
 _GRACE_SECONDS = 10.0
 

@@ -10,7 +10,7 @@ from typing import Self
 from aiohttp import web
 
 from hookward.application.ports import Clock
-from hookward.domain.signing import TOLERANCE_SECONDS, verify
+from hookward.domain.signing.standard_webhooks import TOLERANCE_SECONDS, verify
 
 _HOST = "127.0.0.1"
 _SECOND_US = 1_000_000

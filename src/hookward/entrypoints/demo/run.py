@@ -1,25 +1,34 @@
-"""The demo from start to end: start, watch, publish, receive, check the delivery log, stop."""
+"""The demo from start to end: start, watch, publish, receive, check the delivery log, stop.
+
+What the demo prints.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import io
+import json
 import shutil
+import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.text import Text
+
 from hookward.adapters.clock import SystemClock
-from hookward.bootstrap.parts import built_in_types
-from hookward.domain.change import ChangeKind
-from hookward.domain.resource_type import ResourceType
-from hookward.domain.signing import secret_from_text
+from hookward.bootstrap.factories import built_in_types
+from hookward.domain.resource_types.model import ResourceType
+from hookward.domain.resource_types.operations import ChangeKind
+from hookward.domain.signing.standard_webhooks import secret_from_text
 from hookward.entrypoints.demo.receiver import Received, Receiver
 from hookward.entrypoints.demo.service import DemoFailed, Service, log_of, running_service
-from hookward.entrypoints.demo.show import Show
 
 PATIENCE_SECONDS = 36.0
 """For all from the start to the last line in the delivery log; stopping takes at most 12 s more."""
@@ -216,3 +225,52 @@ def _temporary_directory() -> Iterator[Path]:
             if not directory.exists():
                 break
             time.sleep(_REMOVAL_POLL)
+
+
+_TAIL_LINES = 25
+_BODY_CHARS = 400
+
+
+class Show:
+    """Prints for people; with ``as_json`` on standard error, and one line of JSON on standard output."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")
+        self._console = Console(stderr=as_json, highlight=False, markup=False, emoji=False)
+
+    def say(self, text: str = "", style: str = "") -> None:
+        """A line."""
+        self._console.print(Text(text, style=style), soft_wrap=True)
+
+    def received(self, each: Received) -> None:
+        """A request as it was received: what, how it was answered, whether it verified, and a line of its body."""
+        mark, word, style = ("✓", "yes", "green") if each.verified else ("✗", "no", "red")
+        line = Text.assemble(
+            (f"{mark} ", style),
+            (f"{each.event:<34}", "bold"),
+            f" attempt {each.attempt}  status {each.status}  signature verified: ",
+            (word, style),
+        )
+        self._console.print(line, soft_wrap=True)
+        body = each.body[:_BODY_CHARS].decode("utf-8", "replace")
+        self._console.print(Text(f"  {body}", style="dim"), no_wrap=True, overflow="ellipsis")
+
+    def failure(self, reason: str, log: Path) -> None:
+        """Why it failed, and the last that the service said."""
+        self.say(f"✗ the demo failed: {reason}", "bold red")
+        try:
+            with log.open(encoding="utf-8", errors="replace") as lines:
+                tail = deque(lines, maxlen=_TAIL_LINES)
+        except OSError:
+            return
+        self.say("the end of the service's log:", "dim")
+        for line in tail:
+            self.say("  " + line.rstrip("\n"), "dim")
+
+    def result(self, *, ok: bool, deliveries: Sequence[dict[str, Any]]) -> None:
+        """The one line of JSON, where it was asked for."""
+        if self._as_json:
+            print(json.dumps({"ok": ok, "deliveries": list(deliveries)}, ensure_ascii=False), flush=True)

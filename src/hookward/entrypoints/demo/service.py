@@ -18,11 +18,11 @@ from typing import Any
 import msgspec
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
-from hookward.adapters.child_log import open_log
-from hookward.bootstrap.listening import answers_http, port_is_free
+from hookward.adapters.processes import open_log
+from hookward.bootstrap.os_probes import answers_http, port_is_free
 from hookward.config import Server, environment_without_settings
 from hookward.domain.errors import HookwardError
-from hookward.domain.exact_json import encode_exact
+from hookward.domain.json import encode_exact
 
 HOST = "127.0.0.1"
 _READY_POLL = 0.05

@@ -1,4 +1,4 @@
-"""Alembic's entry: run the migrations on the connection that :mod:`hookward.adapters.postgres.migrate` opened."""
+"""Alembic's entry: run the migrations on the connection that ``postgres.migrate`` opened."""
 
 from alembic import context
 

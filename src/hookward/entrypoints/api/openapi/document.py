@@ -7,13 +7,14 @@ from typing import Any
 
 import msgspec
 
-from hookward.domain.resource_type import ResourceType
-from hookward.entrypoints.api import wire, wire_requests
-from hookward.entrypoints.api.open_routes import OpenRoute
+from hookward.domain.resource_types.model import ResourceType
+from hookward.entrypoints.api.http import schemas as wire
 from hookward.entrypoints.api.openapi import headers, refusals, resources
 from hookward.entrypoints.api.openapi.examples import Examples
 from hookward.entrypoints.api.openapi.operations import Operations, plain_path
 from hookward.entrypoints.api.openapi.schemas import Schemas
+from hookward.entrypoints.api.public_routes import OpenRoute
+from hookward.entrypoints.api.resources import watch_schemas as wire_requests
 from hookward.entrypoints.api.route import Route
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

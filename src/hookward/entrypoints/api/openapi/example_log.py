@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hookward.entrypoints.api import wire, wire_log
+from hookward.entrypoints.api.http import schemas as wire
+from hookward.entrypoints.api.resources import delivery_schemas as wire_log
 
 EVENT = "evt_01935c1f6a7d7c3e8b1f0c9d2e4a6b80"
 WATCH = "wat_01935c1f5d207a118c42be6f00d1e2a7"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hookward.entrypoints.api import wire_types
 from hookward.entrypoints.api.openapi.example_log import MADE
+from hookward.entrypoints.api.resources import resource_types as wire_types
 
 _GIVEN = {
     "name": "library.loan",

@@ -9,12 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from hookward.domain.resource_type import ResourceType
-from hookward.entrypoints.api import access_wire, wire, wire_authorizations, wire_keys, wire_requests, wire_watches
+from hookward.domain.resource_types.model import ResourceType
+from hookward.entrypoints.api.http import schemas as wire
 from hookward.entrypoints.api.openapi import example_log, example_types
 from hookward.entrypoints.api.openapi.example_log import ADDRESS, EVENT, MADE, WATCH
 from hookward.entrypoints.api.openapi.resources import event_example
 from hookward.entrypoints.api.openapi.schemas import Schema
+from hookward.entrypoints.api.resources import accounts as access_wire
+from hookward.entrypoints.api.resources import authorizations as wire_authorizations
+from hookward.entrypoints.api.resources import crypto_keys as wire_keys
+from hookward.entrypoints.api.resources import watch_schemas as wire_requests
+from hookward.entrypoints.api.resources import watch_schemas as wire_watches
 
 _KEY = "key_01935c1f4b1e7f0d93a2b4c6d8e0f112"
 

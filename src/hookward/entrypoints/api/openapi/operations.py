@@ -8,14 +8,14 @@ from inspect import getdoc
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin
 
-from hookward.domain.resource_type import ResourceType
-from hookward.entrypoints.api.open_routes import OpenRoute
+from hookward.domain.resource_types.model import ResourceType
+from hookward.entrypoints.api.dependencies import Scope
+from hookward.entrypoints.api.http.formats import ResponseStatusAnswer
 from hookward.entrypoints.api.openapi import headers, refusals, resources
 from hookward.entrypoints.api.openapi.examples import Examples
 from hookward.entrypoints.api.openapi.schemas import Schema, Schemas
+from hookward.entrypoints.api.public_routes import OpenRoute
 from hookward.entrypoints.api.route import Route
-from hookward.entrypoints.api.service import Scope
-from hookward.entrypoints.api.wire_response_status import ResponseStatusAnswer
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from hookward.entrypoints.api.answers import kind_of
+from hookward.entrypoints.api.http.responses import kind_of
 from hookward.entrypoints.api.openapi.schemas import Schema
 
 # Each with a detail that the service gives.

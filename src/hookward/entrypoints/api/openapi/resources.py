@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hookward.domain.identity import as_text
-from hookward.domain.resource_type import ResourceType
+from hookward.domain.resource_types.model import ResourceType, as_text
 from hookward.entrypoints.api.openapi.schemas import Schema
 
 _LOCAL = "#/$defs/"

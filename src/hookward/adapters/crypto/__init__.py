@@ -1,0 +1,1 @@
+"""Ciphers and signing keys on cryptography and joserfc, and secrets in files."""

@@ -1,0 +1,124 @@
+"""The seam where what aiohttp raises becomes a failure in our words.
+
+The messages are ours, not aiohttp's: those repeat addresses, headers and what the server sent.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+
+from aiohttp import (
+    ClientConnectorCertificateError,
+    ClientConnectorDNSError,
+    ClientConnectorError,
+    ClientConnectorSSLError,
+    ClientError,
+    ClientPayloadError,
+    InvalidURL,
+)
+from aiohttp.http import HttpProcessingError
+
+from hookward.adapters.http.connector import ForbiddenAddress
+from hookward.adapters.http.tunnel import ProxyFailed
+from hookward.domain.delivery.outcome import ErrorKind, Failure
+
+
+class Unusable(Exception):
+    """An answer came, and it is no use: ``failure`` says why."""
+
+    def __init__(self, kind: ErrorKind, message: str) -> None:
+        super().__init__(message)
+        self.failure = Failure(kind=kind, message=message)
+
+
+class Lost(Exception):
+    """The connection ended before an answer came; ``silent`` when not one byte of it did, as far as can be known."""
+
+    def __init__(self, *, silent: bool) -> None:
+        super().__init__()
+        self.silent = silent
+
+
+FOREIGN = (ClientError, HttpProcessingError, OSError, ValueError, Unusable, Lost)
+"""What sending a request may raise without anything being wrong with us."""
+
+
+def failure_of(error: BaseException, *, https: bool) -> Failure:
+    """What to tell the integrator about one of ``FOREIGN``."""
+    match error:
+        case Unusable():
+            failure = error.failure
+        case Lost():
+            failure = _of_losing(error)
+        case ClientConnectorCertificateError() | ClientConnectorSSLError():
+            failure = _of_tls(error)
+        case ClientConnectorError():
+            failure = _of_connecting(error, https=https)
+        case ClientPayloadError():
+            failure = _protocol("The answer ended before it was complete, or its framing is broken.")
+        case HttpProcessingError():
+            failure = _protocol("The answer is not valid HTTP/1.1, or its headers are larger than Hookward reads.")
+        case ValueError():
+            failure = _of_asking(error)
+        case _:
+            failure = _connection("The connection broke.")
+    return failure
+
+
+def _of_asking(error: ValueError) -> Failure:
+    if isinstance(error, InvalidURL) and error.description:  # what inet_aton reads and a policy on addresses may not
+        message = "The host is an IPv4 address in an unusual notation; write it as four decimal numbers."
+        return Failure(kind=ErrorKind.FORBIDDEN_ADDRESS, message=message)
+    return _protocol("The address or a header holds something that HTTP/1.1 cannot carry.")
+
+
+def _protocol(message: str) -> Failure:
+    return Failure(kind=ErrorKind.PROTOCOL, message=message)
+
+
+def _connection(message: str) -> Failure:
+    return Failure(kind=ErrorKind.CONNECTION, message=message)
+
+
+def _tls(message: str) -> Failure:
+    return Failure(kind=ErrorKind.TLS, message=message)
+
+
+def _of_tls(error: ClientConnectorCertificateError | ClientConnectorSSLError) -> Failure:
+    cause = error.__cause__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return _tls(f"The certificate is not trusted: {cause.verify_message}.")
+    return _tls(_handshake(cause))
+
+
+def _of_connecting(error: ClientConnectorError, *, https: bool) -> Failure:
+    cause = error.os_error
+    if isinstance(cause, ForbiddenAddress):
+        return Failure(kind=ErrorKind.FORBIDDEN_ADDRESS, message=cause.refusal)
+    if isinstance(cause, ProxyFailed):
+        return _connection(cause.message)
+    if isinstance(error, ClientConnectorDNSError):
+        reason = cause.strerror if isinstance(cause, socket.gaierror) else None
+        return Failure(kind=ErrorKind.DNS, message=f"The host name was not found: {reason or 'no answer'}.")
+    if https and isinstance(cause, ConnectionResetError | ConnectionAbortedError):
+        return _tls("The server closed the connection during the TLS handshake.")
+    if isinstance(cause, ConnectionRefusedError):
+        return _connection("The server refused the connection.")
+    name = errno.errorcode.get(cause.errno or 0)
+    return _connection("No connection to the server" + (f" ({name})." if name else "."))
+
+
+def _of_losing(error: Lost) -> Failure:
+    cause = error.__cause__
+    if cause is not None and isinstance(cause.__cause__, ssl.SSLError):
+        return _tls(_handshake(cause.__cause__))
+    if not error.silent:
+        return _protocol("The server closed the connection in the middle of its answer.")
+    return _connection("The server closed the connection before it answered.")
+
+
+def _handshake(cause: BaseException | None) -> str:
+    reason = cause.reason if isinstance(cause, ssl.SSLError) else None
+    return f"TLS failed: {reason.lower().replace('_', ' ')}." if reason else "TLS failed."

@@ -1,0 +1,1 @@
+"""OAuth 2.0 token endpoints: requests through authlib, and reading of hostile responses."""

@@ -1,0 +1,128 @@
+"""What a token endpoint answered (RFC 6749 §5), read as from somebody who may be wrong, or hostile.
+
+Nothing that it wrote gets into a message but an error code that looks like one, without the secrets that we sent: it
+may repeat them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection
+from typing import Any
+from urllib.parse import parse_qsl
+
+from hookward.domain.delivery.masking import SecretMask
+from hookward.domain.delivery.outcome import Response
+from hookward.domain.oauth.model import AuthorizationRequired, NoToken, TokenAnswer
+
+_READ = frozenset({"access_token", "token_type", "expires_in", "refresh_token", "error"})
+_BEARER = frozenset({"bearer", "bearertoken"})  # the latter is what Apigee calls it
+_TOKEN = re.compile(r"[!-~]{1,16384}")  # RFC 6750 §2.1, and nothing that would end a header
+_REFRESH_TOKEN = re.compile(r"[ -~]{1,16384}")  # RFC 6749 §A.17
+_NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{0,15})?")
+_CODE = re.compile(r"[a-z_]{1,64}")
+_MOST_PARAMETERS = 64
+_LONGEST_LIFETIME = 366 * 86400.0
+_HINTS = {
+    "invalid_client": "; check clientId, clientSecret and clientAuthMethod",
+    "invalid_scope": "; check scope",
+    "invalid_target": "; check the resource or audience in extraParameters",
+    "unauthorized_client": "; the client may not use this grantType",
+    "unsupported_grant_type": "; the server does not know this grantType",
+}
+
+
+class _Unreadable(ValueError):
+    """Neither a JSON object nor a form with each parameter at most once."""
+
+
+def granted(answer: Response, *, place: str, consented: str | None, secrets: Collection[str] = ()) -> TokenAnswer:
+    """The tokens in ``answer``; raises NoToken with what is wrong.
+
+    ``place`` names the token endpoint in messages, which hold none of ``secrets``. ``consented`` is what somebody's
+    consent is presented by, where the grant is one of those: ``invalid_grant`` then raises AuthorizationRequired.
+    """
+    if 300 <= answer.status < 400:
+        raise NoToken(
+            f"{place} answered {answer.status}; redirects are not followed: give the address it redirects to as "
+            "accessTokenUrl."
+        )
+    if answer.truncated:
+        raise NoToken(f"{place} answered {answer.status}, longer than Hookward reads.")
+    try:
+        said = _read(answer)
+    except _Unreadable:
+        if answer.status >= 300:
+            raise NoToken(f"{place} answered {answer.status}.") from None
+        raise NoToken(
+            f"{place} answered {answer.status} with something else than a JSON object in which each parameter comes "
+            "once (RFC 6749 §5.1)."
+        ) from None
+    if answer.status >= 300 or said.get("error"):
+        raise _refusal(said.get("error"), answer.status, place=place, consented=consented, veil=SecretMask(secrets))
+    return _tokens(said, f"{place} answered {answer.status}")
+
+
+def _read(answer: Response) -> dict[str, Any]:
+    if _media_type(answer) == "application/x-www-form-urlencoded":  # servers older than RFC 6749
+        try:
+            return _once(parse_qsl(answer.body.decode("ascii"), True, max_num_fields=_MOST_PARAMETERS))
+        except ValueError as error:
+            raise _Unreadable from error
+    try:
+        said = json.loads(answer.body, object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
+        raise _Unreadable from error
+    if not isinstance(said, dict):
+        raise _Unreadable
+    return said
+
+
+def _media_type(answer: Response) -> str:
+    given = next((value for name, value in answer.headers if name.lower() == "content-type"), "")
+    return given.partition(";")[0].strip().lower()
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """RFC 6749 §3.2: no parameter more than once; which of two tokens is meant would be a guess."""
+    names = [name for name, _ in pairs if name in _READ]
+    if len(names) != len(set(names)):
+        raise _Unreadable
+    return dict(pairs)
+
+
+def _refusal(error: object, status: int, *, place: str, consented: str | None, veil: SecretMask) -> NoToken:
+    code = error if isinstance(error, str) and _CODE.fullmatch(error) else None
+    if code == "invalid_grant" and consented is not None and status < 500:
+        return AuthorizationRequired(
+            f"{place} refused {consented} ({status}, invalid_grant): it was revoked, has expired or was used before. "
+            "Somebody has to authorize again, or give the watch a new refreshToken."
+        )
+    if code is None:
+        return NoToken(f"{place} answered {status}{' with an error' if status < 300 else ''}.")
+    return NoToken(f"{place} answered {status}, {veil.text(code)}{_HINTS.get(code, '')}.")
+
+
+def _tokens(said: dict[str, Any], answered: str) -> TokenAnswer:
+    access = said.get("access_token")
+    if access is None:
+        raise NoToken(f"{answered} without an access_token.")
+    if not isinstance(access, str) or not _TOKEN.fullmatch(access):
+        raise NoToken(f"{answered} with an access_token that is not 1 to 16384 visible ASCII characters.")
+    kind = said.get("token_type") or "Bearer"  # required, and forgotten by some
+    if not isinstance(kind, str) or kind.lower() not in _BEARER:
+        raise NoToken(f"{answered} with a token_type other than Bearer, the only one that Hookward sends (RFC 6750).")
+    refresh = said.get("refresh_token") or None
+    if refresh is not None and not (isinstance(refresh, str) and _REFRESH_TOKEN.fullmatch(refresh)):
+        raise NoToken(f"{answered} with a refresh_token that is not 1 to 16384 ASCII characters.")
+    return TokenAnswer(access_token=access, lifetime=_lifetime(said.get("expires_in")), refresh_token=refresh)
+
+
+def _lifetime(given: object) -> float | None:
+    """Seconds; ``None`` for what is no number above 0: the token is then used until it is refused."""
+    if isinstance(given, str):
+        given = float(given) if _NUMBER.fullmatch(given) else None
+    if isinstance(given, bool) or not isinstance(given, int | float) or not given > 0:  # NaN is not
+        return None
+    return float(min(given, _LONGEST_LIFETIME))

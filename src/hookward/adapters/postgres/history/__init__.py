@@ -1,0 +1,1 @@
+"""Queries and changes of what was delivered: deliveries, events, replays, erasures and retention."""

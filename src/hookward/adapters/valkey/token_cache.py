@@ -1,0 +1,124 @@
+"""Access tokens, and refresh tokens that could not be written yet, sealed in Valkey (or Redis).
+
+All of it can be done without (G2): what Valkey does not answer quickly is not there, and after a failure it is left
+alone for a moment, so that an attempt does not wait for it again and again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import msgspec
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from hookward.application.oauth.ports import NewRefreshToken
+from hookward.application.ports import Clock, Log, Sealer
+from hookward.domain.errors import HookwardError
+from hookward.domain.ids import AccountId, CredentialId
+from hookward.domain.oauth.model import AccessToken, TokenGrant, variant_of
+from hookward.domain.sealing import sealed_place
+
+_TIMEOUT_SECONDS = 0.25
+_AWAY_SECONDS = 1.0
+_ROTATION_MS = 30 * 86400 * 1000
+_AWAY = (RedisError, OSError, TimeoutError)
+T = TypeVar("T")
+
+_encode = msgspec.json.Encoder().encode
+_token = msgspec.json.Decoder(AccessToken)
+_rotation = msgspec.json.Decoder(NewRefreshToken)
+
+
+def open_shelf_client(url: str) -> Redis:
+    """A client that gives up soon."""
+    pool = BlockingConnectionPool.from_url(
+        url,
+        timeout=_TIMEOUT_SECONDS,
+        socket_timeout=_TIMEOUT_SECONDS,
+        socket_connect_timeout=_TIMEOUT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+        max_connections=16,
+    )
+    return Redis(connection_pool=pool)
+
+
+class ValkeyTokens:
+    """The ``TokenCache`` port on Valkey.
+
+    A key names account, credential and what of the request is no secret. The value opens for the whole variant alone:
+    who has another client secret finds nothing, and a dump gives nobody a digest of one to guess by.
+    """
+
+    def __init__(self, redis: Redis, sealer: Sealer, *, clock: Clock, log: Log) -> None:
+        self._redis = redis
+        self._sealer = sealer
+        self._clock = clock
+        self._log = log
+        self._away_until = 0.0
+
+    async def token(self, grant: TokenGrant) -> AccessToken | None:
+        """The access token that was put here last for this credential and variant."""
+        return await self._get(_token_key(grant), _token_subject(grant), _token)
+
+    async def put_token(self, grant: TokenGrant, token: AccessToken) -> None:
+        """Share a token until it is no longer to be used; one that is not to be used again is not shared."""
+        left_ms = (token.until_us - self._clock.now_us()) // 1000
+        if left_ms > 0:
+            await self._put(_token_key(grant), _token_subject(grant), _encode(token), left_ms)
+
+    async def rotation(self, account: AccountId, credential: CredentialId) -> NewRefreshToken | None:
+        """A refresh token that could not be written yet."""
+        return await self._get(_rotation_key(account, credential), _rotation_subject(account, credential), _rotation)
+
+    async def put_rotation(self, account: AccountId, credential: CredentialId, rotation: NewRefreshToken) -> None:
+        """Keep a refresh token for who takes the credential before it is written."""
+        subject = _rotation_subject(account, credential)
+        await self._put(_rotation_key(account, credential), subject, _encode(rotation), _ROTATION_MS)
+
+    async def drop_rotation(self, account: AccountId, credential: CredentialId) -> None:
+        """It was written."""
+        await self._try(lambda: self._redis.delete(_rotation_key(account, credential)))
+
+    async def _get(self, key: str, subject: str, decoder: msgspec.json.Decoder[T]) -> T | None:
+        sealed = await self._try(lambda: self._redis.get(key))
+        if sealed is None:
+            return None
+        try:
+            return decoder.decode(self._sealer.unseal(sealed, subject))
+        except (HookwardError, msgspec.MsgspecError):  # of another variant, master key or release: as if not there
+            return None
+
+    async def _put(self, key: str, subject: str, value: bytes, milliseconds: int) -> None:
+        sealed = self._sealer.seal(value, subject)
+        await self._try(lambda: self._redis.set(key, sealed, px=milliseconds))
+
+    async def _try(self, command: Callable[[], Awaitable[Any]]) -> Any:
+        if self._clock.monotonic() < self._away_until:
+            return None
+        try:
+            return await command()
+        except _AWAY as error:
+            self._away_until = self._clock.monotonic() + _AWAY_SECONDS
+            self._log.warning("tokens.valkey_away", error=type(error).__name__)
+            return None
+
+
+def _token_key(grant: TokenGrant) -> str:
+    public = variant_of(grant.definition, None)
+    return f"hookward:token:{grant.account}:{grant.credential.hex()}:{public[:16].hex()}"
+
+
+def _token_subject(grant: TokenGrant) -> str:
+    return sealed_place(grant.account, None, "credential", grant.credential, f"token:{grant.variant.hex()}")
+
+
+def _rotation_key(account: AccountId, credential: CredentialId) -> str:
+    return f"hookward:rotation:{account}:{credential.hex()}"
+
+
+def _rotation_subject(account: AccountId, credential: CredentialId) -> str:
+    return sealed_place(account, None, "credential", credential, "rotation")

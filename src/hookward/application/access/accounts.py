@@ -1,0 +1,110 @@
+"""Manage accounts: the tenants, which share nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+
+from hookward.application.access.api_keys import ApiKeyRow, new_api_key
+from hookward.application.ports import Clock, Random
+from hookward.domain.access.accounts import AccountSettings, read_account
+from hookward.domain.access.api_keys import ApiKeyRequest
+from hookward.domain.access.callers import Scope
+from hookward.domain.errors import NotFound
+from hookward.domain.ids import AccountId, AccountRef, uuid7
+
+_NOT_STORED = AccountId(0)
+_FIRST_KEY = ApiKeyRequest(name="first admin key", scopes=(Scope.ADMIN,))
+
+
+class AccountRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An account as stored. ``retention_days`` is ``None`` for the configured default."""
+
+    id: AccountId
+    ref: AccountRef
+    name: str
+    zone: str | None = None
+    retention_days: int | None = None
+    created: datetime | None = None
+
+
+class AccountStore(Protocol):
+    """Where accounts are kept; a name that is taken is a Conflict."""
+
+    async def add(self, account: AccountRow, key: ApiKeyRow) -> tuple[AccountRow, ApiKeyRow]:
+        """Store both; answers them with the account's number."""
+        ...
+
+    async def listed(self, *, after: AccountRef | None, limit: int) -> list[AccountRow]: ...
+
+    async def one(self, ref: AccountRef) -> AccountRow | None: ...
+
+    async def named(self, name: str) -> AccountRow | None: ...
+
+    async def change(self, ref: AccountRef, settings: AccountSettings) -> AccountRow | None: ...
+
+
+class Accounts:
+    """The use cases of operators. ``days`` is the retention of who set none, ``max_days`` the longest allowed."""
+
+    def __init__(
+        self, store: AccountStore, *, clock: Clock, chance: Random, days: int = 10, max_days: int = 90
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._chance = chance
+        self._days = days
+        self._max_days = max_days
+
+    async def create(self, given: Any) -> tuple[AccountRow, ApiKeyRow, str]:
+        """Check and store an account; answers it with its first key and that key's text, which is shown once.
+
+        Raises Invalid, or Conflict when the name is taken.
+        """
+        settings = read_account(given, max_days=self._max_days, whole=True)
+        account = AccountRow(
+            id=_NOT_STORED,
+            ref=AccountRef(uuid7(self._clock.now_us() // 1000, self._chance.bytes(10))),
+            name=str(settings.name),
+            zone=settings.zone or None,
+            retention_days=settings.retention_days or None,
+        )
+        key, text = new_api_key(_NOT_STORED, _FIRST_KEY, clock=self._clock, chance=self._chance)
+        stored, first = await self._store.add(account, key)
+        return stored, first, text
+
+    async def listed(self, *, after: AccountRef | None = None, limit: int) -> list[AccountRow]:
+        """Accounts, oldest first."""
+        return await self._store.listed(after=after, limit=limit)
+
+    async def get(self, ref: AccountRef | None) -> AccountRow:
+        """An account; raises NotFound."""
+        row = None if ref is None else await self._store.one(ref)
+        if row is None:
+            raise NotFound(_NO_ACCOUNT)
+        return row
+
+    async def named(self, name: str) -> AccountRow:
+        """An account by its name; raises NotFound."""
+        row = await self._store.named(name)
+        if row is None:
+            raise NotFound(_NO_ACCOUNT)
+        return row
+
+    async def change(self, ref: AccountRef | None, given: Any) -> AccountRow:
+        """Change what is given of an account; raises NotFound, Invalid, or Conflict when the name is taken."""
+        await self.get(ref)
+        settings = read_account(given, max_days=self._max_days, whole=False)
+        row = None if ref is None else await self._store.change(ref, settings)
+        if row is None:
+            raise NotFound(_NO_ACCOUNT)
+        return row
+
+    def retention_days(self, account: AccountRow) -> int:
+        """For how long an account keeps what is done."""
+        return account.retention_days or self._days
+
+
+_NO_ACCOUNT = "there is no such account"

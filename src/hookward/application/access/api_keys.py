@@ -1,0 +1,97 @@
+"""Manage API keys. What they let in is the business of ``access.authenticator``."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+
+from hookward.application.ports import Clock, Random
+from hookward.domain.access.api_keys import ApiKeyRequest, read_api_key
+from hookward.domain.access.callers import KEY_BYTES, Scope, key_digest, key_text
+from hookward.domain.errors import NotFound
+from hookward.domain.ids import AccountId, ApiKeyId, uuid7
+
+
+class ApiKeyRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An API key as stored: its text is nowhere, only a digest of it."""
+
+    id: ApiKeyId
+    account: AccountId
+    name: str
+    scopes: tuple[Scope, ...]
+    digest: bytes
+    owner: str | None = None
+    created: datetime | None = None
+    last_used: datetime | None = None
+
+    def __repr__(self) -> str:
+        return f"<ApiKeyRow {self.id.hex()}>"
+
+
+class ApiKeyStore(Protocol):
+    """Where API keys are kept."""
+
+    async def add(self, key: ApiKeyRow) -> ApiKeyRow: ...
+
+    async def listed(
+        self, account: AccountId, *, owner: str | None, after: ApiKeyId | None, limit: int
+    ) -> list[ApiKeyRow]: ...
+
+    async def one(self, account: AccountId, id_: ApiKeyId) -> ApiKeyRow | None: ...
+
+    async def revoke(self, account: AccountId, id_: ApiKeyId) -> bool: ...
+
+
+class ApiKeys:
+    """The use cases of an account's administrators."""
+
+    def __init__(self, store: ApiKeyStore, *, clock: Clock, chance: Random) -> None:
+        self._store = store
+        self._clock = clock
+        self._chance = chance
+
+    async def create(self, account: AccountId, given: Any, *, may_operate: bool) -> tuple[ApiKeyRow, str]:
+        """Check and store a key; answers it with its text, which is shown once.
+
+        Raises Invalid, or Forbidden where ``operator`` is to be granted by who has it not.
+        """
+        request = read_api_key(given, may_operate=may_operate)
+        row, text = new_api_key(account, request, clock=self._clock, chance=self._chance)
+        return await self._store.add(row), text
+
+    async def listed(
+        self, account: AccountId, *, owner: str | None = None, after: ApiKeyId | None = None, limit: int
+    ) -> list[ApiKeyRow]:
+        """Keys that were not revoked, oldest first; with ``owner`` only theirs."""
+        return await self._store.listed(account, owner=owner, after=after, limit=limit)
+
+    async def get(self, account: AccountId, id_: ApiKeyId | None) -> ApiKeyRow:
+        """A key of this account that was not revoked; raises NotFound."""
+        row = None if id_ is None else await self._store.one(account, id_)
+        if row is None:
+            raise NotFound(_NO_KEY)
+        return row
+
+    async def revoke(self, account: AccountId, id_: ApiKeyId | None) -> None:
+        """End a key for good: within a second it opens nothing any more. Raises NotFound."""
+        if id_ is None or not await self._store.revoke(account, id_):
+            raise NotFound(_NO_KEY)
+
+
+def new_api_key(account: AccountId, request: ApiKeyRequest, *, clock: Clock, chance: Random) -> tuple[ApiKeyRow, str]:
+    """A key that is not stored yet, and its text."""
+    text = key_text(chance.bytes(KEY_BYTES))
+    row = ApiKeyRow(
+        id=ApiKeyId(uuid7(clock.now_us() // 1000, chance.bytes(10))),
+        account=account,
+        name=request.name,
+        scopes=request.scopes,
+        digest=key_digest(text),
+        owner=request.owner,
+    )
+    return row, text
+
+
+_NO_KEY = "there is no such API key"

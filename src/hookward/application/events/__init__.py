@@ -1,0 +1,1 @@
+"""Accept events: validation, group commit, and the bound on undelivered events."""

@@ -1,0 +1,68 @@
+"""Backlog: who has too much undelivered may publish no more until less is (G6)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from hookward.application.ports import Log
+from hookward.domain.errors import StoreUnavailable, TooManyPending
+from hookward.domain.ids import AccountId
+
+ROUND_SECONDS = 5.0
+RETRY_SECONDS = 10
+_EASE = 0.9
+
+
+class BacklogStore(Protocol):
+    """Where what is undelivered waits."""
+
+    async def backlog(self, account: AccountId, *, limit: int) -> int:
+        """How many events and deliveries of an account wait, ``limit`` at most."""
+        ...
+
+
+class Backlogs:
+    """The accounts of one api process that are over ``bound``, looked at every few seconds while they publish.
+
+    Between two looks an account may go over its bound by what it publishes meanwhile: the bound protects the store, it
+    is no quota. An account that is over publishes again once it is a tenth below.
+    """
+
+    def __init__(self, store: BacklogStore, *, bound: int, log: Log) -> None:
+        self._store = store
+        self._bound = bound
+        self._log = log
+        self._publishing: set[AccountId] = set()
+        self._over: set[AccountId] = set()
+
+    def check(self, account: AccountId) -> None:
+        """Note that an account publishes; raises TooManyPending while it is over its bound."""
+        if account in self._over:
+            raise TooManyPending(
+                f"more than {self._bound} events and deliveries of this account wait; publish again when its endpoints "
+                "have taken some, or disable the watches that are behind",
+                retry_after=RETRY_SECONDS,
+            )
+        self._publishing.add(account)
+
+    async def run(self) -> None:
+        """Look at who publishes, and at who is over, until cancelled."""
+        while True:
+            await asyncio.sleep(ROUND_SECONDS)
+            accounts, self._publishing = self._publishing | self._over, set()
+            for account in sorted(accounts):
+                try:
+                    await self._look_at(account)
+                except StoreUnavailable:  # publishing says so itself
+                    break
+
+    async def _look_at(self, account: AccountId) -> None:
+        waits = await self._store.backlog(account, limit=self._bound + 1)
+        if account in self._over:
+            if waits <= self._bound * _EASE:
+                self._over.discard(account)
+                self._log.info("backlog.eased", account=account, waits=waits)
+        elif waits > self._bound:
+            self._over.add(account)
+            self._log.warning("backlog.over", account=account, bound=self._bound)

@@ -1,0 +1,1 @@
+"""What was delivered: queries, replays, erasures and retention."""

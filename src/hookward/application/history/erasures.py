@@ -1,0 +1,95 @@
+"""Erase: remove what is stored of one resource, durably, in bounded steps, whatever is in flight."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import Any, Protocol
+
+import msgspec
+
+from hookward.application.ports import Clock, Log, Random
+from hookward.domain.errors import Invalid, NotFound, Problem, StoreUnavailable
+from hookward.domain.ids import AccountId, uuid7
+from hookward.domain.problems import is_text, problem, unknown_fields
+
+IDLE_SECONDS = 1.0
+MAX_RESOURCE_ID = 1024
+_FIELDS = ("resourceType", "resourceId")
+
+
+class Erasure(msgspec.Struct, frozen=True, kw_only=True):
+    """How far an erasure has come: events and deliveries that it has blanked."""
+
+    id: bytes
+    events: int
+    deliveries: int
+    created: datetime
+    finished: datetime | None
+
+
+class ErasureStore(Protocol):
+    """Where erasures are kept and done."""
+
+    async def add(self, account: AccountId, id_: bytes, resource_type: str, resource_id: str) -> Erasure: ...
+
+    async def get(self, account: AccountId, id_: bytes) -> Erasure | None: ...
+
+    async def step(self) -> bool:
+        """Do a bounded piece of the oldest erasure that can go on; False when there is nothing to do just now."""
+        ...
+
+
+class Erasures:
+    """The use case: ask for an erasure, see how far it is."""
+
+    def __init__(self, store: ErasureStore, *, clock: Clock, chance: Random) -> None:
+        self._store = store
+        self._clock = clock
+        self._chance = chance
+
+    async def ask(self, account: AccountId, given: Any) -> Erasure:
+        """Take an erasure; it is durable when this answers. Raises Invalid."""
+        resource_type, resource_id = _read(given)
+        id_ = uuid7(self._clock.now_us() // 1000, self._chance.bytes(10))
+        return await self._store.add(account, id_, resource_type, resource_id)
+
+    async def get(self, account: AccountId, id_: bytes | None) -> Erasure:
+        """An erasure of this account; raises NotFound."""
+        found = None if id_ is None else await self._store.get(account, id_)
+        if found is None:
+            raise NotFound("there is no such erasure")
+        return found
+
+
+def _read(given: Any) -> tuple[str, str]:
+    if not isinstance(given, dict):
+        raise Invalid(_NO_OBJECT, (problem(_NO_OBJECT),))
+    problems: list[Problem] = list(unknown_fields(given, _FIELDS, "an erasure"))
+    for name, limit in zip(_FIELDS, (255, MAX_RESOURCE_ID), strict=True):
+        if not is_text(given.get(name), limit):
+            problems.append(problem(f"{name} must be a text of 1 to {limit} characters", name))
+    if problems:
+        raise Invalid("the erasure has problems", tuple(problems))
+    return given["resourceType"], given["resourceId"]
+
+
+_NO_OBJECT = "an erasure must be a JSON object with resourceType and resourceId"
+
+
+class Eraser:
+    """Does what was asked for, in every worker, a step at a time."""
+
+    def __init__(self, store: ErasureStore, *, log: Log) -> None:
+        self._store = store
+        self._log = log
+
+    async def run(self) -> None:
+        """Erase until cancelled."""
+        while True:
+            try:
+                more = await self._store.step()
+            except StoreUnavailable as error:
+                self._log.warning("erasure.store_unavailable", error=str(error))
+                more = False
+            await asyncio.sleep(0 if more else IDLE_SECONDS)

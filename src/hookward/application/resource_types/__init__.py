@@ -1,0 +1,1 @@
+"""Manage an account's own resource types, and keep them in memory."""

@@ -1,0 +1,238 @@
+"""Manage the resource types that accounts add."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from functools import partial
+from typing import Any, Protocol
+
+import msgspec
+
+from hookward.domain.errors import Conflict, NotFound, TypeChanged
+from hookward.domain.ids import AccountId
+from hookward.domain.json import decode_exact, encode_exact
+from hookward.domain.resource_types.model import BodyShape, CompiledType, ResourceType, TypePaths
+from hookward.domain.resource_types.paths import operations_of, paths_in_use
+from hookward.domain.resource_types.rules import Schemas, is_type_name, read_type
+
+MAX_TYPES = 200
+MAX_TRIES = 10
+
+
+class TypeDefinition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """All of a resource type but its name, as it is kept; ``schema`` and ``sample`` are JSON."""
+
+    scope: tuple[str, ...]
+    identity: tuple[str, ...]
+    body: BodyShape
+    schema: msgspec.Raw
+    sample: msgspec.Raw
+    title: str = ""
+    keep_state: bool = True
+
+
+class TypeRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of a resource type as stored: ``definition`` is JSON (``TypeDefinition``).
+
+    ``version`` is that of the definitions.
+    """
+
+    account: AccountId
+    name: str
+    type_version: int = 0
+    body: BodyShape
+    paths: TypePaths | None
+    definition: bytes
+    version: int = 0
+    created: datetime | None = None
+    updated: datetime | None = None
+
+
+class TypeOutline(msgspec.Struct, frozen=True, kw_only=True):
+    """What there is to know of a type without its definition."""
+
+    name: str
+    paths: TypePaths | None
+
+
+class Watched(msgspec.Struct, frozen=True):
+    """So many watches are on a type: it has to stay."""
+
+    count: int
+
+
+Beside = Sequence[TypeOutline] | None
+"""The other types of an account, by name: none of their names and paths can be given again."""
+
+
+class ResourceTypeStore(Protocol):
+    """Where resource types are kept."""
+
+    async def add_type(self, row: TypeRow, *, beside: Beside = None) -> TypeRow | None:
+        """Store a new type; ``None`` when the account has one of that name.
+
+        Raises TypeChanged where its other types are not, or no longer, those ``beside`` which it was judged.
+        """
+        ...
+
+    async def replace_type(
+        self, row: TypeRow, *, scope: Sequence[str], beside: Beside = None
+    ) -> TypeRow | Watched | None:
+        """Store a new version of a type with this ``scope``, which cannot change while watched; ``None`` without one.
+
+        A definition that is the current one already is no new version. ``beside`` as above.
+        """
+        ...
+
+    async def delete_type(self, account: AccountId, name: str) -> bool | Watched: ...
+
+    async def find_types(self, keys: Sequence[tuple[AccountId, str]]) -> list[TypeRow]:
+        """The current versions of those types that there are."""
+        ...
+
+    async def types(self, account: AccountId, *, after: str, limit: int) -> list[TypeRow]:
+        """Up to ``limit`` current types by name, behind ``after``."""
+        ...
+
+    async def type_outlines(self, account: AccountId) -> list[TypeOutline]:
+        """Every current type by name."""
+        ...
+
+
+class ResourceTypes:
+    """The use cases of accounts that bring types of their own, beside the built-in ones."""
+
+    def __init__(self, store: ResourceTypeStore, schemas: Schemas, built_in: Mapping[str, ResourceType]) -> None:
+        self._store = store
+        self._schemas = schemas
+        self._built_in = built_in
+        self._turn = asyncio.Semaphore(1)
+
+    async def create(self, account: AccountId, given: Any) -> TypeRow:
+        """Check and store a type; raises Invalid with every problem, or Conflict."""
+        return await _settled(lambda: self._create(account, given))
+
+    async def _create(self, account: AccountId, given: Any) -> TypeRow:
+        outlines = await self._store.type_outlines(account)
+        known = await self._read(given, outlines)
+        name = known.type.name
+        if name.lower() in [each.name.lower() for each in outlines]:
+            raise Conflict(_taken(name))
+        if len(outlines) >= MAX_TYPES:
+            raise Conflict(f"an account may have {MAX_TYPES} resource types; delete one first")
+        row = await self._store.add_type(row_of(account, known.type), beside=outlines)
+        if row is None:
+            raise Conflict(_taken(name))
+        return row
+
+    async def replace(self, account: AccountId, name: str, given: Any) -> TypeRow:
+        """Check and store a new version of a type; raises Invalid, NotFound or Conflict."""
+        self._refuse_built_in(name)
+        return await _settled(lambda: self._replace(account, name, given))
+
+    async def _replace(self, account: AccountId, name: str, given: Any) -> TypeRow:
+        outlines = await self._store.type_outlines(account)
+        if name not in [each.name for each in outlines]:
+            raise NotFound(_NO_TYPE)
+        others = [each for each in outlines if each.name != name]
+        known = await self._read(given, others, name)
+        row = await self._store.replace_type(row_of(account, known.type), scope=known.type.scope, beside=others)
+        if isinstance(row, Watched):
+            raise Conflict(f"its scope cannot change while {_watches(row)} on it; delete them first")
+        if row is None:
+            raise NotFound(_NO_TYPE)
+        return row
+
+    async def delete(self, account: AccountId, name: str) -> None:
+        """Delete a type that nobody watches; events keep theirs. Raises NotFound or Conflict."""
+        self._refuse_built_in(name)
+        outcome = await self._store.delete_type(account, name) if is_type_name(name) else False
+        if isinstance(outcome, Watched):
+            raise Conflict(f"{_watches(outcome)} on {name}; delete them first")
+        if not outcome:
+            raise NotFound(_NO_TYPE)
+
+    async def get(self, account: AccountId, name: str) -> TypeRow | ResourceType:
+        """A type by name, built in or the account's; raises NotFound."""
+        built_in = self._built_in.get(name)
+        if built_in is not None:
+            return built_in
+        rows = await self._store.find_types([(account, name)]) if is_type_name(name) else []
+        if not rows:
+            raise NotFound(_NO_TYPE)
+        return rows[0]
+
+    async def page(self, account: AccountId, *, after: str, limit: int) -> list[TypeRow | ResourceType]:
+        """Up to ``limit`` types by name, built-in ones among them, behind ``after``."""
+        found: list[TypeRow | ResourceType] = [each for name, each in self._built_in.items() if name > after]
+        found += await self._store.types(account, after=after, limit=limit)
+        return sorted(found, key=lambda each: each.name)[:limit]
+
+    async def _read(self, given: Any, others: Sequence[TypeOutline], name: str | None = None) -> CompiledType:
+        """Read a type beside the event loop, one at a time: hostile schemas take a while to judge."""
+        taken = {path: each.name for each in self._built_in.values() for path in paths_in_use(each)}
+        for each in others:
+            if each.paths is not None:
+                taken |= dict.fromkeys((each.paths.collection, each.paths.item, each.paths.watch_route), each.name)
+        reading = partial(
+            read_type, given, reserved=tuple(self._built_in), taken=taken, schemas=self._schemas, name=name
+        )
+        async with self._turn:
+            return await asyncio.to_thread(reading)
+
+    def _refuse_built_in(self, name: str) -> None:
+        if name in self._built_in:
+            raise Conflict(f"{name} is built in: it can be neither changed nor deleted")
+
+
+def row_of(account: AccountId, resource_type: ResourceType) -> TypeRow:
+    """A type as it is stored."""
+    definition = TypeDefinition(
+        scope=resource_type.scope, identity=resource_type.identity, body=resource_type.body,
+        schema=msgspec.Raw(encode_exact(resource_type.schema)), sample=msgspec.Raw(encode_exact(resource_type.sample)),
+        title=resource_type.title, keep_state=resource_type.keep_state,
+    )  # fmt: skip
+    return TypeRow(
+        account=account, name=resource_type.name, body=resource_type.body,
+        paths=resource_type.paths, definition=encode_exact(definition),
+    )  # fmt: skip
+
+
+def definition_of(row: TypeRow) -> TypeDefinition:
+    """A type's definition, decoded but for its schema and sample."""
+    return _decoder.decode(row.definition)
+
+
+def type_of(row: TypeRow) -> ResourceType:
+    """A stored type as the domain knows it."""
+    definition = definition_of(row)
+    return ResourceType(
+        name=row.name, title=definition.title, scope=definition.scope, identity=definition.identity,
+        body=definition.body, schema=decode_exact(bytes(definition.schema)),
+        sample=decode_exact(bytes(definition.sample)), version=row.type_version, keep_state=definition.keep_state,
+        paths=row.paths, watch_routes=() if row.paths is None else (row.paths.watch_route,),
+        operations=operations_of(row.paths, definition.identity),
+    )  # fmt: skip
+
+
+_decoder = msgspec.json.Decoder(TypeDefinition)
+_NO_TYPE = "there is no such resource type"
+
+
+async def _settled(change: Callable[[], Awaitable[TypeRow]]) -> TypeRow:
+    """What a change comes to, judged again when other types of the account change meanwhile."""
+    for _ in range(MAX_TRIES):
+        with suppress(TypeChanged):
+            return await change()
+    raise Conflict("other resource types of this account keep changing; try again")
+
+
+def _taken(name: str) -> str:
+    return f"there is a resource type {name} already; PUT a new version of it, or choose another name"
+
+
+def _watches(watched: Watched) -> str:
+    return "1 watch is" if watched.count == 1 else f"{watched.count} watches are"

@@ -1,0 +1,1 @@
+"""Check the master keys against the database, and rotate them."""

@@ -1,0 +1,1 @@
+"""Manage watches, authorize them, and keep a replica of them in memory for matching."""

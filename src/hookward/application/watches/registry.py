@@ -1,0 +1,195 @@
+"""WatchRegistry as a worker knows them: watches and keys at a version, matched in memory (G5)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from hookward.application.records import KeyRecord, WatchRecord
+from hookward.domain.events.document import DocumentOptions
+from hookward.domain.events.model import ChangeEvent
+from hookward.domain.ids import AccountId, CryptoKeyId, WatchId
+from hookward.domain.resource_types.model import BodyShape, ResourceType
+from hookward.domain.watches.matching import MatchIndex, Subscription
+from hookward.domain.watches.model import LevelDetails, WatchDefinition, WatchStatus
+
+
+class WatchQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which watches of an account to list, oldest first, strictly behind ``after``.
+
+    With ``owner`` only that owner's. ``name`` is a watch's whole name, ``text`` a part of its name or address, in upper
+    or lower case.
+    """
+
+    account: AccountId
+    owner: str | None = None
+    limit: int
+    after: WatchId | None = None
+    resource_type: str | None = None
+    status: WatchStatus | None = None
+    name: str | None = None
+    text: str | None = None
+
+    def selects(self, definition: WatchDefinition) -> bool:
+        """Whether what a store cannot tell from a row's columns fits too."""
+        if self.name is not None and self.name != definition.name:
+            return False
+        if self.text is None:
+            return True
+        return self.text.casefold() in f"{definition.name or ''}\n{definition.address}".casefold()
+
+
+class TypeShape(msgspec.Struct, frozen=True, gc=False):
+    """How the documents of one version of an account's resource type are laid out; that never changes."""
+
+    account: AccountId
+    name: str
+    type_version: int
+    shape: BodyShape
+
+
+class DefinitionDelta(msgspec.Struct, frozen=True, kw_only=True):
+    """What changed after a version, and the version known with it; all from one snapshot."""
+
+    version: int
+    watches: Sequence[WatchRecord]
+    keys: Sequence[KeyRecord]
+    zones: Mapping[AccountId, str | None] = {}
+    """Time zones of accounts that changed."""
+    types: Sequence[TypeShape] = ()
+
+
+class DefinitionSource(Protocol):
+    """Where a worker learns of definitions."""
+
+    async def changes_since(self, version: int) -> DefinitionDelta: ...
+
+
+class WatchFilter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The filter of a watch (its text), and the view of an event that it judges."""
+
+    filter: str
+    perspective: DocumentOptions
+
+
+_definition = msgspec.json.Decoder(WatchDefinition)
+
+
+class WatchRegistry:
+    """The watches and keys of all accounts, and the index that matches them.
+
+    ``sieves`` are the filters of the watches that have one; ``slots`` says how many requests may be in flight, for the
+    watches that say so.
+    """
+
+    def __init__(self, source: DefinitionSource, types: Mapping[str, ResourceType]) -> None:
+        self._source = source
+        self._types = types
+        self._index = MatchIndex()
+        self._watches: dict[WatchId, WatchRecord] = {}
+        self._keys: dict[CryptoKeyId, KeyRecord] = {}
+        self._zones: dict[AccountId, str | None] = {}
+        self._merged: set[tuple[AccountId, str, int]] = set()
+        self._refreshing = asyncio.Lock()
+        self._listeners: list[Callable[[], None]] = []
+        self.version = 0
+        self.sieves: dict[WatchId, WatchFilter] = {}
+        self.slots: dict[WatchId, int] = {}
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Call ``listener`` after every refresh that changed something."""
+        self._listeners.append(listener)
+
+    async def refresh(self, *, until: int | None = None) -> None:
+        """Learn what changed; with ``until``, only when something up to that version may be unknown."""
+        if until is not None and until <= self.version:
+            return
+        async with self._refreshing:
+            if until is not None and until <= self.version:
+                return
+            changes = await self._source.changes_since(self.version)
+            for watch in changes.watches:
+                self._put(watch)
+            for key in changes.keys:
+                self._keys[key.id] = key
+            self._zones.update(changes.zones)
+            self._merged |= {
+                (each.account, each.name, each.type_version) for each in changes.types if each.shape is BodyShape.MERGED
+            }
+            self.version = changes.version
+        if changes.watches or changes.keys:
+            for listener in self._listeners:
+                listener()
+
+    def match(self, event: ChangeEvent) -> list[WatchId]:
+        """The watches that want ``event``; call ``refresh`` up to its version first."""
+        return self._index.match(event)
+
+    def watch(self, watch: WatchId) -> WatchRecord | None:
+        """A watch that exists, whatever its status."""
+        return self._watches.get(watch)
+
+    def key(self, key: CryptoKeyId) -> KeyRecord | None:
+        """A key that exists and is not retired."""
+        row = self._keys.get(key)
+        return None if row is None or row.retired else row
+
+    def account_zone(self, account: AccountId) -> str | None:
+        """The time zone of an account's dates, where neither event nor watch names one."""
+        return self._zones.get(account)
+
+    def shape(self, event: ChangeEvent) -> BodyShape:
+        """How the document of ``event`` is laid out: as the version of its type says by which it was accepted."""
+        built_in = self._types.get(event.resource_type)
+        if built_in is not None:
+            return built_in.body
+        merged = (event.account, event.resource_type, event.type_version) in self._merged
+        return BodyShape.MERGED if merged else BodyShape.WRAPPED
+
+    def perspective(self, watch: WatchRecord, definition: WatchDefinition) -> DocumentOptions:
+        """How the documents of a watch are made, laid out as its type's are now (see ``shape``)."""
+        built_in = self._types.get(watch.resource_type)
+        return DocumentOptions(
+            shape=built_in.body if built_in else BodyShape.WRAPPED,
+            extra=definition.level_details is LevelDetails.EXTRA_FULL,
+            previous=definition.add_previous_data,
+            zone=definition.time_zone,
+        )
+
+    def _put(self, watch: WatchRecord) -> None:
+        self.sieves.pop(watch.id, None)
+        self.slots.pop(watch.id, None)
+        if watch.deleted:
+            self._watches.pop(watch.id, None)
+            self._index.remove(watch.id)
+            return
+        self._watches[watch.id] = watch
+        if watch.status == WatchStatus.DISABLED:
+            self._index.remove(watch.id)
+            return
+        definition = _definition.decode(watch.definition)
+        if definition.filter is not None:
+            self.sieves[watch.id] = WatchFilter(
+                filter=definition.filter, perspective=self.perspective(watch, definition)
+            )
+        if definition.concurrency is not None:
+            self.slots[watch.id] = definition.concurrency
+        self._index.put(
+            Subscription(
+                watch=watch.id,
+                account=watch.account,
+                resource_type=watch.resource_type,
+                scope=bound_scope(definition.scope, self._types.get(watch.resource_type)),
+                kinds=definition.kinds,
+                active_since=watch.active_since,
+            )
+        )
+
+
+def bound_scope(scope: Mapping[str, str], resource_type: ResourceType | None) -> dict[str, str]:
+    """The parameters of a watch's scope that are bound to one value."""
+    anything = resource_type.any_value if resource_type else {}
+    return {name: value for name, value in scope.items() if anything.get(name) != value}

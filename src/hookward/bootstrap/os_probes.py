@@ -1,0 +1,44 @@
+"""Whether an api listens somewhere, or could.
+
+How many files and sockets a process may have open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+
+
+async def answers_http(host: str, port: int) -> bool:
+    """Whether an api answers ``/livez`` there."""
+    try:
+        async with asyncio.timeout(1):
+            reader, writer = await asyncio.open_connection(host, port)
+            try:
+                writer.write(b"GET /livez HTTP/1.1\r\nHost: hookward\r\nConnection: close\r\n\r\n")
+                return b" 200 " in await reader.readline()
+            finally:
+                writer.close()
+    except (OSError, TimeoutError):
+        return False
+
+
+def port_is_free(host: str, port: int) -> bool:
+    """Whether an api could listen there now; what else is wrong with the address shows when it tries."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as asking:
+            asking.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            asking.bind(address)
+    except OSError as error:
+        return error.errno != errno.EADDRINUSE
+    return True
+
+
+def raise_descriptor_limit() -> None:
+    """Take all the descriptors that the system allows: every connection is one."""
+    import resource  # noqa: PLC0415  not on every platform
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

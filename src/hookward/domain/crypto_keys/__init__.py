@@ -1,0 +1,1 @@
+"""Crypto keys: algorithms, key material, and the rules for creating and rotating them."""

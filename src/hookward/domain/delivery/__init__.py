@@ -1,0 +1,1 @@
+"""Deliveries and attempts: their states, the request, the outcome, retries, and masking of secrets."""

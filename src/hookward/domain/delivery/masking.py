@@ -1,0 +1,95 @@
+"""Secrets that are known by value, taken out of what an endpoint answered before the log keeps it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from html import escape
+from json import dumps
+from urllib.parse import quote, quote_plus
+
+import msgspec
+
+from hookward.domain.delivery.outcome import Response
+from hookward.domain.redaction import MASK
+
+MIN_LENGTH = 3
+"""What is shorter cannot be told from other text, and is no secret."""
+_SHORT = 8
+"""What is shorter is masked only where it stands alone: ``prod`` in ``"env": "prod"``, not in ``product``."""
+_MASK = MASK.encode()
+_STEP = 64
+"""The end of a cut answer that is left out is a multiple of this, so that it does not tell how long a secret is."""
+
+
+class SecretMask:
+    """Masks values in bytes and texts, also as JSON, HTML and URLs write them. Without values it costs nothing."""
+
+    __slots__ = ("_needles", "_tail")
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        needles = {form for secret in secrets if len(secret) >= MIN_LENGTH for form in _forms(secret)}
+        self._needles = tuple(sorted(needles, key=lambda needle: (-len(needle), needle)))
+        self._tail = -(-max(map(len, needles), default=0) // _STEP) * _STEP
+
+    def __repr__(self) -> str:
+        return f"<SecretMask {len(self._needles)}>"
+
+    def data(self, data: bytes, *, cut: bool = False) -> bytes:
+        """``data`` without the values; of one that was ``cut``, without an end as long as the beginning of a value.
+
+        That end is left out whatever it is: masked only where it begins a value, it would tell who has an endpoint
+        echo guesses when a beginning is right, one character after the other.
+
+        Each value is looked for by itself, for that takes linear time: one pattern of all of them takes minutes on an
+        answer that is made to nearly match long ones.
+        """
+        for needle in self._needles:
+            if needle in data:
+                data = data.replace(needle, _MASK) if len(needle) >= _SHORT else _alone(needle).sub(_MASK, data)
+        if cut and self._needles:
+            return data[: -self._tail] + _MASK
+        return data
+
+    def headers(self, headers: dict[str, str]) -> dict[str, str]:
+        """Names and values without the secret ones; looked through together first, as hardly any holds one."""
+        if not self._needles:
+            return headers
+        together = "\n".join([*headers, *headers.values()]).encode("latin-1", "replace")
+        for needle in self._needles:
+            if needle in together:
+                return {self.text(name): self.text(value) for name, value in headers.items()}
+        return headers
+
+    def text(self, text: str) -> str:
+        """A header's name or value, read as latin-1 as HTTP's are, without the values."""
+        return self.data(text.encode("latin-1", "replace")).decode("latin-1")
+
+    def answer(self, answer: Response) -> Response:
+        """What an endpoint answered, without the values."""
+        headers = tuple([(self.text(name), self.text(value)) for name, value in answer.headers])
+        return msgspec.structs.replace(answer, headers=headers, body=self.data(answer.body, cut=answer.truncated))
+
+
+NO_MASK = SecretMask()
+
+
+def _forms(secret: str) -> Iterator[bytes]:
+    """A value as it may come back: as it is, and as encoders write it."""
+    ascii_json, json = dumps(secret)[1:-1], dumps(secret, ensure_ascii=False)[1:-1]
+    texts = {secret, ascii_json, json, ascii_json.replace("/", "\\/"), json.replace("/", "\\/")}
+    texts |= {escape(secret), escape(secret, quote=False)}
+    raw = secret.encode("utf-8", "surrogateescape")
+    texts |= {quote(raw), quote(raw, safe=""), quote_plus(raw)}
+    for text in texts:
+        yield text.encode("utf-8", "surrogateescape")
+    if secret.isascii():
+        return
+    try:
+        yield secret.encode("latin-1")
+    except UnicodeEncodeError:
+        return
+
+
+def _alone(needle: bytes) -> re.Pattern[bytes]:
+    return re.compile(rb"(?<![0-9A-Za-z])" + re.escape(needle) + rb"(?![0-9A-Za-z])")

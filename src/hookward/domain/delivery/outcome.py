@@ -1,0 +1,54 @@
+"""What came of one HTTP request to an integrator, as a value."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from hookward.domain.redaction import quiet_repr
+
+
+class ErrorKind(StrEnum):
+    """Why an attempt has no usable answer (``error.type`` in the delivery log)."""
+
+    TIMEOUT = "timeout"
+    DNS = "dns"
+    TLS = "tls"
+    CONNECTION = "connection"
+    PROTOCOL = "protocol"
+    TOO_LARGE = "too_large"
+    FORBIDDEN_ADDRESS = "forbidden_address"
+    TEMPLATE = "template"
+    OAUTH = "oauth"
+
+
+class Response(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An HTTP response as received; ``body`` is cut at the log's bound and ``truncated`` says so."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    truncated: bool = False
+
+    __repr__ = quiet_repr
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Why there is no answer; ``message`` is written for the integrator and holds no secret."""
+
+    kind: ErrorKind
+    message: str
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One request and what came of it: an ``answer`` or a ``failure``, never both, never neither.
+
+    ``duration_us`` is microseconds from the start of the send to the end of the answer; ``remote`` the peer's
+    ``address:port`` where a connection was made.
+    """
+
+    duration_us: int
+    answer: Response | None = None
+    failure: Failure | None = None
+    remote: str | None = None

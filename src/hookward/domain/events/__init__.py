@@ -1,0 +1,1 @@
+"""Change events: reading and validating published events, and the document built from one."""

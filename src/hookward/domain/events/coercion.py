@@ -1,0 +1,103 @@
+"""Gives types to what came as mere text (paths, queries, forms, JSV), as far as a resource's JSON Schema tells them.
+
+What the schema does not describe, and what does not read as the type it asks for, stays text: then the schema says
+what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, unquote_plus
+
+from hookward.domain.errors import HookwardError, Malformed
+from hookward.domain.events.jsv import read_jsv
+from hookward.domain.json import decode_exact
+
+MAX_FIELDS = 1000
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,299})", re.ASCII)
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,299})(?:\.[0-9]{1,300})?(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
+_BOOLEANS = {"true": True, "false": False}
+
+Schema = Mapping[str, Any]
+
+
+def typed(value: Any, schema: Schema) -> Any:
+    """``value``, made of texts, objects, arrays and ``None``, with the types that ``schema`` asks for."""
+    types = _types(schema)
+    if isinstance(value, str):
+        return value if "string" in types else _typed_text(value, types, schema)
+    if isinstance(value, dict):
+        return {name: typed(each, _schema_of(name, schema)) for name, each in value.items()}
+    if isinstance(value, list):
+        return [typed(each, schema.get("items", {})) for each in value]
+    return value
+
+
+def read_form(text: str, schema: Schema) -> dict[str, Any]:
+    """The properties in a query or an urlencoded body; arrays and objects are JSV, or the name comes several times.
+
+    Raises Malformed for what is not UTF-8 and for too many fields.
+    """
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
+    except UnicodeDecodeError:
+        raise Malformed("the form is not UTF-8 text") from None
+    except ValueError:
+        raise Malformed(f"the form has more than {MAX_FIELDS} fields") from None
+    values: dict[str, list[str]] = {}
+    for name, value in pairs:
+        values.setdefault(name, []).append(value)
+    form: dict[str, Any] = {}
+    for name, several in values.items():
+        many = len(several) > 1 and "array" in _types(_schema_of(name, schema))
+        form[name] = several if many else several[-1]
+    return {name: typed(value, _schema_of(name, schema)) for name, value in form.items()}
+
+
+def read_query(text: str, schema: Schema) -> dict[str, Any]:
+    """The properties in a query, as ``read_form``; parameters that the schema does not name are passed over."""
+    known = schema.get("properties", {})
+    fields = [each for each in text.split("&") if unquote_plus(each.partition("=")[0], errors="replace") in known]
+    return read_form("&".join(fields), schema)
+
+
+def _types(schema: Schema) -> tuple[str, ...]:
+    types = schema.get("type", ())
+    return (types,) if isinstance(types, str) else tuple(types)
+
+
+def _schema_of(name: str, schema: Schema) -> Schema:
+    found = schema.get("properties", {}).get(name)
+    if found is None:
+        found = schema.get("additionalProperties")
+    return found if isinstance(found, Mapping) else {}
+
+
+def _typed_text(text: str, types: tuple[str, ...], schema: Schema) -> Any:
+    if "null" in types and text in ("", "null"):
+        return None
+    if "boolean" in types and text.lower() in _BOOLEANS:
+        return _BOOLEANS[text.lower()]
+    if ("integer" in types and _INTEGER.fullmatch(text)) or ("number" in types and _NUMBER.fullmatch(text)):
+        return _number(text)
+    if "array" in types:
+        return _container(text if text.startswith("[") else f"[{text}]", text, schema)
+    if "object" in types and text.startswith("{"):
+        return _container(text, text, schema)
+    return text
+
+
+def _number(text: str) -> Any:
+    try:
+        return decode_exact(text.encode())
+    except Malformed:  # outside the range of a double
+        return text
+
+
+def _container(jsv: str, text: str, schema: Schema) -> Any:
+    try:
+        return typed(read_jsv(jsv), schema)
+    except HookwardError:
+        return text

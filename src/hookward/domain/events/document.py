@@ -1,0 +1,142 @@
+"""The document of a delivery (CONTRACT section 5): the change event as a template or an integrator sees it.
+
+A watch's view of an event: which of its resources the document holds, how it is laid out, on whose clocks.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import UNSET
+
+from hookward.domain.events.model import ChangeEvent
+from hookward.domain.json import decode_exact, encode_exact
+from hookward.domain.resource_types.model import BodyShape
+
+
+@lru_cache(maxsize=4096)
+def date(second: int, zone: str) -> dict[str, str]:
+    """``{"dateTime": "2026-11-20T10:15:30", "timeZone": "Europe/Paris"}`` of a second since 1970.
+
+    A zone that this machine does not know, although the one that accepted it did, gives UTC, and says so.
+    """
+    try:
+        moment = datetime.fromtimestamp(second, UTC if zone == "UTC" else ZoneInfo(zone))
+    except (KeyError, ValueError, OSError):
+        return date(second, "UTC")
+    return {"dateTime": moment.strftime("%Y-%m-%dT%H:%M:%S"), "timeZone": zone}
+
+
+def document(
+    event: ChangeEvent, resource: Any, *, shape: BodyShape, second: int, zone: str, previous: Any = UNSET
+) -> dict[str, Any]:
+    """The document as values; ``second`` is the moment of rendering.
+
+    ``resource`` is the decoded body of ``event``, or its ``extra``. ``previous`` is the decoded previous state,
+    ``None`` where it is not known, ``UNSET`` where nobody asks: a property of that name is then the resource's own.
+    """
+    moment = date(second, zone)
+    if shape is BodyShape.MERGED:
+        made = {**resource, "date": moment, "event": event.kind.word}
+        if previous is None:
+            made.pop("previousData", None)
+    else:
+        made = {
+            "event": event.kind.word,
+            "date": moment,
+            "resourceType": event.resource_type,
+            "scope": event.scope,
+            "resource": resource,
+        }
+    if previous is not None and previous is not UNSET:
+        made["previousData"] = previous
+    return made
+
+
+def body_without_template(
+    event: ChangeEvent, *, shape: BodyShape, second: int, zone: str, extra: bool = False, previous: bool = False
+) -> bytes:
+    """The document as JSON, spliced from the stored bytes where that gives the same as building it.
+
+    With ``extra`` it holds the event's extra resource where there is one, with ``previous`` the previous state.
+    """
+    resource = event.extra if extra and event.extra is not None else event.body
+    head = _head(event.kind.word, second, zone)
+    before = b',"previousData":' + event.previous if previous and event.previous is not None else b""
+    if shape is BodyShape.WRAPPED:
+        return (
+            b"{" + head + b',"resourceType":' + encode_exact(event.resource_type) + b',"scope":'
+            + encode_exact(event.scope) + b',"resource":' + resource + before + b"}"
+        )  # fmt: skip
+    if _holds_own_names(resource):
+        state = event.previous_resource() if previous else UNSET
+        made = document(event, decode_exact(resource), shape=shape, second=second, zone=zone, previous=state)
+        return encode_exact(made)
+    rest = resource[1:]
+    return b"{" + head + before + (b"}" if rest == b"}" else b"," + rest)
+
+
+def _holds_own_names(body: bytes) -> bool:
+    """Whether a name of ours may be among those of ``body``, as it is or escaped."""
+    return b'"date"' in body or b'"event"' in body or b'"previousData"' in body or b"\\u" in body
+
+
+@lru_cache(maxsize=4096)
+def _head(word: str, second: int, zone: str) -> bytes:
+    return b'"event":"' + word.encode() + b'","date":' + encode_exact(date(second, zone))
+
+
+class Decoded(Protocol):
+    """An event whose resources are decoded once for all who want them."""
+
+    @property
+    def change(self) -> ChangeEvent: ...
+
+    def resource(self) -> Any: ...
+
+    def extra(self) -> Any: ...
+
+    def previous(self) -> Any: ...
+
+
+class DocumentOptions(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How the documents of one watch are made.
+
+    With ``extra`` they hold the event's extra resource where there is one, with ``previous`` the state before the
+    change where it is known. ``zone`` is for events that name none; without it the account's (``home``) is.
+    """
+
+    shape: BodyShape
+    extra: bool = False
+    previous: bool = False
+    zone: str | None = None
+
+    def laid_out(self, shape: BodyShape) -> DocumentOptions:
+        """The same for an event whose type, at the version that it was accepted by, is laid out so."""
+        return self if self.shape is shape else msgspec.structs.replace(self, shape=shape)
+
+    def document(self, event: Decoded, second: int, home: str | None) -> dict[str, Any]:
+        """The document as values, at a moment of rendering."""
+        return document(
+            event.change,
+            event.extra() if self.extra else event.resource(),
+            shape=self.shape,
+            second=second,
+            zone=event.change.zone or self.zone or home or "UTC",
+            previous=event.previous() if self.previous else msgspec.UNSET,
+        )
+
+    def body(self, change: ChangeEvent, second: int, home: str | None) -> bytes:
+        """The document as JSON."""
+        return body_without_template(
+            change,
+            shape=self.shape,
+            second=second,
+            zone=change.zone or self.zone or home or "UTC",
+            extra=self.extra,
+            previous=self.previous,
+        )

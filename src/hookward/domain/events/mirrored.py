@@ -1,0 +1,216 @@
+"""Turn a mirrored operation into the change event that it is, and says of a wrong one what is wrong where it stands.
+
+The event is put together from path and body and then held to the same rules as any other
+(``rules.read_event``); what those find wrong is told in the words of the request as it was
+sent: a pointer into its body, or the name of a path parameter or header.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from hookward.domain.errors import Invalid, Problem, pointer_to
+from hookward.domain.events.coercion import typed
+from hookward.domain.events.rules import ReadEvent, read_event
+from hookward.domain.problems import problem, quoted, unknown_fields
+from hookward.domain.resource_types.model import CompiledType, Schema, as_text
+from hookward.domain.resource_types.operations import ChangeKind, Operation, OperationBatch
+from hookward.domain.resource_types.routing import Match
+
+IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+
+
+class MirroredEvent(msgspec.Struct, frozen=True):
+    """What an operation is published as: the event as ``POST /v1/events`` would take it, and as it was read."""
+
+    event: dict[str, Any]
+    read: ReadEvent
+
+
+def read_mirrored(match: Match, given: Any, known: CompiledType, *, key: str | None = None) -> MirroredEvent:
+    """The event of an operation whose decoded body is ``given`` (``UNSET``: it has none); raises Invalid."""
+    problems: list[Problem] = []
+    resource = _resource(match.operation, given, problems)
+    filled = {} if resource is None else _filled(match, resource, known, problems)
+    event = {
+        "resourceType": match.type.name,
+        "scope": {name: match.parameters[name] for name in match.type.scope},
+        "event": _kind(match.operation).word,
+        "resource": None if resource is None else {**filled, **resource, **filled},
+    }
+    if key is not None:
+        event["id"] = key
+    if resource == {} and not match.operation.body:
+        known = CompiledType(known.type, _Said(known.schema, filled))
+    try:
+        read = read_event(event, {match.type.name: known})
+    except Invalid as refused:
+        places = _Places(match, filled, resource, problems)
+        problems += [moved for each in refused.problems for moved in places.of(each)]
+        raise Invalid(_PROBLEMS, tuple(problems)) from None
+    if problems:
+        raise Invalid(_PROBLEMS, tuple(problems))
+    return MirroredEvent(event, read)
+
+
+def _kind(operation: Operation) -> ChangeKind:
+    assert operation.event is not None, "operations that change nothing, and batches, are never read as one event"
+    return operation.event
+
+
+def _resource(operation: Operation, given: Any, problems: list[Problem]) -> dict[str, Any] | None:
+    """What the body says of the resource; ``None`` when it cannot be used, which is then a problem."""
+    if given is msgspec.UNSET:
+        return {}
+    if isinstance(given, list) and operation.method == "PATCH":
+        problems.append(Problem(message=_NO_LAST_STATE, pointer=""))
+        return None
+    if not isinstance(given, dict):
+        problems.append(Problem(message="the body must be a JSON object", pointer=""))
+        return None
+    if operation.renames:
+        problems += unknown_fields(given, operation.renames, "the body of this operation")
+        return {operation.renames[name]: value for name, value in given.items() if name in operation.renames}
+    return {name: value for name, value in given.items() if name not in operation.options}
+
+
+def _filled(match: Match, resource: dict[str, Any], known: CompiledType, problems: list[Problem]) -> dict[str, Any]:
+    """The properties that the path gives because the body does not."""
+    properties = known.type.schema.get("properties", {})
+    filled: dict[str, Any] = {}
+    for parameter, name in match.operation.fills.items():
+        if parameter not in match.parameters:
+            continue
+        text, said = match.parameters[parameter], resource.get(name)
+        alias = match.operation.aliases.get(parameter)
+        is_alias = alias is not None and as_text(resource.get(alias)) == text
+        if said is None and is_alias:
+            problems.append(problem(f"{name} is missing: the path names the {alias}; give the {name} too", name))
+        elif said is None:
+            filled[name] = typed(text, properties.get(name, {}))
+        elif as_text(said) != text and not is_alias:
+            message = f"{name} contradicts the path, which says {quoted(text)}; send that, or leave {name} out"
+            problems.append(problem(message, name))
+    return filled
+
+
+class _Said(msgspec.Struct, frozen=True):
+    """Judges of a resource only what is said of it: where nobody sent one it cannot be whole."""
+
+    schema: Schema
+    names: Collection[str]
+
+    def problems(self, resource: Any, *at: str | int) -> list[Problem]:
+        places = [pointer_to(*at, name) for name in self.names]
+        return [each for each in self.schema.problems(resource, *at) if each.pointer in places]
+
+
+class _Places:
+    """Where, in the request as it was sent, the parts of the event came from."""
+
+    def __init__(
+        self, match: Match, filled: Mapping[str, Any], resource: Mapping[str, Any] | None, told: list[Problem]
+    ) -> None:
+        self._told = {each.pointer for each in told}
+        self._identity = match.type.identity
+        self._resource = resource
+        parameters = {name: parameter for parameter, name in match.operation.fills.items()}
+        self._parameters = {pointer_to(name): parameters[name] for name in filled}
+        self._names = {pointer_to(name): pointer_to(sent) for sent, name in match.operation.renames.items()}
+        self._unsaid = [name for name in self._identity if name not in filled and not _says(resource or {}, name)]
+
+    def of(self, found: Problem) -> Iterator[Problem]:
+        """A problem of the event as problems of the request."""
+        first, rest = _split(found.pointer or "")
+        match first:
+            case "/scope":
+                yield Problem(message=found.message, parameter=rest.removeprefix("/"))
+            case "/id":
+                message = found.message.replace("id", IDEMPOTENCY_KEY, 1)
+                yield Problem(message=message, parameter=IDEMPOTENCY_KEY)
+            case _ if self._resource is None:
+                return  # that the body cannot be used is said already
+            case "/resourceId":
+                yield from self._of_identity(found)
+            case _:
+                yield self._of_resource(found, rest)
+
+    def _of_identity(self, found: Problem) -> Iterator[Problem]:
+        for name in self._unsaid:
+            if pointer_to(name) in self._told:
+                continue
+            message = f"{name} is missing: send the resource with its {name} (the API gives it in its answer), as text"
+            yield problem(f"{message} or whole number", name)
+        if not self._unsaid:
+            yield self._of_resource(found, pointer_to(self._identity[-1]))
+
+    def _of_resource(self, found: Problem, pointer: str) -> Problem:
+        name, below = _split(pointer)
+        if name in self._parameters:
+            return Problem(message=found.message, parameter=self._parameters[name])
+        return Problem(message=found.message, pointer=self._names.get(name, name) + below)
+
+
+def _says(resource: Mapping[str, Any], name: str) -> bool:
+    value = as_text(resource.get(name))
+    return isinstance(value, str) and value != ""
+
+
+def _split(pointer: str) -> tuple[str, str]:
+    """The first step of a pointer, and the rest."""
+    end = pointer.find("/", 1)
+    return (pointer, "") if end < 0 else (pointer[:end], pointer[end:])
+
+
+def read_item(match: Match, batch: OperationBatch, given: Any, known: CompiledType) -> MirroredEvent:
+    """The event of one item of a batch; raises Invalid with pointers into the item."""
+    if not isinstance(given, dict):
+        message = f"an operation must be a JSON object with {batch.verb} and {batch.id}"
+        raise Invalid(message, (Problem(message=message, pointer=""),))
+    kind, problems = _kind_of(given, batch), []
+    part = batch.directives if given.get(batch.directives) is not None else batch.resource
+    body = given.get(part)
+    if kind is None:
+        message = f"{batch.verb} must be one of {', '.join(batch.kinds)}; nothing else is a change"
+        problems.append(problem(message, batch.verb))
+    id_ = as_text(given.get(batch.id))
+    if not _says(given, batch.id) and not (id_ is None and isinstance(body, dict) and _says(body, batch.identity)):
+        problems.append(problem(f"{batch.id} must say which resource it is, as text or whole number", batch.id))
+    if body is None and kind not in (None, ChangeKind.DELETED):
+        problems.append(problem(f"{part} is missing; give the resource after the change", part))
+    if kind is None or problems:
+        raise Invalid(_PROBLEMS, tuple(problems))
+    operation = Operation(
+        method="PATCH" if part == batch.directives else "PUT",
+        path=match.operation.path,
+        event=kind,
+        fills={batch.id: batch.identity},
+    )
+    parameters = match.parameters if id_ is None else {**match.parameters, batch.id: id_}
+    single = Match(type=match.type, operation=operation, parameters=parameters)
+    try:
+        return read_mirrored(single, msgspec.UNSET if body is None else body, known)
+    except Invalid as refused:
+        moved = tuple(_of_item(each, batch, part) for each in refused.problems)
+        raise Invalid(_PROBLEMS, moved) from None
+
+
+def _kind_of(given: dict[str, Any], batch: OperationBatch) -> ChangeKind | None:
+    verb = given.get(batch.verb)
+    return batch.kinds.get(verb) if isinstance(verb, str) else None
+
+
+def _of_item(found: Problem, batch: OperationBatch, part: str) -> Problem:
+    if found.parameter == batch.id:
+        return problem(found.message, batch.id)
+    return found if found.pointer is None else Problem(message=found.message, pointer=pointer_to(part) + found.pointer)
+
+
+_PROBLEMS = "what was sent has problems"
+_NO_LAST_STATE = (
+    "no last state of this resource is known, so a list of changes (RFC 6902) cannot be applied; "
+    "send the whole resource, or an object with what changed"
+)

@@ -1,0 +1,1 @@
+"""JSONPath: parsing behind an allow-list, and evaluation with a step budget."""

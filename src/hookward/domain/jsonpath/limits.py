@@ -1,0 +1,17 @@
+"""The bounds of a JSONPath, and how one that breaks a rule is refused."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hookward.domain.errors import Invalid, Problem
+
+MAX_LENGTH: Final = 512
+MAX_SEGMENTS: Final = 32
+MAX_NESTING: Final = 8
+MAX_INDEX: Final = 2**53 - 1
+
+
+def refusal(message: str) -> Invalid:
+    """The error for a path that cannot be used."""
+    return Invalid("the path cannot be used", (Problem(message=message),))

@@ -1,0 +1,96 @@
+"""JSONPath as integrators may use it: names, indexes, slices, wildcards, and filters of simple comparisons.
+
+Texts are parsed by jsonpath-ng behind an allow-list (``jsonpath.parser``) and evaluated by nodes
+that count their work (``jsonpath.nodes``). Nearly every path in use is plain names and indexes; such
+a text is read without jsonpath-ng, whose parser takes half a millisecond, and means exactly what it means there.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from hookward.domain.jsonpath.limits import MAX_LENGTH, MAX_SEGMENTS, refusal
+from hookward.domain.jsonpath.nodes import ABSENT, Indexes, Keys, Names, Query, Segment, Steps, lookup, query_of
+from hookward.domain.problems import quoted
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A compiled JSONPath; two are equal when their texts are.
+
+    ``keys`` are the steps of a path of single names and indexes, ``None`` for any other.
+    """
+
+    text: str
+    query: Query = field(repr=False, compare=False)
+    keys: Keys | None = field(repr=False, compare=False)
+
+    @property
+    def singular(self) -> bool:
+        """Whether it is made of single names and indexes only, and so finds one value at most."""
+        return self.keys is not None
+
+    def find(self, document: Any, steps: Steps | None = None) -> list[Any]:
+        """The values it selects in a decoded JSON document, each once.
+
+        Evaluations that belong together may share ``steps``. Raises ``BudgetExceeded`` when it
+        would touch more values than those.
+        """
+        if self.keys is not None:
+            found = lookup(document, self.keys)
+            return [] if found is ABSENT else [found]
+        return self.query.find(document, document, steps or Steps())
+
+
+def compile_path(text: str) -> Path:
+    """Compile a JSONPath; raises ``Invalid`` with one problem that names what is wrong."""
+    text = text.strip(" \t\n\r")
+    _check_text(text)
+    segments = _read_plain(text)
+    if segments is None:
+        # jsonpath-ng takes 70 ms to import, which most processes never need to spend.
+        from hookward.domain.jsonpath.parser import parse  # noqa: PLC0415
+
+        segments = parse(text)
+    query = query_of(segments, from_root=True)
+    return Path(text, query, query.keys)
+
+
+def _check_text(text: str) -> None:
+    if not text.startswith("$"):
+        raise refusal(f"`{quoted(text)}` does not start with `$`, the document; write $.name")
+    if len(text) > MAX_LENGTH:
+        raise refusal(f"`{quoted(text)}` has {len(text)} characters; a path has at most {MAX_LENGTH}")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise refusal(f"`{quoted(text)}` holds half of a surrogate pair; write whole characters") from None
+
+
+_PLAIN_SEGMENT = re.compile(
+    r"""\.(?P<name>[A-Za-z_][A-Za-z0-9_@-]*)
+    | \[(?P<index>-?[0-9]{1,15})\]
+    | \['(?P<single>[^'\\]*)'\]
+    | \["(?P<double>[^"\\]*)"\]
+    """,
+    re.VERBOSE,
+)
+_RESERVED = frozenset({"where", "wherenot"})
+
+
+def _read_plain(text: str) -> tuple[Segment, ...] | None:
+    """The segments of a text in plain notation; ``None`` leaves the text, right or wrong, to jsonpath-ng."""
+    segments: list[Segment] = []
+    position = 1
+    while position < len(text):
+        found = _PLAIN_SEGMENT.match(text, position)
+        if found is None or found["name"] in _RESERVED or len(segments) == MAX_SEGMENTS:
+            return None
+        if found["index"] is not None:
+            segments.append(Indexes((int(found["index"]),)))
+        else:
+            segments.append(Names((str(found[str(found.lastgroup)]),)))
+        position = found.end()
+    return tuple(segments)

@@ -1,0 +1,1 @@
+"""Resource types: their scope, identity, schema, REST operations and paths."""

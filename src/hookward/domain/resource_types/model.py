@@ -1,0 +1,99 @@
+"""Resource types: the kinds of thing that change, and how their documents and paths are laid out.
+
+Which resource a document is: the values of its type's identity, joined by ``/``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+import msgspec
+
+from hookward.domain.errors import Problem
+from hookward.domain.resource_types.operations import Operation
+
+
+class Schema(Protocol):
+    """Judges a resource."""
+
+    def problems(self, resource: Any, *at: str | int) -> list[Problem]: ...
+
+
+class CompiledType(msgspec.Struct, frozen=True):
+    """A resource type with its compiled schema."""
+
+    type: ResourceType
+    schema: Any
+
+
+MAX_SCOPE_PARAMETERS = 4
+
+
+class BodyShape(StrEnum):
+    """How the document of a delivery is laid out: the resource's own properties at the top, or under ``resource``."""
+
+    MERGED = "merged"
+    WRAPPED = "wrapped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TypePaths:
+    """Where the resources of a type live in their own API: URL templates of the collection and of one of them."""
+
+    collection: str
+    item: str
+
+    @property
+    def watch_route(self) -> str:
+        return self.collection + "/watch"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceType:
+    """One kind of resource, built in or added by an account.
+
+    ``scope`` names the path parameters that say whose resource it is; ``any_value`` gives, for some of them, the value
+    that a watch may name to mean every one (it cannot be published). ``identity`` names the properties whose values,
+    joined by ``/``, identify a resource. ``schema`` is a JSON Schema (2020-12) document and ``sample`` a resource that
+    validates against it. ``watch_routes`` are URL templates (``/queues/{queueId}/registrations/watch``) whose
+    parameters are scope parameters.
+
+    ``operations`` are those of the resource's own API, at whose methods and paths it can be published (see
+    ``Operation``). Those of a type that an account declares come from the ``paths``
+    that it gave (see ``paths.operations_of``): ``POST /shops/{shopId}/orders`` is created,
+    ``PUT``, ``PATCH`` and ``DELETE /shops/{shopId}/orders/{id}`` are updated, updated and deleted. ``keep_state`` asks
+    for the last known state of its resources.
+    """
+
+    name: str
+    scope: tuple[str, ...]
+    identity: tuple[str, ...]
+    body: BodyShape
+    schema: Mapping[str, Any] = field(repr=False)
+    sample: Mapping[str, Any] = field(repr=False)
+    version: int = 1
+    title: str = ""
+    any_value: Mapping[str, str] = field(default_factory=dict)
+    watch_routes: tuple[str, ...] = ()
+    operations: tuple[Operation, ...] = ()
+    keep_state: bool = True
+    paths: TypePaths | None = None
+
+
+def identity_of(resource_type: ResourceType, resource: Mapping[str, Any]) -> str | None:
+    """The identity as text; ``None`` where a part is missing, empty, or neither text nor whole number."""
+    parts: list[str] = []
+    for name in resource_type.identity:
+        value = as_text(resource.get(name))
+        if not isinstance(value, str) or not value:
+            return None
+        parts.append(value)
+    return "/".join(parts)
+
+
+def as_text(value: Any) -> Any:
+    """A whole number as its text, anything else as it is: publishers write ids and scope values either way."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value

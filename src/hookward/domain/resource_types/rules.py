@@ -1,0 +1,204 @@
+"""What makes a resource type right that an account adds: every property checked, every problem named at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from hookward.domain.errors import Invalid, Problem
+from hookward.domain.json import encode_exact
+from hookward.domain.problems import is_text, problem, quoted, unknown_fields
+from hookward.domain.resource_types.model import (
+    MAX_SCOPE_PARAMETERS,
+    BodyShape,
+    CompiledType,
+    ResourceType,
+    Schema,
+    identity_of,
+)
+from hookward.domain.resource_types.paths import operations_of, read_paths
+from hookward.domain.resource_types.schema_cost import Survey, survey
+
+MAX_NAME: Final = 64
+MAX_TITLE: Final = 255
+MAX_PARAMETER: Final = 64
+MAX_IDENTITY: Final = 4
+MAX_SCHEMA_BYTES: Final = 256 << 10
+MAX_SAMPLE_BYTES: Final = 64 << 10
+MAX_STEPS: Final = 2000
+MAX_STEPS_PER_CHARACTER: Final = 4096
+DOCUMENT_NAMES: Final = ("date", "event")
+"""What every merged document holds of its own; ``previousData`` only that of a watch which asks for it."""
+
+READ_ONLY: Final = frozenset({"version", "builtIn", "watchRoutes", "created", "updated"})
+_KNOWN = ("name", "title", "scope", "identity", "schema", "sample", "body", "keepState", "paths")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(?:\.[A-Za-z][A-Za-z0-9_-]*)*")
+_SCOPE_PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+
+
+class Schemas(Protocol):
+    """Knows the language of schemas."""
+
+    def pattern_size(self, pattern: str) -> int | None:
+        """What a pattern may cost for each character, in steps; ``None`` for one that cannot be used."""
+        ...
+
+    def problems(self, schema: Mapping[str, Any], *at: str) -> list[Problem]:
+        """What makes a schema none (its meta-schema)."""
+        ...
+
+    def compiled(self, schema: Mapping[str, Any], surveyed: Survey | None = None) -> Schema:
+        """A schema ready to judge; raises Invalid with what forbids it."""
+        ...
+
+
+def is_type_name(name: str) -> bool:
+    """Whether a resource type may be called so."""
+    return len(name) <= MAX_NAME and _NAME.fullmatch(name) is not None
+
+
+def read_type(
+    given: Any,
+    *,
+    reserved: Sequence[str],
+    taken: Mapping[str, str],
+    schemas: Schemas,
+    name: str | None = None,
+) -> CompiledType:
+    """Check a resource type that is to be created, or with ``name`` to be replaced; raises Invalid with every problem.
+
+    ``reserved`` are names that cannot be given; ``taken`` are paths in use with the name of what uses each.
+    """
+    if not isinstance(given, dict):
+        raise Invalid(_NO_OBJECT, (problem(_NO_OBJECT),))
+    problems = list(unknown_fields((each for each in given if each not in READ_ONLY), _KNOWN, "a resource type"))
+    called = _name(given, reserved, name, problems)
+    scope = _words(given, "scope", (0, MAX_SCOPE_PARAMETERS), problems)
+    identity = _words(given, "identity", (1, MAX_IDENTITY), problems)
+    surveyed, schema = _schema(given.get("schema"), schemas, problems)
+    body = _body(given, surveyed, problems)
+    keep_state = given.get("keepState")
+    if keep_state is not None and not isinstance(keep_state, bool):
+        problems.append(problem("keepState must be true or false", "keepState"))
+    title = given.get("title")
+    if title is not None and not is_text(title, MAX_TITLE, least=0):
+        problems.append(problem(f"title must be a text of at most {MAX_TITLE} characters", "title"))
+    paths = None
+    if scope is not None and identity is not None:
+        paths = read_paths(given.get("paths"), scope, identity, taken, problems)
+    sample = _sample(given, identity or (), schema, problems)
+    if problems or scope is None or identity is None or schema is None or sample is None:
+        raise Invalid("the resource type has problems", tuple(problems))
+    found = ResourceType(
+        name=called, title=title or "", scope=scope, identity=identity, body=body, schema=given["schema"],
+        sample=sample, keep_state=keep_state is not False, paths=paths,
+        watch_routes=() if paths is None else (paths.watch_route,), operations=operations_of(paths, identity),
+    )  # fmt: skip
+    return CompiledType(found, schema)
+
+
+def _name(given: dict[str, Any], reserved: Sequence[str], expected: str | None, problems: list[Problem]) -> str:
+    name = given.get("name")
+    if expected is not None:
+        if name not in (None, expected):
+            problems.append(problem(f"a name cannot change; leave it out, or give {expected}", "name"))
+        return expected
+    if not isinstance(name, str) or not is_type_name(name):
+        message = (
+            f"name must be words of letters, digits, - and _ joined by dots, at most {MAX_NAME} characters, such as"
+        )
+        problems.append(problem(f"{message} shop.order", "name"))
+    elif name.lower() in [each.lower() for each in reserved]:
+        problems.append(problem(f"{name} is built in; choose another name", "name"))
+    else:
+        return name
+    return ""
+
+
+def _words(
+    given: dict[str, Any], what: str, bounds: tuple[int, int], problems: list[Problem]
+) -> tuple[str, ...] | None:
+    """The names in ``scope`` or ``identity``."""
+    value = given.get(what)
+    if value is None and bounds[0] == 0:
+        return ()
+    if not isinstance(value, list) or not bounds[0] <= len(value) <= bounds[1]:
+        problems.append(problem(f"{what} must be a list of {bounds[0]} to {bounds[1]} names", what))
+        return None
+    found = len(problems)
+    for index, each in enumerate(value):
+        if what == "scope" and not (is_text(each, MAX_PARAMETER) and _SCOPE_PARAMETER.fullmatch(each)):
+            message = f"must be a name of 1 to {MAX_PARAMETER} letters, digits, - and _, such as shopId"
+            problems.append(problem(message, what, index))
+        elif not is_text(each, MAX_PARAMETER):
+            problems.append(problem(f"must be the name of a property, 1 to {MAX_PARAMETER} characters", what, index))
+        elif each in value[:index]:
+            problems.append(problem(f"{quoted(each)} is named twice", what, index))
+    return tuple(value) if len(problems) == found else None
+
+
+def _schema(given: Any, schemas: Schemas, problems: list[Problem]) -> tuple[Survey | None, Schema | None]:
+    if not isinstance(given, dict):
+        problems.append(problem("schema must be a JSON Schema (2020-12): an object such as {}", "schema"))
+        return None, None
+    if len(encode_exact(given)) > MAX_SCHEMA_BYTES:
+        problems.append(problem(f"schema may take {MAX_SCHEMA_BYTES} bytes", "schema"))
+        return None, None
+    surveyed, found = survey(given, schemas.pattern_size)
+    problems += [Problem(message=each.message, pointer="/schema" + (each.pointer or "")) for each in found]
+    known = len(problems)
+    problems += schemas.problems(given, "schema")
+    if surveyed is None or len(problems) > known:
+        return surveyed, None
+    if surveyed.steps > MAX_STEPS:
+        problems.append(problem(_TOO_HEAVY, "schema"))
+    elif surveyed.per_character > MAX_STEPS_PER_CHARACTER:
+        problems.append(problem("too many or too large patterns for one text; make them simpler", "schema"))
+    else:
+        try:
+            return surveyed, schemas.compiled(given, surveyed)
+        except Invalid as error:
+            problems += [Problem(message=each.message, pointer="/schema") for each in error.problems]
+    return surveyed, None
+
+
+def _body(given: dict[str, Any], surveyed: Survey | None, problems: list[Problem]) -> BodyShape:
+    word = given.get("body")
+    if word is None:
+        return BodyShape.WRAPPED
+    if not isinstance(word, str) or word not in list(BodyShape):
+        problems.append(problem("body must be wrapped or merged", "body"))
+        return BodyShape.WRAPPED
+    if word == BodyShape.MERGED and surveyed is not None:
+        own = [name for name in DOCUMENT_NAMES if name in surveyed.names]
+        if own:
+            message = f"merged would hide {', '.join(own)} of the schema behind those of the document; use wrapped"
+            problems.append(problem(message, "body"))
+    return BodyShape(word)
+
+
+def _sample(
+    given: dict[str, Any], identity: Sequence[str], schema: Schema | None, problems: list[Problem]
+) -> dict[str, Any] | None:
+    sample = given.get("sample")
+    if not isinstance(sample, dict):
+        problems.append(problem("sample must be a resource of this type, as a JSON object", "sample"))
+        return None
+    if len(encode_exact(sample)) > MAX_SAMPLE_BYTES:
+        problems.append(problem(f"sample may take {MAX_SAMPLE_BYTES} bytes", "sample"))
+        return None
+    for name in identity:
+        one = ResourceType(name="", scope=(), identity=(name,), body=BodyShape.WRAPPED, schema={}, sample={})
+        if identity_of(one, sample) is None:
+            message = f"the sample must hold {quoted(name)}, which identifies it, as a text or whole number"
+            problems.append(problem(message, "sample", name))
+    problems += schema.problems(sample, "sample") if schema is not None else []
+    return sample
+
+
+_NO_OBJECT = "a resource type must be a JSON object with name, identity, schema and sample"
+_TOO_HEAVY = (
+    f"to judge one value may take {MAX_STEPS} steps, and by this schema it may take more: too many alternatives, long "
+    "enums of numbers or objects, or a recursion that multiplies; make it simpler"
+)

@@ -1,0 +1,62 @@
+"""Signatures of Standard Webhooks (specification of 2023, sections "Signature scheme" and "Webhook headers")."""
+
+from __future__ import annotations
+
+import hmac
+from base64 import b64decode, b64encode
+from binascii import Error as Base64Error
+from collections.abc import Callable, Sequence
+
+from hookward.domain.crypto_keys.model import Signer
+
+PREFIX = "whsec_"
+MIN_SECRET_BYTES = 24
+MAX_SECRET_BYTES = 64
+TOLERANCE_SECONDS = 300
+"""How far a receiver lets ``webhook-timestamp`` be from its own clock, either way."""
+
+
+def sign_v1(secret: bytes, message_id: str, timestamp: int, body: bytes) -> str:
+    """``v1,<base64>``: HMAC-SHA256 over ``{id}.{timestamp}.{body}``; timestamp in seconds since 1970."""
+    digest = hmac.digest(secret, b"%b.%d.%b" % (message_id.encode(), timestamp, body), "sha256")
+    return "v1," + b64encode(digest).decode()
+
+
+def sign_v1a(sign: Callable[[bytes], bytes], message_id: str, timestamp: int, body: bytes) -> str:
+    """``v1a,<base64>``: Ed25519 (``sign``) over ``{id}.{timestamp}.{body}``; timestamp in seconds since 1970."""
+    return "v1a," + b64encode(sign(b"%b.%d.%b" % (message_id.encode(), timestamp, body))).decode()
+
+
+def signatures(
+    secrets: tuple[bytes, ...], message_id: str, timestamp: int, body: bytes, pairs: Sequence[Signer] = ()
+) -> str:
+    """The value of ``webhook-signature``: one signature a key, separated by a space; ``pairs`` are Ed25519's."""
+    if len(secrets) == 1 and not pairs:
+        return sign_v1(secrets[0], message_id, timestamp, body)
+    signed = [sign_v1(secret, message_id, timestamp, body) for secret in secrets]
+    return " ".join([*signed, *(sign_v1a(each.sign, message_id, timestamp, body) for each in pairs)])
+
+
+def verify(header: str, secret: bytes, message_id: str, timestamp: int, body: bytes) -> bool:
+    """Whether one of the signatures in a ``webhook-signature`` header is this secret's; each compared in constant time.
+
+    The age of the timestamp is the caller's to judge.
+    """
+    expected = sign_v1(secret, message_id, timestamp, body).encode()
+    return any(hmac.compare_digest(expected, each.encode()) for each in header.split())
+
+
+def secret_to_text(secret: bytes) -> str:
+    """``whsec_<base64>``: how an integrator keeps it."""
+    return PREFIX + b64encode(secret).decode()
+
+
+def secret_from_text(text: str) -> bytes | None:
+    """The bytes of a ``whsec_`` secret (24 to 64 of them); ``None`` when it is not one."""
+    if not text.startswith(PREFIX):
+        return None
+    try:
+        secret = b64decode(text.removeprefix(PREFIX), validate=True)
+    except (Base64Error, ValueError):
+        return None
+    return secret if MIN_SECRET_BYTES <= len(secret) <= MAX_SECRET_BYTES else None

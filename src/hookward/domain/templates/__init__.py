@@ -1,0 +1,1 @@
+"""Templates of bodies and addresses, and filters: compiling and rendering."""

@@ -1,0 +1,210 @@
+"""What makes a watch right: every property checked, every problem named at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeGuard
+
+import msgspec
+
+from hookward.domain.errors import Invalid
+from hookward.domain.ids import Prefix, from_text
+from hookward.domain.problems import problem, unknown_fields
+from hookward.domain.redaction import quiet_repr
+from hookward.domain.resource_types.model import ResourceType
+from hookward.domain.resource_types.operations import ChangeKind
+from hookward.domain.watches.attempt_rules import read_concurrency, read_retry, read_timeout
+from hookward.domain.watches.document_rules import DocumentRules, read_details, read_previous, read_zone
+from hookward.domain.watches.headers import header_complaints
+from hookward.domain.watches.model import (
+    StoreBodies,
+    WatchBounds,
+    WatchDefinition,
+    WatchMethod,
+    WatchSecrets,
+    WatchStatus,
+)
+from hookward.domain.watches.oauth_rules import KeyCheck, no_keys, read_oauth
+from hookward.domain.watches.reader import Reader
+
+DEFAULT_BOUNDS = WatchBounds()
+MAX_NAME = 255
+MAX_HEADERS = 50
+MAX_KEYS = 8
+
+READ_ONLY = frozenset({"id", "resourceType", "scope", "statusReason", "owner", "created", "updated"})
+# Promised, and not yet there: only the default is taken.
+NOT_YET: Mapping[str, tuple[Any, ...]] = {
+    "changed": ([],),
+    "ordered": (False,),
+    "rateLimit": (),
+}
+
+
+class WatchRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A watch that is right as far as it alone can be judged; ``key_ids`` still have to exist.
+
+    ``refresh_token`` is one that was given now.
+    """
+
+    definition: WatchDefinition
+    secrets: WatchSecrets
+    status: WatchStatus
+    make_key: bool
+    refresh_token: str | None = None
+
+    __repr__ = quiet_repr
+
+
+def read_watch(
+    given: Any, resource_type: ResourceType | None, scope: Mapping[str, str], *, second: int,
+    bounds: WatchBounds = DEFAULT_BOUNDS, check_key: KeyCheck = no_keys, has_token: bool = False,
+) -> WatchRequest:  # fmt: skip
+    """Check a watch that is to be created; raises Invalid with every problem.
+
+    ``second`` is the moment (seconds since 1970) at which its template is tried on the type's sample. Without a type,
+    because what was given as one is wrong, all that can be judged is. ``check_key`` judges the private key of an OAuth2
+    client; ``has_token`` says that the watch has a refresh token already.
+    """
+    if not isinstance(given, dict):
+        raise Invalid(_NO_OBJECT, (problem(_NO_OBJECT),))
+    reader = Reader(given)
+    reader.problems += unknown_fields((name for name in given if name not in READ_ONLY), _KNOWN, "a watch")
+    for name, defaults in NOT_YET.items():
+        if not any(_same(given.get(name), each) for each in (None, *defaults)):
+            reader.problem(f"{name} is not yet supported; leave it out", name)
+    authenticated, username, password = _basic_auth(reader)
+    if authenticated and given.get("oauth2Auth") is not None:
+        reader.problem("basicAuth and oauth2Auth both set Authorization; leave one of them out", "oauth2Auth")
+    oauth = read_oauth(reader, check_key, has_token=has_token)
+    signed, key_ids = _signature(reader)
+    authenticated = authenticated or given.get("oauth2Auth") is not None
+    headers = _headers(reader, authenticated=authenticated, signed=signed)
+    previous = read_previous(reader)
+    rules = DocumentRules(reader, resource_type, scope, second=second, previous=previous)
+    definition = WatchDefinition(
+        address=rules.address(),
+        scope=dict(scope),
+        name=reader.text("name", limit=MAX_NAME),
+        events=_events(reader),
+        method=reader.choice("method", WatchMethod.ALL),
+        schema=rules.schema(),
+        username=username,
+        header_names=tuple(headers),
+        signed=signed,
+        key_ids=key_ids,
+        filter=rules.filter(),
+        level_details=read_details(reader),
+        add_previous_data=previous,
+        time_zone=read_zone(reader),
+        retry=read_retry(reader, bounds),
+        timeout=read_timeout(reader, bounds),
+        concurrency=read_concurrency(reader, bounds),
+        store_bodies=StoreBodies(reader.choice("storeBodies", tuple(StoreBodies))),
+        oauth=None if oauth is None else oauth.definition,
+    )
+    status = WatchStatus[reader.choice("status", tuple(each.word for each in WatchStatus)).upper()]
+    if reader.problems:
+        raise Invalid(PROBLEMS, tuple(reader.problems))
+    return WatchRequest(
+        definition=definition,
+        secrets=WatchSecrets(
+            password=password, headers=headers, client_secret=None if oauth is None else oauth.client_secret
+        ),
+        status=status,
+        make_key=signed and not key_ids,
+        refresh_token=None if oauth is None else oauth.refresh_token,
+    )
+
+
+def key_ids_in(given: Any) -> dict[int, str]:
+    """The ids of crypto keys that a watch names where they may stand, by position; whatever else is wrong with it."""
+    block = given.get("signature") if isinstance(given, dict) else None
+    ids = block.get("cryptoKeyIds") if isinstance(block, dict) else None
+    if not isinstance(ids, list) or len(ids) > MAX_KEYS:
+        return {}
+    return {index: each for index, each in enumerate(ids) if _is_key_id(each)}
+
+
+def _same(value: Any, other: Any) -> bool:
+    """Whether two JSON values are the same; to Python ``0 == False``."""
+    return type(value) is type(other) and bool(value == other)
+
+
+def _events(reader: Reader) -> tuple[str, ...]:
+    value = reader.given.get("events")
+    if value is None:
+        return ()
+    words = [kind.word for kind in ChangeKind]
+    if not isinstance(value, list) or not 1 <= len(value) <= len(words):
+        reader.problem(
+            f"events must be a list of 1 to {len(words)} of {', '.join(words)}; leave it out for all", "events"
+        )
+        return ()
+    for index, each in enumerate(value):
+        if each not in words:
+            reader.problem(f"must be one of {', '.join(words)}", "events", index)
+        elif each in value[:index]:
+            reader.problem(f"{each} is named twice", "events", index)
+    return tuple(each for each in value if each in words)
+
+
+def _basic_auth(reader: Reader) -> tuple[bool, str | None, str | None]:
+    if reader.block("basicAuth", ("username", "password")) is None:
+        return False, None, None
+    username = reader.text("basicAuth", "username", limit=1024, required=True)
+    password = reader.text("basicAuth", "password", limit=1024, required=True)
+    for name, value in (("username", username), ("password", password)):
+        if value is not None and re.search(r"[\x00-\x1f\x7f]", value):
+            reader.problem(f"{name} must hold no control characters (RFC 7617)", "basicAuth", name)
+    if username is not None and ":" in username:
+        reader.problem("username must hold no colon (RFC 7617)", "basicAuth", "username")
+    return True, username, password
+
+
+def _headers(reader: Reader, *, authenticated: bool, signed: bool) -> dict[str, str]:
+    given = reader.given.get("httpRequestHeader")
+    if given is None:
+        return {}
+    if not isinstance(given, dict) or len(given) > MAX_HEADERS:
+        reader.problem(f"httpRequestHeader must be an object of at most {MAX_HEADERS} names", "httpRequestHeader")
+        return {}
+    for name, complaint in header_complaints(given, authenticated=authenticated, signed=signed):
+        reader.problem(complaint, "httpRequestHeader", name)
+    return {name: value for name, value in given.items() if isinstance(value, str)}
+
+
+def _signature(reader: Reader) -> tuple[bool, tuple[str, ...]]:
+    block = reader.block("signature", ("enabled", "cryptoKeyIds", "secret"))
+    if block is None:
+        return False, ()
+    enabled = block.get("enabled")
+    if enabled is not None and not isinstance(enabled, bool):
+        reader.problem("enabled must be true or false", "signature", "enabled")
+    ids = block.get("cryptoKeyIds")
+    if ids is None:
+        ids = []
+    if not isinstance(ids, list) or len(ids) > MAX_KEYS:
+        reader.problem(f"cryptoKeyIds must be a list of at most {MAX_KEYS} key ids", "signature", "cryptoKeyIds")
+        return bool(enabled), ()
+    for index, each in enumerate(ids):
+        if not _is_key_id(each):
+            reader.problem("must be the id of a crypto key, key_…", "signature", "cryptoKeyIds", index)
+        elif each in ids[:index]:
+            reader.problem("this key is named twice", "signature", "cryptoKeyIds", index)
+    return bool(enabled), tuple(each for each in ids if isinstance(each, str))
+
+
+def _is_key_id(value: Any) -> TypeGuard[str]:
+    return isinstance(value, str) and from_text(Prefix.CRYPTO_KEY, value) is not None
+
+
+_WRITABLE: tuple[str, ...] = (
+    "address", "name", "events", "method", "status", "basicAuth", "httpRequestHeader", "schema", "signature",
+    "filter", "levelDetails", "addPreviousData", "timeZone", "retry", "timeout", "concurrency", "storeBodies",
+    "oauth2Auth",
+)  # fmt: skip
+_KNOWN = (*_WRITABLE, *NOT_YET)
+PROBLEMS = "the watch has problems"
+_NO_OBJECT = "a watch must be a JSON object with at least an address"

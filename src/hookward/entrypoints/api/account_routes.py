@@ -1,0 +1,90 @@
+"""The paths of the types that accounts add: publish at them, and register watches, as at those of built-in types.
+
+Who asks decides what there is at a path, so a key comes first: without one every path looks the same. Which type is
+meant comes from what this process knows, and is judged again by what the store says when that refuses, or when the
+type has changed since (G5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from aiohttp import web
+
+from hookward.domain.errors import Forbidden, Invalid, StoreUnavailable, TypeChanged
+from hookward.domain.resource_types.model import CompiledType
+from hookward.domain.resource_types.operations import METHODS
+from hookward.domain.resource_types.paths import RESERVED
+from hookward.domain.resource_types.routing import OperationIndex, WatchMatch, settled
+from hookward.entrypoints.api.dependencies import SERVICE, Caller, Scope, Service, check_scope
+from hookward.entrypoints.api.http.requests import authorization_of
+from hookward.entrypoints.api.resources.events import MAX_CHANGES, TYPE_KEEPS_CHANGING
+from hookward.entrypoints.api.resources.mirrored import match_of, paths_below, publish_match
+from hookward.entrypoints.api.resources.watches import create_watch_on_route
+
+_MAYBE_OLD: Final = (Invalid, Forbidden, web.HTTPNotFound, web.HTTPMethodNotAllowed)
+"""Refusals that may come of what is kept; others are the same by any version."""
+
+
+@web.middleware
+async def own_routes(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Where nothing else answers, the paths of the caller's own types do; built-in paths win."""
+    nowhere = request.match_info.http_exception
+    if nowhere is None or nowhere.status != web.HTTPNotFound.status_code:
+        return await handler(request)
+    service, header = request.app[SERVICE], authorization_of(request)
+    if not _may_be_own(request, service) or (header is None and request.method not in METHODS):
+        return await handler(request)
+    return await _answer(request, await service.keys.caller(header), service)
+
+
+def _may_be_own(request: web.Request, service: Service) -> bool:
+    return any(path.split("/")[1] not in RESERVED for path in paths_below(request, service))
+
+
+async def _answer(request: web.Request, caller: Caller, service: Service) -> web.Response:
+    """What the newest version of the type that has this path makes of the request; 404 or 405 where none has it."""
+    for fresh in (False, *[True] * MAX_CHANGES):
+        try:
+            return await _attempt(request, caller, service, fresh=fresh)
+        except TypeChanged:
+            continue
+        except _MAYBE_OLD:
+            if fresh:
+                raise
+    raise StoreUnavailable(TYPE_KEEPS_CHANGING)
+
+
+async def _attempt(request: web.Request, caller: Caller, service: Service, *, fresh: bool) -> web.Response:
+    index = await service.route_book.index(caller.account, fresh=fresh)
+    watched = _watched(request, service, index)
+    if watched is not None:
+        check_scope(caller, Scope.WATCHES)
+        known = await service.type_book.find(caller.account, watched.type.name)
+        if known is None or watched.route not in known.type.watch_routes:
+            raise TypeChanged(watched.type.name)  # since the index was read
+        return await create_watch_on_route(request, caller, service, known.type, watched.parameters)
+    match = match_of(request, service, index)
+    check_scope(caller, Scope.PUBLISH)
+    known = await _known(match.type.name, caller, service, fresh=fresh)
+    meant = None if known is None else settled(match, known.type)
+    if known is None or meant is None:
+        raise TypeChanged(match.type.name)
+    return await publish_match(request, caller, service, meant, known)
+
+
+def _watched(request: web.Request, service: Service, index: OperationIndex) -> WatchMatch | None:
+    if request.method != "POST":
+        return None
+    found = (index.watched(path) for path in paths_below(request, service))
+    return next((each for each in found if each is not None), None)
+
+
+async def _known(name: str, caller: Caller, service: Service, *, fresh: bool) -> CompiledType | None:
+    if fresh:
+        return await service.type_book.find(caller.account, name)
+    await service.type_book.learn(caller.account, name)
+    return service.type_book.known(caller.account, name)

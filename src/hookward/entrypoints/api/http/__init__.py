@@ -1,0 +1,1 @@
+"""HTTP as the api speaks it: bodies, parameters, responses, conditional requests, connections."""

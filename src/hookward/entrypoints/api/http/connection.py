@@ -1,0 +1,198 @@
+"""What connections do that no handler sees.
+
+What cannot be read as HTTP is answered like any other mistake: aiohttp answers it with plain text and logs it as it
+came, keys included. Who is slow with a request, takes no answer or is one too many is cut off: aiohttp waits for ever.
+And a request whose body is still on its way when the api is asked to end is answered: aiohttp drops what comes then,
+waits in vain until the grace time is over, and hangs up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from dataclasses import dataclass
+from http import HTTPStatus
+from secrets import token_hex
+from typing import Any, cast
+
+from aiohttp import StreamReader, web
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import RawRequestMessage
+from aiohttp.http_exceptions import LineTooLong
+
+from hookward.entrypoints.api.http.responses import TooSlow, problem_document, problem_response
+
+_UNREADABLE = "the request cannot be read as HTTP/1.1: its first line, a header or the length of its body is malformed"
+_TOO_LONG = "the first line or a header of the request is over 8190 bytes; shorten it"
+_BROKEN = "something went wrong on our side; the request id helps to find it"
+_FULL = "too many connections are open; try again"
+_FULL_RETRY_SECONDS = "1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionBounds:
+    """What clients may keep open: ``most`` connections.
+
+    ``request``: seconds for a connection's first head, for each body, and to take an answer. ``idle``: seconds from an
+    answer to the end of the next head.
+    """
+
+    most: int
+    request: float
+    idle: float
+
+
+class Runner(web.AppRunner):
+    """An application's runner with such connections."""
+
+    __slots__ = ("_bounds",)
+
+    def __init__(self, app: web.Application, bounds: ConnectionBounds, **kwargs: Any) -> None:
+        super().__init__(
+            app, keepalive_timeout=bounds.idle, auto_decompress=False, access_log=None, handle_signals=False, **kwargs
+        )
+        self._bounds = bounds
+
+    async def _make_server(self) -> web.Server:
+        return _Server(await super()._make_server(), self._bounds)
+
+
+class _Server(web.Server):
+    def __init__(self, made: web.Server, bounds: ConnectionBounds) -> None:
+        super().__init__(made.request_handler, request_factory=self._timed, **made._kwargs)  # noqa: SLF001
+        self._make = made.request_factory
+        self.bounds = bounds
+
+    def __call__(self) -> web.RequestHandler:
+        return _Connection(self, loop=self._loop, **self._kwargs)
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._connections) >= self.bounds.most
+
+    def _timed(
+        self,
+        message: RawRequestMessage,
+        payload: StreamReader,
+        protocol: web.RequestHandler,
+        writer: AbstractStreamWriter,
+        task: asyncio.Task[None],
+    ) -> web.BaseRequest:
+        if not payload.is_eof():
+            assert isinstance(protocol, _Connection)
+            protocol.await_body(payload)
+        return self._make(message, payload, protocol, writer, task)
+
+
+class _Connection(web.RequestHandler):
+    __slots__ = ("_bounds", "_head_timer", "_reader_timer", "_server")
+
+    def __init__(self, server: _Server, *, loop: asyncio.AbstractEventLoop, **kwargs: Any) -> None:
+        super().__init__(server, loop=loop, **kwargs)
+        self._server = server
+        self._bounds = server.bounds
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._reader_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        made = cast("asyncio.Transport", transport)  # uvloop's is none by name
+        if self._server.is_full:
+            self._force_close = True  # reads nothing
+            made.write(_no_room())
+            made.close()
+            return
+        super().connection_made(made)
+        _give_up_on_deaf(made, self._bounds.request)
+        self._head_timer = self._loop.call_later(self._bounds.request, self._no_head)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        for timer in (self._head_timer, self._reader_timer):
+            if timer is not None:
+                timer.cancel()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._reader_timer = self._loop.call_later(self._bounds.request, self._no_reader)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._reader_timer is not None:
+            self._reader_timer.cancel()
+
+    def await_body(self, payload: StreamReader) -> None:
+        """Give the rest of a request's body its time."""
+        timer = self._loop.call_later(self._bounds.request, self._no_body, payload)
+        payload.on_eof(timer.cancel)
+
+    def _no_head(self) -> None:
+        if not self._request_count:  # in silence: a client that has sent nothing would take it for its next answer
+            self.force_close()
+
+    def _no_body(self, payload: StreamReader) -> None:
+        if payload.is_eof() or payload.exception() is not None:
+            return
+        if self._current_request is None:  # it is answered already
+            self.force_close()
+            return
+        self._lingering_time = 0.0
+        payload.set_exception(TooSlow(f"the body was not there within {self._bounds.request:g} s; send it faster"))
+
+    def _no_reader(self) -> None:
+        transport = self.transport
+        self.force_close()
+        if transport is not None:
+            transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what comes, also while ending where it belongs to a request that was begun; no other is begun then."""
+        ending = self._close, self._force_close
+        if not any(ending) or not self._request_in_progress or self.transport is None:
+            super().data_received(data)
+            return
+        self._close = self._force_close = False
+        try:
+            super().data_received(data)
+        finally:
+            self._close, self._force_close = ending
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002  it quotes the request
+    ) -> web.StreamResponse:
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            self.log_exception("a request failed outside its handler", exc_info=exc)
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer was begun: there is no other to give")
+        detail = _BROKEN if status >= HTTPStatus.INTERNAL_SERVER_ERROR else _UNREADABLE
+        request_id = token_hex(12)
+        document = problem_document(
+            HTTPStatus(status), _TOO_LONG if isinstance(exc, LineTooLong) else detail, request_id
+        )
+        response = problem_response(document)
+        response.headers["X-Request-Id"] = request_id
+        response.force_close()
+        return response
+
+
+def _no_room() -> bytes:
+    request_id = token_hex(12)
+    document = problem_document(HTTPStatus.SERVICE_UNAVAILABLE, _FULL, request_id)
+    body = problem_response(document).body
+    assert isinstance(body, bytes)
+    head = (
+        f"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nContent-Length: {len(body)}\r\n"
+        f"Retry-After: {_FULL_RETRY_SECONDS}\r\nX-Request-Id: {request_id}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def _give_up_on_deaf(transport: asyncio.Transport, seconds: float) -> None:
+    """Have the kernel end a connection whose peer takes nothing, be what is left too little for us to notice."""
+    option = getattr(socket, "TCP_USER_TIMEOUT", None)  # not on every platform
+    accepted = transport.get_extra_info("socket")
+    if option is not None and accepted is not None:
+        accepted.setsockopt(socket.IPPROTO_TCP, option, int(seconds * 1000))

@@ -1,0 +1,31 @@
+"""The description of this very service: its tables of routes and its resource types, as document and as page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from hookward import __version__
+from hookward.domain.resource_types.model import ResourceType
+from hookward.entrypoints.api.openapi.document import build_document, encode
+from hookward.entrypoints.api.openapi.page import make_page, policy_of
+from hookward.entrypoints.api.public_routes import OPEN_ROUTES
+from hookward.entrypoints.api.resources.docs import Text
+from hookward.entrypoints.api.routes import ROUTES, mirrored_routes, watch_routes
+
+
+def describe(types: Iterable[ResourceType]) -> dict[str, Any]:
+    """The OpenAPI document of a service with these resource types."""
+    known = sorted(types, key=lambda each: each.name)
+    routes = (*ROUTES, *watch_routes(known), *mirrored_routes(known))
+    return build_document(routes, OPEN_ROUTES, known, version=__version__)
+
+
+def as_text(document: dict[str, Any]) -> Text:
+    """What ``/openapi.json`` answers."""
+    return Text(encode(document), "application/json")
+
+
+def as_page(document: dict[str, Any]) -> Text:
+    """What ``/docs`` answers."""
+    return Text(make_page(document).encode(), "text/html; charset=utf-8", policy_of())

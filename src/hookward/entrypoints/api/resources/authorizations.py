@@ -1,0 +1,126 @@
+"""``/v1/watches/{watchId}/oauth2/…`` and ``/oauth2/callback``: somebody authorizes a watch in their browser.
+
+The shapes of authorizing a watch in a browser, and of the page at which browsers come back.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from aiohttp import web
+from msgspec import UNSET, Meta, UnsetType
+
+from hookward.application.watches.changes import Target
+from hookward.domain.errors import HookwardError, Invalid, RequestRejected, StoreUnavailable
+from hookward.domain.ids import Prefix, WatchId, from_text, to_text
+from hookward.domain.oauth.authorization_code import (
+    MAX_CODE,
+    MAX_STATE,
+    Return,
+    is_code,
+    is_state,
+    known_error,
+    read_return,
+)
+from hookward.entrypoints.api.dependencies import SERVICE, Caller, Service
+from hookward.entrypoints.api.http.requests import read_json
+from hookward.entrypoints.api.http.responses import format_timestamp, problem_of, secret_response
+from hookward.entrypoints.api.http.schemas import Wire
+from hookward.entrypoints.api.resources import authorizing_page
+from hookward.entrypoints.api.resources.watch_schemas import Input
+from hookward.entrypoints.api.resources.watches import answer_watch
+
+
+async def authorize_watch(request: web.Request, caller: Caller, service: Service) -> web.Response:
+    """Begin an authorization: the URL is for the browser of whoever may consent, once, within ten minutes."""
+    row = await service.changes.find(_target(request, caller))
+    begun = await service.authorizations.begin(row)
+    expires = format_timestamp(begun.expires)
+    assert expires is not None
+    return secret_response(AuthorizationAnswer(url=begun.url, expires=expires))
+
+
+async def end_authorization(request: web.Request, caller: Caller, service: Service) -> web.Response:
+    """Hand over what came back to a redirectUri of your own; the watch goes on, and what waited goes out."""
+    row = await service.changes.find(_target(request, caller))
+    back = read_return(await read_json(request))
+    return answer_watch(await service.authorizations.finish(back, watch=row.id), None)
+
+
+async def return_from_authorization(request: web.Request) -> web.Response:
+    """The page for whoever comes back from authorizing; what came with them is good for one return."""
+    service = request.app[SERVICE]
+    if request.method == "HEAD":  # whoever only looks spends nothing
+        return _page("Nothing was done", "Open this address in a browser.", 400)
+    try:
+        return await _return(request, service)
+    except StoreUnavailable:
+        return _page("Not authorized", "The store cannot be reached. Start again in a moment.", 503)
+    except HookwardError as error:
+        detail = (
+            error.detail if isinstance(error, RequestRejected) else "Something went wrong on our side. Start again."
+        )
+        if not isinstance(error, RequestRejected):
+            service.logger.error("api.failed", error=type(error).__name__)
+        status = 400 if isinstance(error, Invalid) else problem_of(error).status
+        return _page("Not authorized", detail, status)
+
+
+async def _return(request: web.Request, service: Service) -> web.Response:
+    state, code, error = (_single(request, name) for name in ("state", "code", "error"))
+    if not is_state(state) or (not error and not is_code(code)):
+        return _page("Not authorized", _INCOMPLETE, 400)
+    if error:
+        known = await service.authorizations.refuse(state)
+        word = known_error(error)
+        told = "The authorization server refused" + (f": {word}." if word else ".")
+        return _page("Not authorized", f"{told} Start again if that was a mistake." if known else _INCOMPLETE, 400)
+    row = await service.authorizations.finish(Return(code=code, state=state))
+    id_ = to_text(Prefix.WATCH, row.id)
+    return _page("Authorized", f"The watch {id_} may go on, and what waited is sent. You can close this page.", 200)
+
+
+def _single(request: web.Request, name: str) -> str:
+    """A parameter that is there once, as the standard has it; else nothing."""
+    values = request.query.getall(name, [])
+    return values[0] if len(values) == 1 else ""
+
+
+def _target(request: web.Request, caller: Caller) -> Target:
+    id_ = from_text(Prefix.WATCH, request.match_info["watchId"])
+    return Target(account=caller.account, id=None if id_ is None else WatchId(id_), owner=caller.owner)
+
+
+def _page(title: str, text: str, status: int) -> web.Response:
+    return web.Response(
+        text=authorizing_page.make_page(title, text), status=status, content_type="text/html",
+        headers=authorizing_page.HEADERS,
+    )  # fmt: skip
+
+
+_INCOMPLETE = "This return is not complete, or belongs to no authorization that is under way. Start again."
+
+
+class AuthorizationAnswer(Wire, frozen=True):
+    """Where to send whoever is to authorize, in a browser, and until when; good for one return."""
+
+    url: str
+    expires: str
+
+
+class AuthorizationReturn(Input, frozen=True):
+    """What came back to a redirectUri of the integrator's own."""
+
+    code: Annotated[str, Meta(min_length=1, max_length=MAX_CODE)]
+    state: Annotated[str, Meta(min_length=1, max_length=MAX_STATE)]
+
+
+class AuthorizationQuery(Input, frozen=True, rename=None):
+    """Query parameters with which an authorization server sends browsers back (RFC 6749 §4.1.2)."""
+
+    state: Annotated[str | UnsetType, Meta(description="That of the authorization.")] = UNSET
+    code: Annotated[str | UnsetType, Meta(description="What is turned into tokens.")] = UNSET
+    error: Annotated[str | UnsetType, Meta(description="Why there is no code.")] = UNSET
+    error_description: Annotated[str | UnsetType, Meta(description="Ignored: anybody may have written it.")] = UNSET
+    error_uri: Annotated[str | UnsetType, Meta(description="Ignored.")] = UNSET
+    iss: Annotated[str | UnsetType, Meta(description="Ignored: a watch has one server only (RFC 9207).")] = UNSET

@@ -1,0 +1,148 @@
+"""Publish by repeating an operation of the resource's own API: its method, its path, its body."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+import msgspec
+from aiohttp import web
+
+from hookward.application.events.publisher import NewEvent
+from hookward.domain.errors import HookwardError, Invalid, Malformed, Problem, TooLarge
+from hookward.domain.events.coercion import read_form, read_query, typed
+from hookward.domain.events.jsv import read_jsv
+from hookward.domain.events.mirrored import IDEMPOTENCY_KEY, MirroredEvent, read_item, read_mirrored
+from hookward.domain.ids import Prefix, to_text
+from hookward.domain.json import check_depth, decode_exact
+from hookward.domain.resource_types.model import CompiledType
+from hookward.domain.resource_types.operations import Format, Operation, OperationBatch
+from hookward.domain.resource_types.routing import Match, OperationIndex
+from hookward.entrypoints.api.dependencies import Caller, Service
+from hookward.entrypoints.api.http.formats import CONTENT_TYPES, format_of_body, formatted
+from hookward.entrypoints.api.http.requests import MAX_EVENT_BYTES, read_bytes
+from hookward.entrypoints.api.http.responses import UnsupportedType, json_response
+from hookward.entrypoints.api.http.schemas import AcceptedEvent
+from hookward.entrypoints.api.resources.events import answer_items, event_of, read_items
+
+_AT_ONCE = 8 << 10
+"""Bytes of JSV or of a form that are read on the loop; more may take seconds (G6)."""
+
+_NO_RESOURCE = "the body is empty; send the resource after the change as a JSON object, with what the API answered"
+
+
+async def publish_mirrored(
+    request: web.Request, caller: Caller, service: Service, *, index: OperationIndex
+) -> web.Response:
+    """What the operation at this method and path is published as: 202 once it is durable; 404 or 405 for none."""
+    match = match_of(request, service, index)
+    return await publish_match(request, caller, service, match, service.types[match.type.name])
+
+
+async def publish_match(
+    request: web.Request, caller: Caller, service: Service, match: Match, known: CompiledType
+) -> web.Response:
+    """What an operation that was found is published as; ``known`` is its type, whoever declared it."""
+    service.backlogs.check(caller.account)
+    if match.operation.batch is not None:
+        return await _publish_batch(request, caller, service, match, match.operation.batch, known)
+    given = await _read(request, match.operation, known)
+    mirrored = read_mirrored(match, given, known, key=request.headers.get(IDEMPOTENCY_KEY))
+    try:
+        id_ = await service.publisher.publish(event_of(mirrored.event, mirrored.read, caller.account, service))
+    except Invalid as refused:  # the key was used for another event
+        problems = (Problem(message=each.message, parameter=IDEMPOTENCY_KEY) for each in refused.problems)
+        raise Invalid(refused.detail, tuple(problems)) from None
+    accepted = AcceptedEvent(id=to_text(Prefix.EVENT, id_))
+    return formatted(request, accepted, 202) if len(match.operation.formats) > 1 else json_response(accepted, 202)
+
+
+async def refuse_unchanging(_request: web.Request) -> NoReturn:
+    """An operation that changes nothing: never published, nor taken for one that is."""
+    raise web.HTTPNotFound
+
+
+def match_of(request: web.Request, service: Service, index: OperationIndex) -> Match:
+    """The operation at this method and path, below any prefix; raises 404 or 405 where ``index`` knows none."""
+    allowed = set[str]()
+    for path in paths_below(request, service):
+        match = index.resolve(request.method, path)
+        if isinstance(match, Match):
+            return match
+        allowed.update(match.allowed)
+    if allowed:
+        raise web.HTTPMethodNotAllowed(request.method, sorted(allowed))
+    raise web.HTTPNotFound
+
+
+def paths_below(request: web.Request, service: Service) -> list[str]:
+    """The path as it stands in the request line, at the root and below each prefix that it begins with."""
+    path = request.rel_url.raw_path
+    prefixes = ("", *map(quote, service.path_prefixes))
+    return [path.removeprefix(prefix) for prefix in prefixes if path.startswith(prefix + "/")]
+
+
+async def _publish_batch(
+    request: web.Request, caller: Caller, service: Service, match: Match, batch: OperationBatch, known: CompiledType
+) -> web.Response:
+    if IDEMPOTENCY_KEY in request.headers:
+        detail = f"{IDEMPOTENCY_KEY} stands for one event; send the operations of a batch one by one to give each a key"
+        raise Invalid(detail, (Problem(message=detail, parameter=IDEMPOTENCY_KEY),))
+    raws = await read_items(request, batch.items, batch.limit)
+    events: list[NewEvent | HookwardError] = []
+    for raw in raws:
+        await asyncio.sleep(0)  # judging all of them may take seconds: others have their turn after each (G6)
+        each = _read_item(bytes(raw), match, batch, known)
+        if isinstance(each, MirroredEvent):
+            events.append(event_of(each.event, each.read, caller.account, service))
+        else:
+            events.append(each)
+    return await answer_items(events, request, service)
+
+
+def _read_item(raw: bytes, match: Match, batch: OperationBatch, known: CompiledType) -> MirroredEvent | HookwardError:
+    try:
+        if len(raw) > MAX_EVENT_BYTES:
+            raise TooLarge(f"the operation is over {MAX_EVENT_BYTES} bytes")
+        return read_item(match, batch, decode_exact(raw), known)
+    except HookwardError as error:
+        return error
+
+
+async def _read(request: web.Request, operation: Operation, known: CompiledType) -> Any:
+    """The decoded body, with what came as query parameters where the operation takes those; ``UNSET`` for nothing."""
+    schema, data = known.type.schema, await read_bytes(request, MAX_EVENT_BYTES)
+    given: Any = msgspec.UNSET
+    if data:
+        kind = request.headers.get("Content-Type", "")
+        if len(data) > _AT_ONCE and format_of_body(kind) is not Format.JSON:  # these are read by Python, slowly
+            given = await asyncio.to_thread(_decoded, data, kind, operation, schema)
+        else:
+            given = _decoded(data, kind, operation, schema)
+    if operation.query:
+        said = read_query(request.rel_url.raw_query_string, schema)
+        if isinstance(given, dict):
+            given = {**said, **given}
+        elif said and given is msgspec.UNSET:
+            given = said
+    if operation.body and given is msgspec.UNSET:
+        raise Malformed(_NO_RESOURCE)
+    return given
+
+
+def _decoded(data: bytes, content_type: str, operation: Operation, schema: Mapping[str, Any]) -> Any:
+    format_ = format_of_body(content_type)
+    if format_ not in operation.formats:
+        right = " or ".join(CONTENT_TYPES[each] for each in operation.formats)
+        raise UnsupportedType(f"the content type is {content_type or 'missing'}; send Content-Type: {right} in UTF-8")
+    if format_ is Format.JSON:
+        return decode_exact(data)
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        raise Malformed(f"the body is not UTF-8 text: invalid bytes at offset {error.start}") from None
+    value = typed(read_jsv(text), schema) if format_ is Format.JSV else read_form(text, schema)
+    check_depth(value)
+    return value

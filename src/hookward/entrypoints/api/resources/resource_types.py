@@ -1,0 +1,194 @@
+"""``/v1/resource-types``: the types that accounts add.
+
+The shapes of resource types on the wire.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+import msgspec
+from aiohttp import web
+from msgspec import UNSET, Meta, UnsetType
+
+from hookward.application.resource_types.service import TypeRow, definition_of
+from hookward.domain.errors import Forbidden
+from hookward.domain.json import encode_exact
+from hookward.domain.resource_types.model import ResourceType
+from hookward.domain.resource_types.rules import is_type_name
+from hookward.entrypoints.api.dependencies import Caller, Service
+from hookward.entrypoints.api.http.requests import bad_parameter, check_parameters, limit_of, read_json, together
+from hookward.entrypoints.api.http.responses import format_timestamp, json_response
+from hookward.entrypoints.api.http.schemas import BodyWord, Wire
+from hookward.entrypoints.api.resources.watch_schemas import Ignored, Input, Limit
+
+
+async def create_type(request: web.Request, caller: Caller, service: Service) -> web.Response:
+    """A type of the account's own."""
+    _whole_account(caller)
+    shown = type_answer(await service.resource_types.create(caller.account, await read_json(request)))
+    response = json_response(shown, 201)
+    response.headers["Location"] = f"/v1/resource-types/{quote(shown.name)}"
+    return response
+
+
+async def list_types(request: web.Request, caller: Caller, service: Service) -> web.Response:
+    """Built-in types and the account's, by name."""
+    _, limit, after = together(
+        lambda: check_parameters(request, ("limit", "cursor")), lambda: limit_of(request), lambda: _cursor(request)
+    )
+    found = await service.resource_types.page(caller.account, after=after, limit=limit + 1)
+    page = found[:limit]
+    cursor = page[-1].name if len(found) > limit else None
+    return json_response(TypeList(data=[type_answer(each) for each in page], next_cursor=cursor))
+
+
+def _cursor(request: web.Request) -> str:
+    after = request.query.get("cursor", "")
+    if "cursor" in request.query and not is_type_name(after):
+        raise bad_parameter("cursor", "must be a nextCursor of this list")
+    return after
+
+
+async def get_type(request: web.Request, caller: Caller, service: Service) -> web.Response:
+    """One type."""
+    return json_response(type_answer(await service.resource_types.get(caller.account, request.match_info["name"])))
+
+
+async def replace_type(request: web.Request, caller: Caller, service: Service) -> web.Response:
+    """A new version of a type; events keep theirs."""
+    _whole_account(caller)
+    given = await read_json(request)
+    return json_response(
+        type_answer(await service.resource_types.replace(caller.account, request.match_info["name"], given))
+    )
+
+
+async def delete_type(request: web.Request, caller: Caller, service: Service) -> web.Response:
+    """Delete a type that nobody watches."""
+    _whole_account(caller)
+    await service.resource_types.delete(caller.account, request.match_info["name"])
+    return web.Response(status=204)
+
+
+def _whole_account(caller: Caller) -> None:
+    if caller.owner is not None:
+        raise Forbidden("resource types are the whole account's; a key with an owner may only read them")
+
+
+def type_answer(found: TypeRow | ResourceType) -> TypeAnswer:
+    """A type as it is shown."""
+    if isinstance(found, ResourceType):
+        return TypeAnswer(
+            name=found.name, title=found.title, version=found.version, built_in=True, scope=found.scope,
+            identity=found.identity, body=found.body, keep_state=found.keep_state, paths=None,
+            watch_routes=found.watch_routes, schema=msgspec.Raw(encode_exact(found.schema)),
+            sample=msgspec.Raw(encode_exact(found.sample)), created=None, updated=None,
+        )  # fmt: skip
+    definition = definition_of(found)
+    paths = found.paths
+    return TypeAnswer(
+        name=found.name, title=definition.title, version=found.type_version, built_in=False, scope=definition.scope,
+        identity=definition.identity, body=definition.body, keep_state=definition.keep_state,
+        paths=None if paths is None else PathsAnswer(collection=paths.collection, item=paths.item),
+        watch_routes=() if paths is None else (paths.watch_route,), schema=definition.schema,
+        sample=definition.sample, created=format_timestamp(found.created), updated=format_timestamp(found.updated),
+    )  # fmt: skip
+
+
+NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_-]*)*$"
+MAX_NAME = 64
+
+_Name = Annotated[str, Meta(pattern=NAME_PATTERN, max_length=MAX_NAME)]
+_Parameter = Annotated[str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_-]*$", max_length=64)]
+_Property = Annotated[str, Meta(min_length=1, max_length=64)]
+_Path = Annotated[str, Meta(pattern="^/", max_length=255)]
+_Object = Annotated[msgspec.Raw, Meta(extra_json_schema={"type": "object"})]
+
+
+class PathsAnswer(Wire, frozen=True):
+    """Where resources of a type live in their own API."""
+
+    collection: str
+    item: str
+
+
+class PathsGiven(Input, frozen=True):
+    """Where resources of a type live in their own API, to be published by repeating its requests here.
+
+    ``POST`` on the collection publishes created, ``PUT`` and ``PATCH`` on an item updated, ``DELETE`` on it (a body may
+    be left out) deleted, each with the resource as body and answered as ``POST /v1/events`` is; what the path says of
+    the identity need not be repeated. ``POST`` on the collection with ``/watch`` registers a watch. Paths also answer
+    below the configured prefixes; those that are in use, and ``/v1``, cannot be taken.
+    """
+
+    collection: Annotated[_Path, Meta(description="All of them, such as /shops/{shopId}/orders.")]
+    item: Annotated[_Path | None, Meta(description="One of them; by default the collection and the identity.")] = None
+
+
+class TypeReplacement(Input, frozen=True, kw_only=True):
+    """A new version of a resource type."""
+
+    name: Annotated[_Name | None, Meta(description="That of the path, where it is given.")] = None
+    identity: Annotated[
+        list[_Property], Meta(min_length=1, max_length=4, description="The properties that say which resource it is.")
+    ]
+    schema: Annotated[dict[str, Any], Meta(description="The JSON Schema (2020-12) of a resource; at most 256 KiB.")]
+    sample: Annotated[dict[str, Any], Meta(description="A resource that is valid by the schema; at most 64 KiB.")]
+    scope: Annotated[
+        list[_Parameter] | None, Meta(max_length=4, description="The parameters that say whose resource it is.")
+    ] = None
+    body: Annotated[
+        Literal["merged", "wrapped"] | None,
+        Meta(description="How documents are laid out: the resource at the top, or under resource (default)."),
+    ] = None
+    keep_state: Annotated[
+        bool | None, Meta(description="Whether the last known state of its resources is kept; by default it is.")
+    ] = None
+    title: Annotated[str | None, Meta(max_length=255, description="Free text.")] = None
+    paths: PathsGiven | None = None
+    version: Ignored = None
+    built_in: Ignored = None
+    watch_routes: Ignored = None
+    created: Ignored = None
+    updated: Ignored = None
+
+
+class TypeGiven(TypeReplacement, frozen=True, kw_only=True):
+    """A resource type as an account gives it."""
+
+    name: Annotated[_Name, Meta(description="Words joined by dots, such as shop.order.")]
+
+
+class TypeAnswer(Wire, frozen=True):
+    """A resource type; ``created`` and ``updated`` are null for a built-in one."""
+
+    name: str
+    title: str
+    version: int
+    built_in: bool
+    scope: tuple[str, ...]
+    identity: tuple[str, ...]
+    body: BodyWord
+    keep_state: bool
+    paths: PathsAnswer | None
+    watch_routes: tuple[str, ...]
+    schema: _Object
+    sample: _Object
+    created: str | None
+    updated: str | None
+
+
+class TypeList(Wire, frozen=True):
+    """A page of resource types; ``nextCursor`` leads to the next, ``null`` ends."""
+
+    data: list[TypeAnswer]
+    next_cursor: str | None
+
+
+class TypePage(Input, frozen=True):
+    """Query parameters of the list of resource types."""
+
+    limit: Limit = 50
+    cursor: Annotated[_Name | UnsetType, Meta(description="The nextCursor of the page before.")] = UNSET

@@ -1,0 +1,1 @@
+"""The command line. `main` is the command group; the other modules hold one group each."""

@@ -1,0 +1,248 @@
+"""The OpenAPI document says what the tables and the readers say, and nothing that is not so."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, cast
+
+import jsonschema_rs
+import msgspec
+import pytest
+import schemathesis
+
+from hookward.adapters.crypto.signing_keys import CipherSigningKeys
+from hookward.application.crypto_keys.service import CryptoKeys
+from hookward.bootstrap.factories import built_in_types
+from hookward.domain.delivery.model import DeliveryStatus
+from hookward.domain.errors import Invalid
+from hookward.domain.events.rules import read_event
+from hookward.domain.ids import AccountId
+from hookward.domain.resource_types.model import CompiledType, ResourceType
+from hookward.domain.resource_types.operations import ChangeKind
+from hookward.domain.watches.model import WatchMethod, WatchStatus
+from hookward.domain.watches.rules import READ_ONLY, read_watch
+from hookward.entrypoints.api.app import make_app
+from hookward.entrypoints.api.dependencies import Service
+from hookward.entrypoints.api.http import schemas as wire
+from hookward.entrypoints.api.http.requests import MAX_LIMIT
+from hookward.entrypoints.api.openapi.document import encode
+from hookward.entrypoints.api.openapi.operations import plain_path
+from hookward.entrypoints.api.openapi.service import describe
+from hookward.entrypoints.api.public_routes import OPEN_ROUTES, OpenRoute
+from hookward.entrypoints.api.resources import crypto_keys as wire_keys
+from hookward.entrypoints.api.resources import watch_schemas as wire_requests
+from hookward.entrypoints.api.route import Route
+from hookward.entrypoints.api.routes import ROUTES, mirrored_routes, unchanging_routes, watch_routes
+
+TYPES = built_in_types()
+DOCUMENT = describe(TYPES.values())
+KEYED = (*ROUTES, *watch_routes(TYPES.values()), *mirrored_routes(TYPES.values()))
+TABLE: tuple[Route | OpenRoute, ...] = (*KEYED, *OPEN_ROUTES)
+# What these do is said by their path alone.
+WITHOUT_BODY = ("test", "authorize", "rotate")
+# Pages for people, which a document of an api need not list.
+PAGES = ("/dashboard",)
+
+OPERATIONS = {
+    f"{method} {path}": operation
+    for path, methods in DOCUMENT["paths"].items()
+    for method, operation in methods.items()
+}
+
+
+def validator(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator({**schema, "components": DOCUMENT["components"]})
+
+
+def nodes(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+        for inner in value.values():
+            yield from nodes(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from nodes(inner)
+
+
+def test_the_document_is_openapi_3_1() -> None:
+    schemathesis.openapi.from_dict(DOCUMENT).validate()
+
+
+def test_a_document_that_is_none_is_told() -> None:
+    with pytest.raises(jsonschema_rs.ValidationError):
+        schemathesis.openapi.from_dict({**DOCUMENT, "info": {"title": "without version"}}).validate()
+
+
+def test_the_same_tables_give_the_same_bytes_in_whatever_order_the_types_come() -> None:
+    assert encode(describe(list(TYPES.values())[::-1])) == encode(DOCUMENT)
+
+
+def test_every_reference_leads_somewhere() -> None:
+    for node in nodes(DOCUMENT):
+        if isinstance(target := node.get("$ref"), str):
+            found: Any = DOCUMENT
+            for step in target.removeprefix("#/").split("/"):
+                found = found[step]
+            assert isinstance(found, dict), target
+
+
+@pytest.mark.parametrize("route", TABLE, ids=lambda route: f"{route.method} {route.path}")
+def test_a_route_says_all_that_its_description_needs(route: Route | OpenRoute) -> None:
+    assert route.summary, "a route needs a summary"
+    assert route.answers is not None or route.status in (204, 302, 303), "a route needs answers, or 204"
+    if isinstance(route, Route):
+        assert route.scope, "a route needs a scope"
+        last = route.path.rpartition("/")[2]
+        if route.method in ("POST", "PUT", "PATCH") and last not in WITHOUT_BODY:
+            assert route.takes is not None, "a route that reads a body needs takes, the wire type of it"
+
+
+def test_every_route_of_the_service_is_in_the_document_and_nothing_else() -> None:
+    known = {name: CompiledType(each, None) for name, each in TYPES.items()}
+    given: dict[str, Any] = dict.fromkeys(each.name for each in dataclasses.fields(Service))
+    service = Service(**given | {"types": known, "path_prefixes": ()})
+    served = {
+        (route.method.lower(), plain_path(route.resource.canonical))
+        for route in make_app(service).router.routes()
+        if route.resource is not None and route.method != "HEAD" and not route.resource.canonical.startswith(PAGES)
+    }
+    described = {(method, path) for path, methods in DOCUMENT["paths"].items() for method in methods}
+    nothing = {(method.lower(), path) for method, path in unchanging_routes(TYPES.values())}
+    assert served - nothing == described
+    assert nothing.isdisjoint(described)
+
+
+def test_operation_ids_are_unique_and_words() -> None:
+    ids = Counter(operation["operationId"] for operation in OPERATIONS.values())
+    assert [name for name, count in ids.items() if count > 1 or not re.fullmatch(r"[a-z][A-Za-z0-9]*", name)] == []
+
+
+@pytest.mark.parametrize("path", DOCUMENT["paths"])
+def test_every_parameter_of_a_path_is_described(path: str) -> None:
+    for operation in DOCUMENT["paths"][path].values():
+        given = {each["name"] for each in operation["parameters"] if each.get("in") == "path"}
+        assert given == set(re.findall(r"\{(\w+)\}", path))
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_every_example_is_valid(operation: dict[str, Any]) -> None:
+    holders = [operation.get("requestBody", {}), *operation["responses"].values()]
+    for media in (media for holder in holders for media in holder.get("content", {}).values()):
+        for example in media.get("examples", {}).values():
+            validator(media["schema"]).validate(example["value"])
+
+
+@pytest.mark.parametrize("name", DOCUMENT["components"]["responses"])
+def test_every_example_of_a_problem_is_valid(name: str) -> None:
+    media = DOCUMENT["components"]["responses"][name]["content"]["application/problem+json"]
+    validator(media["schema"]).validate(media["example"])
+
+
+@pytest.mark.parametrize("route", KEYED, ids=lambda route: f"{route.method} {route.path}")
+def test_every_body_and_every_answer_has_an_example(route: Route) -> None:
+    operation = DOCUMENT["paths"][plain_path(route.path)][route.method.lower()]
+    anything = route.takes in (wire.Resource, wire.Resource | None, wire.PatchDocument)
+    holders = [] if route.takes is None or anything else [operation["requestBody"]]
+    holders += [] if route.answers is None else [operation["responses"][str(route.status)]]
+    for holder in holders:
+        for media in holder["content"].values():
+            assert media.get("examples"), f"give {media['schema']} an example in openapi/examples.py"
+
+
+@pytest.mark.parametrize("name", DOCUMENT["components"]["schemas"])
+def test_every_component_is_described(name: str) -> None:
+    assert DOCUMENT["components"]["schemas"][name].get("description"), f"{name} needs a docstring"
+
+
+@pytest.mark.parametrize("tag", DOCUMENT["tags"], ids=lambda tag: tag["name"])
+def test_every_tag_is_described(tag: dict[str, str]) -> None:
+    assert tag.get("description"), f"say in openapi/document.py what {tag['name']} are"
+
+
+def test_the_services_own_paths_come_first() -> None:
+    own = [path.startswith("/v1/") for path in DOCUMENT["paths"]]
+    assert own == sorted(own, reverse=True)
+
+
+def test_a_resource_in_a_request_has_nothing_that_only_reads() -> None:
+    assert [
+        node for node in nodes(DOCUMENT["components"]["schemas"]["appointment"]) if node.get("readOnly") is True
+    ] == []
+
+
+@pytest.mark.parametrize("known", TYPES.values(), ids=lambda known: known.name)
+def test_a_sample_is_valid_by_the_component_of_its_type(known: ResourceType) -> None:
+    found = validator({"$ref": f"#/components/schemas/{known.name}"})
+    found.validate(known.sample)
+    assert not found.is_valid([])
+
+
+def complaints(refused: pytest.ExceptionInfo[Invalid]) -> dict[str | None, str]:
+    return {each.pointer: each.message for each in refused.value.problems}
+
+
+def named_by(message: str) -> set[str]:
+    """The names in "zz is unknown; a watch holds a, b and …"."""
+    return set(message.rpartition(" holds ")[2].split(", "))
+
+
+def fields(struct: type[msgspec.Struct]) -> set[str]:
+    return {field.encode_name for field in msgspec.structs.fields(struct)}
+
+
+def test_an_event_is_described_as_it_is_read() -> None:
+    with pytest.raises(Invalid) as refused:
+        read_event({"zz": 1}, {name: CompiledType(each, None) for name, each in TYPES.items()})
+    assert named_by(complaints(refused)["/zz"]) == fields(wire_requests.PublishEvent)
+
+
+def test_a_watch_is_described_as_it_is_read() -> None:
+    given = {"zz": 1, "basicAuth": {"zz": 1}, "signature": {"zz": 1}}
+    with pytest.raises(Invalid) as refused:
+        read_watch(given, TYPES["appointment"], {}, second=0)
+    found = complaints(refused)
+    assert named_by(found["/zz"]) | READ_ONLY == fields(wire_requests.NewWatch)
+    assert fields(wire_requests.NewWatch) - fields(wire_requests.WatchInput) == {"resourceType", "scope"}
+    assert named_by(found["/basicAuth/zz"]) == fields(wire_requests.BasicAuth)
+    assert named_by(found["/signature/zz"]) == fields(wire_requests.SignatureInput)
+
+
+async def test_a_crypto_key_is_described_as_it_is_read() -> None:
+    nothing = cast("Any", None)
+    with pytest.raises(Invalid) as refused:
+        await CryptoKeys(nothing, nothing, CipherSigningKeys(), clock=nothing, chance=nothing).create(
+            AccountId(1), {"zz": 1}, owner=None
+        )
+    assert named_by(complaints(refused)["/zz"]) == fields(wire_keys.NewKey)
+
+
+def choices(struct: str, name: str) -> list[Any]:
+    schema = DOCUMENT["components"]["schemas"][struct]["properties"][name]
+    listed: list[Any] = schema.get("enum") or schema["items"]["enum"]
+    return [each for each in listed if each is not None]
+
+
+def test_choices_are_those_of_the_domain() -> None:
+    words = [kind.word for kind in ChangeKind]
+    assert choices("PublishEvent", "event") == choices("NewWatch", "events") == words
+    assert choices("NewWatch", "method") == list(WatchMethod.ALL)
+    assert choices("NewWatch", "status") == [status.word for status in WatchStatus]
+    (status,) = (
+        each["schema"]
+        for each in DOCUMENT["paths"]["/v1/deliveries"]["get"]["parameters"]
+        if each.get("name") == "status"
+    )
+    assert status["enum"] == [status.word for status in DeliveryStatus]
+    limits = {
+        parameter["schema"]["maximum"] for node in nodes(DOCUMENT["paths"])
+        for parameter in node.get("parameters", []) if parameter.get("name") == "limit"
+    }  # fmt: skip
+    assert limits == {MAX_LIMIT}
+
+
+def test_the_document_holds_no_more_than_json_can() -> None:
+    assert json.loads(encode(DOCUMENT)) == DOCUMENT

@@ -1,0 +1,127 @@
+"""What the ledger refuses, and what definitions know."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from hookward.application.delivery.recorder import Recorder
+from hookward.application.watches.registry import DefinitionDelta, WatchRegistry
+from hookward.domain.delivery.model import DeliveryStatus
+from hookward.domain.ids import CryptoKeyId
+from tests.fakes.stores import FakeDefinitions
+from tests.fakes.worker_harness import LOOP_FACTORIES, SHOP, WorkerHarness
+
+__all__ = ["LOOP_FACTORIES"]
+
+DELIVERED, FAILED = DeliveryStatus.DELIVERED, DeliveryStatus.FAILED
+
+
+async def test_an_attempt_that_the_store_refuses_ends_its_delivery_visibly_and_spares_the_rest(
+    house: WorkerHarness,
+) -> None:
+    watch = house.watch("http://a.test/")
+    guilty = house.publish(40)[17]
+    house.store.refused = lambda entry: entry.event == guilty.id and entry.attempt is not None
+    await house.begin()
+    await house.settled()
+    assert house.statuses() == {DELIVERED: 39, FAILED: 1}
+    reasons = {each.entry.event: each.reason for each in house.store.log.values() if each.status is FAILED}
+    assert reasons == {guilty.id: "its record was refused by the store"}
+    assert watch.id in house.store.watches
+
+
+async def test_a_group_is_bounded(house: WorkerHarness) -> None:
+    house.watch("http://a.test/", slots=1000)
+    await house.begin()
+    house.publish(700)
+    await house.settled()
+    assert max(house.store.groups) == 512
+
+
+async def test_a_look_for_slots_that_finds_none_writes_nothing(house: WorkerHarness) -> None:
+    asked: list[bool] = []
+    recorder = Recorder(
+        house.store, 1, log=house.log, slots=dict, after=lambda *, woke: asked.append(woke), doubt=house.stop.set
+    )
+    recording = asyncio.create_task(recorder.run())
+    recorder.give_back()
+    await recorder.drained()
+    recording.cancel()
+    assert (asked, house.store.groups) == ([False], [])
+
+
+async def test_a_record_that_comes_after_the_lease_changes_nothing(house: WorkerHarness) -> None:
+    house.watch("http://a.test/")
+    house.endpoints.script["http://a.test/"] = lambda _request: 0.5
+    await house.begin()
+    house.publish()
+    await house.until(lambda: house.endpoints.in_flight == 1)
+    await house.store.abandon(1)
+    await house.until(lambda: "house.lease_lost" in house.log.events, seconds=0.6)
+    assert house.statuses() == {}
+    await house.begin()
+    await house.settled()
+    assert house.statuses() == {DELIVERED: 1}
+
+
+async def test_entries_that_nothing_can_record_end_the_shift_and_the_next_one_works(house: WorkerHarness) -> None:
+    house.watch("http://a.test/", paused=True)
+    house.publish(1)
+    house.store.refused = lambda entry: entry.attempt is None
+    await house.begin()
+    await house.until(lambda: any(task.done() for task in house.tasks), seconds=100)
+    assert type(house.tasks[0].exception()) is ValueError
+    house.tasks.clear()
+    house.store.refused = lambda _entry: False
+    for token in list(house.store.leases):
+        await house.store.abandon(token)
+    await house.begin()
+    await house.until(lambda: not house.store.outbox)
+    assert house.statuses() == {DeliveryStatus.PENDING: 1}
+
+
+async def test_definitions_are_asked_only_when_something_newer_may_exist() -> None:
+    store = FakeDefinitions()
+    definitions = WatchRegistry(store, {SHOP.name: SHOP})
+    changes: list[int] = []
+    definitions.on_change(lambda: changes.append(definitions.version))
+    await definitions.refresh(until=1)
+    await definitions.refresh(until=1)
+    await definitions.refresh()
+    assert (definitions.version, changes) == (1, [])
+    assert definitions.key(CryptoKeyId(bytes(16))) is None
+
+
+class SlowSource(FakeDefinitions):
+    """Takes a second to answer, and counts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    async def changes_since(self, version: int) -> DefinitionDelta:
+        self.asked += 1
+        await asyncio.sleep(1)
+        return await super().changes_since(version)
+
+
+async def test_what_many_want_to_know_at_once_is_asked_once() -> None:
+    source = SlowSource()
+    definitions = WatchRegistry(source, {})
+    await asyncio.gather(*[definitions.refresh(until=1) for _ in range(5)])
+    assert source.asked == 1
+
+
+async def test_a_deleted_or_disabled_watch_matches_nothing(house: WorkerHarness) -> None:
+    row = house.watch("http://a.test/")
+    definitions = WatchRegistry(house.store, {SHOP.name: SHOP})
+    await definitions.refresh()
+    event = house.event()
+    assert definitions.match(event) == [row.id]
+    for change in ({"status": 3}, {"deleted": True}):
+        house.store.version += 1
+        house.store.watches[row.id] = msgspec.structs.replace(row, version=house.store.version, **change)
+        await definitions.refresh()
+        assert definitions.match(event) == []

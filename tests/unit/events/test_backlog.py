@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+
+from hookward.application.events.backlog import RETRY_SECONDS, ROUND_SECONDS, Backlogs
+from hookward.domain.errors import StoreUnavailable, TooManyPending
+from hookward.domain.ids import AccountId
+from tests.fakes.virtual_time import SilentLog
+from tests.fakes.worker_harness import LOOP_FACTORIES
+
+__all__ = ["LOOP_FACTORIES"]
+
+NOISY, QUIET = AccountId(1), AccountId(2)
+BOUND = 100
+
+
+class Store:
+    """What waits, by account; ``asked`` is who was looked at, and how far."""
+
+    def __init__(self) -> None:
+        self.waits: dict[AccountId, int] = {}
+        self.asked: list[tuple[AccountId, int]] = []
+        self.away = False
+
+    async def backlog(self, account: AccountId, *, limit: int) -> int:
+        self.asked.append((account, limit))
+        if self.away:
+            raise StoreUnavailable("away")
+        return min(self.waits.get(account, 0), limit)
+
+
+class Desk:
+    def __init__(self) -> None:
+        self.store = Store()
+        self.log = SilentLog()
+        self.backlogs = Backlogs(self.store, bound=BOUND, log=self.log)
+
+    async def publishes(self, account: AccountId) -> bool:
+        """Whether an account may publish; then a round goes by."""
+        try:
+            self.backlogs.check(account)
+        except TooManyPending as refused:
+            return refused.retry_after != RETRY_SECONDS
+        finally:
+            await asyncio.sleep(ROUND_SECONDS)
+        return True
+
+
+@pytest_asyncio.fixture
+async def desk() -> AsyncIterator[Desk]:
+    desk = Desk()
+    task = asyncio.create_task(desk.backlogs.run(), name="test.backlogs")
+    await asyncio.sleep(1)
+    yield desk
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_an_account_over_its_bound_is_refused_and_no_other(desk: Desk) -> None:
+    desk.store.waits[NOISY] = BOUND + 1
+    assert [await desk.publishes(each) for each in (NOISY, QUIET, NOISY, QUIET)] == [True, True, False, True]
+    assert desk.log.events == ["backlog.over"]
+
+
+async def test_an_account_at_its_bound_may_publish(desk: Desk) -> None:
+    desk.store.waits[NOISY] = BOUND
+    assert [await desk.publishes(NOISY) for _ in range(3)] == [True] * 3
+
+
+async def test_an_account_publishes_again_once_it_is_a_tenth_below_its_bound(desk: Desk) -> None:
+    answers = []
+    for waits in (101, 101, 91, 90, 90):
+        desk.store.waits[NOISY] = waits
+        answers.append(await desk.publishes(NOISY))
+    assert answers == [True, False, False, False, True]
+    assert desk.log.events == ["backlog.over", "backlog.eased"]
+
+
+async def test_who_does_not_publish_is_not_looked_at(desk: Desk) -> None:
+    await desk.publishes(QUIET)
+    await asyncio.sleep(10 * ROUND_SECONDS)
+    assert desk.store.asked == [(QUIET, BOUND + 1)]
+
+
+async def test_a_store_that_is_away_changes_nothing(desk: Desk) -> None:
+    desk.store.waits[NOISY] = BOUND + 1
+    await desk.publishes(NOISY)
+    desk.store.away, desk.store.waits[NOISY] = True, 0
+    assert not await desk.publishes(NOISY)
+    desk.store.away = False
+    assert [await desk.publishes(NOISY) for _ in range(2)] == [False, True]

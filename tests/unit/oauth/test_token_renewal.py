@@ -1,0 +1,122 @@
+"""Tokens that were refused, and refresh tokens that were: asked for once more, and then no more."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from hookward.domain.oauth.model import AuthorizationRequired, NoToken
+from tests.fakes.oauth import FakeCredentials
+from tests.fakes.token_harness import GRANT, TokenHarness, token, value
+from tests.fakes.virtual_time import VirtualTimeLoop
+
+LOOP_FACTORIES = {"virtual": VirtualTimeLoop}
+
+
+async def test_a_token_that_was_refused_is_renewed_once_for_all(office: TokenHarness) -> None:
+    tokens = office.process()
+    first = await tokens.get(GRANT, seconds=15.0)
+    found = await asyncio.gather(*(tokens.renew(GRANT, first, seconds=15.0) for _ in range(20)))
+    assert ({each.value for each in found}, office.endpoint.asked) == ({"a2"}, ["r1", "r2"])
+    assert await value(tokens) == "a2"
+
+
+async def test_a_renewal_takes_the_token_that_another_worker_has_got_by_now(office: TokenHarness) -> None:
+    one, other = office.process(), office.process()
+    first = await one.get(GRANT, seconds=15.0)
+    assert await value(other) == "a1"
+    await one.renew(GRANT, first, seconds=15.0)
+    assert (await other.renew(GRANT, first, seconds=15.0)).value == "a2"
+    assert office.endpoint.asked == ["r1", "r2"]
+
+
+async def test_who_joins_a_request_that_finds_the_refused_token_asks_again(office: TokenHarness) -> None:
+    tokens, refused = office.process(), token("stale")
+    office.hold(1.0)
+    waiting = asyncio.create_task(value(tokens))
+    await asyncio.sleep(0.5)
+    renewing = asyncio.create_task(tokens.renew(GRANT, refused, seconds=15.0))
+    await office.shelf.put_token(GRANT, refused)
+    assert (await waiting, (await renewing).value) == ("stale", "a1")
+
+
+async def test_an_endpoint_that_gives_the_refused_token_again_is_not_asked_for_ever(office: TokenHarness) -> None:
+    tokens = office.process()
+    first = await tokens.get(GRANT, seconds=15.0)
+    office.endpoint.asked.clear()
+    assert ((await tokens.renew(GRANT, first, seconds=15.0)).value, len(office.endpoint.asked)) == ("a1", 1)
+
+
+async def test_invalid_grant_marks_the_credential_and_nobody_asks_any_more(office: TokenHarness) -> None:
+    office.endpoint.revoked = True
+    for _ in range(3):
+        with pytest.raises(AuthorizationRequired, match="invalid_grant"):
+            await value(office.process())
+    assert (office.endpoint.asked, office.store.refused, office.store.holder) == (["r1"], "invalid_grant", None)
+
+
+async def test_who_authorizes_again_takes_the_mark_away(office: TokenHarness) -> None:
+    office.endpoint.revoked = True
+    tokens = office.process()
+    with pytest.raises(AuthorizationRequired):
+        await value(tokens)
+    office.store.authorize("fresh")
+    office.endpoint.revoked, office.endpoint.current = False, "fresh"
+    assert await value(tokens) == "a2"
+
+
+async def test_a_refresh_token_that_came_while_the_old_one_was_refused_is_tried(office: TokenHarness) -> None:
+    async def authorize() -> None:
+        office.endpoint.on_ask = None
+        office.store.authorize("fresh")
+        office.endpoint.current = "fresh"
+        office.endpoint.fails = [AuthorizationRequired("invalid_grant")]
+
+    office.endpoint.on_ask = authorize
+    assert await value(office.process()) == "a2"
+    assert (office.endpoint.asked, office.store.state.token, office.store.refused) == (["r1", "fresh"], "r3", None)
+
+
+async def test_the_newer_refresh_token_is_tried_once_and_marked_too(office: TokenHarness) -> None:
+    async def authorize() -> None:
+        office.endpoint.on_ask = None
+        office.store.authorize("fresh")
+
+    office.endpoint.on_ask = authorize
+    office.endpoint.revoked = True
+    with pytest.raises(AuthorizationRequired):
+        await value(office.process())
+    assert (office.endpoint.asked, office.store.refused) == (["r1", "fresh"], "invalid_grant")
+
+
+async def test_a_mark_is_not_put_on_what_somebody_has_just_authorized(office: TokenHarness) -> None:
+    office.endpoint.revoked = True
+    refuse = office.store.refuse
+
+    async def late(hold: object, **values: object) -> bool:
+        office.store.authorize("fresh")
+        return await refuse(hold, **values)  # type: ignore[arg-type]
+
+    office.store.refuse = late  # type: ignore[method-assign]
+    with pytest.raises(NoToken) as said:
+        await value(office.process())
+    assert (isinstance(said.value, AuthorizationRequired), office.store.refused) == (False, None)
+
+
+async def test_who_was_refused_after_its_hold_had_ended_leaves_the_mark_to_others(office: TokenHarness) -> None:
+    async def steal() -> None:
+        office.hold()
+
+    office.endpoint.on_ask = steal
+    office.endpoint.revoked = True
+    with pytest.raises(NoToken) as said:
+        await value(office.process())
+    assert (isinstance(said.value, AuthorizationRequired), office.store.refused) == (False, None)
+
+
+async def test_without_a_refresh_token_nobody_asks(office: TokenHarness) -> None:
+    office.store = FakeCredentials(office.clock.monotonic, None)
+    with pytest.raises(AuthorizationRequired, match="no refresh token"):
+        await value(office.process())
+    assert office.endpoint.asked == []

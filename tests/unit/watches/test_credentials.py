@@ -1,0 +1,291 @@
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from hookward.adapters.crypto.sealing import AesGcmSealer
+from hookward.application.oauth.credentials import (
+    CredentialState,
+    HeldCredential,
+    NewCredential,
+    credential_subject,
+    digested,
+    read_state,
+)
+from hookward.application.records import WatchRecord
+from hookward.application.watches.changes import Target, WatchChanges
+from hookward.application.watches.credentials import Credentials
+from hookward.application.watches.service import Watches, definition_of
+from hookward.domain.errors import Invalid
+from hookward.domain.ids import AccountId, CredentialId
+from hookward.domain.oauth.model import AUTHORIZATION_REQUIRED
+from hookward.domain.resource_types.model import CompiledType
+from hookward.domain.watches.model import WatchStatus
+from tests.fakes.stores import FakeDefinitions
+from tests.fakes.virtual_time import FixedRandom, VirtualClock
+from tests.fakes.worker_harness import SHOP
+
+ACCOUNT = AccountId(1)
+OLD, NEW = bytes(32), bytes([1]) * 32
+SEALER = AesGcmSealer(OLD)
+URL, OTHER_URL = "https://login.example.com/token", "https://login.example.net/token"
+BLOCK: dict[str, Any] = {"clientId": "c", "clientSecret": "s", "accessTokenUrl": URL}
+GIVEN = {**BLOCK, "refreshToken": "first"}
+INTERACTIVE = {**BLOCK, "authUrl": "https://login.example.com/authorize"}
+MACHINE = {**BLOCK, "grantType": "client_credentials"}
+
+
+class Desk:
+    """Watches on one store, and what is sealed of their credentials."""
+
+    def __init__(self) -> None:
+        self.store = FakeDefinitions()
+        self.clock, self.chance = VirtualClock(), FixedRandom()
+        self.watches = self.with_keys(SEALER)
+        self.changes = WatchChanges(self.store, self.watches, SEALER, clock=self.clock)
+
+    def with_keys(self, sealer: AesGcmSealer) -> Watches:
+        return Watches(self.store, sealer, clock=self.clock, chance=self.chance)
+
+    async def make(
+        self, oauth: Any, *, account: AccountId = ACCOUNT, owner: str | None = None, watches: Watches | None = None,
+        **more: Any,
+    ) -> WatchRecord:  # fmt: skip
+        given = {"address": "https://a.example/", "oauth2Auth": oauth, **more}
+        row, _ = await (watches or self.watches).create(account, given, SHOP, {}, owner=owner)
+        return row
+
+    async def put(self, row: WatchRecord, oauth: Any, **more: Any) -> WatchRecord:
+        given = {"address": "https://a.example/", "oauth2Auth": oauth, **more}
+        changed, _ = await self.changes.replace(Target(account=row.account, id=row.id), given, self.types)
+        return changed
+
+    async def types(self, _account: AccountId, _name: str) -> CompiledType:
+        return CompiledType(SHOP, None)
+
+    def state(self, row: WatchRecord) -> CredentialState:
+        """What is sealed, but what else it is shared by."""
+        assert row.credential is not None
+        held = self.store.credentials[row.credential]
+        opened = read_state(SEALER.unseal(held.state, credential_subject(row.account, held.id)))
+        return msgspec.structs.replace(opened, kin=())
+
+    def rotate(self, row: WatchRecord, token: str) -> None:
+        """The authorization server gives another refresh token."""
+        assert row.credential is not None
+        held = self.store.credentials[row.credential]
+        subject = credential_subject(row.account, held.id)
+        state = msgspec.structs.replace(read_state(SEALER.unseal(held.state, subject)), token=token)
+        self.store.credentials[held.id] = HeldCredential(
+            id=held.id, state=SEALER.seal(msgspec.json.encode(state), subject), generation=held.generation + 1
+        )
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def standing(row: WatchRecord) -> tuple[int, str | None]:
+    return row.status, row.status_reason
+
+
+ENABLED = (WatchStatus.ENABLED, None)
+WAITING = (WatchStatus.PAUSED, AUTHORIZATION_REQUIRED)
+
+
+async def test_a_refresh_token_is_sealed_with_the_credential_and_nowhere_else(desk: Desk) -> None:
+    row = await desk.make(GIVEN)
+    assert (standing(row), desk.state(row)) == (ENABLED, CredentialState(given="first", token="first"))
+    assert b"first" not in row.definition + (row.secrets or b"")
+
+
+async def test_watches_with_the_same_server_client_and_refresh_token_share_a_credential(desk: Desk) -> None:
+    one = await desk.make(GIVEN)
+    others = [
+        await desk.make({**GIVEN, "clientSecret": "other", "scope": "a"}),
+        await desk.make({**GIVEN, "refreshToken": "second"}),
+        await desk.make({**GIVEN, "clientId": "d"}),
+        await desk.make({**GIVEN, "accessTokenUrl": OTHER_URL}),
+        await desk.make(GIVEN, account=AccountId(2)),
+    ]
+    assert [each.credential == one.credential for each in others] == [True, False, False, False, False]
+
+
+async def test_a_rotated_refresh_token_is_found_by_what_was_first_given(desk: Desk) -> None:
+    one = await desk.make(GIVEN)
+    desk.rotate(one, "rotated")
+    other = await desk.make(GIVEN)
+    assert (other.credential, desk.state(other).token) == (one.credential, "rotated")
+
+
+@pytest.mark.parametrize("owner", ["two", None])
+async def test_another_owner_who_knows_the_first_refresh_token_does_not_come_by_the_newest(
+    desk: Desk, owner: str | None
+) -> None:
+    one = await desk.make(GIVEN, owner="one")
+    desk.rotate(one, "rotated")
+    other = await desk.make(GIVEN, owner=owner)
+    assert (other.credential == one.credential, desk.state(other).token) == (False, "first")
+    moved = await desk.put(other, {**BLOCK, "accessTokenUrl": OTHER_URL})
+    assert desk.state(moved).token == "first"
+    assert (await desk.make(GIVEN, owner="one")).credential == one.credential
+
+
+async def test_owners_who_use_one_client_do_not_wait_for_each_others_token_requests(desk: Desk) -> None:
+    owners = [await desk.make(MACHINE, owner=owner) for owner in ("one", "two", None)]
+    assert len({each.credential for each in owners}) == 3
+
+
+async def test_client_credentials_of_one_client_share_a_credential_without_a_token(desk: Desk) -> None:
+    one, other = await desk.make(MACHINE), await desk.make({**MACHINE, "scope": "a"})
+    assert (standing(one), one.credential, desk.state(one)) == (ENABLED, other.credential, CredentialState())
+
+
+async def test_a_credential_is_found_after_the_master_key_was_rotated(desk: Desk) -> None:
+    one = await desk.make(GIVEN)
+    other = await desk.make(GIVEN, watches=desk.with_keys(AesGcmSealer(NEW, OLD)))
+    assert one.credential == other.credential
+
+
+async def test_the_digest_can_be_made_again_of_what_is_sealed(desk: Desk) -> None:
+    for oauth in (GIVEN, MACHINE, INTERACTIVE):
+        row = await desk.make(oauth)
+        assert row.credential is not None
+        held = desk.store.credentials[row.credential]
+        state = read_state(SEALER.unseal(held.state, credential_subject(ACCOUNT, held.id)))
+        assert desk.store.by_digest[ACCOUNT, SEALER.fingerprint(*digested(ACCOUNT, state))] == row.credential
+
+
+@pytest.mark.parametrize("status", ["enabled", "paused"])
+async def test_a_watch_that_nobody_has_authorized_waits_for_it_whatever_status_was_given(
+    desk: Desk, status: str
+) -> None:
+    row = await desk.make(INTERACTIVE, status=status)
+    assert (standing(row), desk.state(row)) == (WAITING, CredentialState())
+
+
+async def test_a_disabled_watch_stays_so_and_waits_when_it_is_enabled(desk: Desk) -> None:
+    row = await desk.make(INTERACTIVE, status="disabled")
+    assert standing(row) == (WatchStatus.DISABLED, None)
+    assert standing(await desk.put(row, INTERACTIVE)) == WAITING
+
+
+async def test_what_nobody_gave_is_shared_with_nobody(desk: Desk) -> None:
+    assert (await desk.make(INTERACTIVE)).credential != (await desk.make(INTERACTIVE)).credential
+
+
+async def test_a_block_that_is_repeated_without_the_refresh_token_keeps_the_one_that_there_is_now(desk: Desk) -> None:
+    row = await desk.make(GIVEN)
+    desk.rotate(row, "rotated")
+    changed = await desk.put(row, {**BLOCK, "scope": "a"})
+    assert (changed.credential, standing(changed), desk.state(changed).token) == (row.credential, ENABLED, "rotated")
+
+
+async def test_nothing_is_stored_when_nothing_changes(desk: Desk) -> None:
+    for oauth, again in ((GIVEN, BLOCK), (MACHINE, MACHINE), (INTERACTIVE, INTERACTIVE)):
+        row = await desk.make(oauth)
+        assert (await desk.put(row, again)).version == row.version
+
+
+@pytest.mark.parametrize("change", [{"accessTokenUrl": OTHER_URL}, {"clientId": "d"}])
+async def test_another_server_or_client_goes_on_with_the_refresh_token_that_there_is_now(
+    desk: Desk, change: dict[str, str]
+) -> None:
+    row = await desk.make(GIVEN)
+    desk.rotate(row, "rotated")
+    changed = await desk.put(row, {**BLOCK, **change})
+    assert changed.credential != row.credential
+    assert desk.state(changed) == CredentialState(given="first", token="rotated")
+    assert list(desk.store.credentials) == [changed.credential]
+
+
+async def test_a_refresh_token_that_is_rotated_while_it_moves_is_not_lost(desk: Desk) -> None:
+    row = await desk.make(GIVEN)
+
+    async def rotated_meanwhile(account: AccountId, id_: CredentialId) -> HeldCredential | None:
+        desk.store.credential = original  # type: ignore[method-assign]
+        held = await original(account, id_)
+        desk.rotate(row, "rotated")
+        return held
+
+    original = desk.store.credential
+    desk.store.credential = rotated_meanwhile  # type: ignore[method-assign]
+    assert desk.state(await desk.put(row, {**BLOCK, "clientId": "d"})).token == "rotated"
+
+
+async def test_another_refresh_token_is_another_credential(desk: Desk) -> None:
+    row = await desk.make(GIVEN)
+    changed = await desk.put(row, {**BLOCK, "refreshToken": "second"})
+    assert (changed.credential != row.credential, desk.state(changed).token) == (True, "second")
+    assert list(desk.store.credentials) == [changed.credential]
+
+
+async def test_a_change_asks_for_tokens_again(desk: Desk) -> None:
+    row = await desk.make(GIVEN)
+    assert row.credential is not None
+    desk.store.refused[row.credential] = "invalid_grant"
+    desk.store.put(msgspec.structs.replace(row, status=WAITING[0], status_reason=WAITING[1]))
+    assert standing(await desk.put(row, BLOCK)) == ENABLED
+    assert desk.store.refused == {}
+
+
+async def test_the_reason_stays_while_a_watch_still_waits_and_goes_with_another_token(desk: Desk) -> None:
+    row = await desk.make(GIVEN)
+    desk.store.put(msgspec.structs.replace(row, status=WAITING[0], status_reason=WAITING[1]))
+    still = await desk.put(row, BLOCK, status="paused", name="renamed")
+    assert standing(still) == WAITING
+    assert standing(await desk.put(row, GIVEN | {"refreshToken": "second"}, status="paused")) == (
+        WatchStatus.PAUSED, None,
+    )  # fmt: skip
+
+
+async def test_a_block_that_is_removed_takes_its_credential_along(desk: Desk) -> None:
+    row = await desk.make(INTERACTIVE)
+    changed = await desk.put(row, None, status="paused")
+    assert (changed.credential, standing(changed), changed.secrets) == (None, (WatchStatus.PAUSED, None), None)
+    assert desk.store.credentials == {}
+
+
+async def test_a_credential_lives_as_long_as_a_watch_has_it(desk: Desk) -> None:
+    one, other = await desk.make(GIVEN), await desk.make(GIVEN)
+    for row, left in ((one, 1), (other, 0)):
+        await desk.changes.delete(Target(account=ACCOUNT, id=row.id))
+        assert len(desk.store.credentials) == left
+
+
+async def test_a_token_of_another_grant_is_not_kept(desk: Desk) -> None:
+    row = await desk.put(await desk.make(GIVEN), MACHINE)
+    assert desk.state(row) == CredentialState()
+    with pytest.raises(Invalid):
+        await desk.put(row, BLOCK)
+    assert standing(await desk.put(row, INTERACTIVE)) == WAITING
+
+
+async def test_a_watch_without_authorization_that_turns_to_another_server_still_waits(desk: Desk) -> None:
+    row = await desk.put(await desk.make(INTERACTIVE), {**INTERACTIVE, "accessTokenUrl": OTHER_URL})
+    assert standing(row) == WAITING
+
+
+async def test_a_refresh_token_that_is_there_may_do_without_an_address_to_authorize_at(desk: Desk) -> None:
+    row = await desk.put(await desk.make({**GIVEN, "authUrl": "https://a.example/"}), BLOCK)
+    oauth = definition_of(row).oauth
+    assert oauth is not None
+    assert (oauth.auth_url, standing(row)) == (None, ENABLED)
+
+
+def test_no_secret_is_in_a_repr() -> None:
+    id_ = CredentialId(bytes(16))
+    values = (
+        NewCredential(id=id_, digests=(b"canary",), state=b"canary"),
+        HeldCredential(id=id_, state=b"canary", generation=1),
+        CredentialState(given="canary", token="canary"),
+    )
+    assert "canary" not in repr(values)
+
+
+def test_a_watch_without_a_credential_has_no_token() -> None:
+    credentials = Credentials(SEALER, clock=VirtualClock(), chance=FixedRandom())
+    assert credentials.open(ACCOUNT, None) == CredentialState()

@@ -1,0 +1,299 @@
+"""Changes of watches: whole or not at all, never over somebody else's, and what each means for the store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from hookward.adapters.crypto.sealing import AesGcmSealer
+from hookward.application.oauth.credentials import NewCredential
+from hookward.application.records import KeyRecord, WatchRecord, seal_subject
+from hookward.application.watches.changes import Target, WatchChanges
+from hookward.application.watches.registry import WatchQuery
+from hookward.application.watches.service import Watches, definition_of
+from hookward.domain.errors import Invalid, NotFound, PreconditionFailed
+from hookward.domain.ids import AccountId, Prefix, WatchId, to_text
+from hookward.domain.resource_types.model import CompiledType
+from hookward.domain.watches.model import WatchBounds, WatchSecrets, WatchStatus
+from tests.fakes.stores import FakeDefinitions
+from tests.fakes.virtual_time import FixedRandom, VirtualClock
+from tests.fakes.worker_harness import SHOP
+
+ACCOUNT = AccountId(1)
+SEALER = AesGcmSealer(b"k" * 32)
+
+
+async def find_type(_account: AccountId, name: str) -> CompiledType | None:
+    return CompiledType(SHOP, None) if name == SHOP.name else None
+
+
+ADDRESS = "http://a.test/"
+
+
+class Remembering(FakeDefinitions):
+    """Remembers what is asked of it; ``before`` happens, once, before the next change."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[int, bool]] = []
+        self.before: Callable[[], None] | None = None
+
+    async def change_watch(
+        self, watch: WatchRecord, *, slots: int | None, paused: bool, reason: str, key: KeyRecord | None,
+        credential: NewCredential | None = None,
+    ) -> WatchRecord | None:  # fmt: skip
+        self._meanwhile()
+        self.asked.append((watch.status, paused))
+        return await super().change_watch(
+            watch, slots=slots, paused=paused, reason=reason, key=key, credential=credential
+        )
+
+    async def delete_watch(
+        self, account: AccountId, id_: WatchId, *, reason: str, owner: str | None = None, version: int | None = None
+    ) -> bool:
+        self._meanwhile()
+        return await super().delete_watch(account, id_, reason=reason, owner=owner, version=version)
+
+    def _meanwhile(self) -> None:
+        before, self.before = self.before, None
+        if before is not None:
+            before()
+
+
+class Desk:
+    """The use cases on one store."""
+
+    def __init__(self) -> None:
+        self.store = Remembering()
+        self.watches = Watches(self.store, SEALER, clock=VirtualClock(), chance=FixedRandom())
+        self.changes = WatchChanges(self.store, self.watches, SEALER, clock=VirtualClock())
+
+    async def make(self, **given: Any) -> WatchRecord:
+        row, _ = await self.watches.create(ACCOUNT, {"address": ADDRESS, **given}, SHOP, {"shopId": "7"})
+        return row
+
+    async def replace(self, row: WatchRecord, **given: Any) -> tuple[WatchRecord, str | None]:
+        return await self.changes.replace(target(row), {"address": ADDRESS, **given}, find_type)
+
+    async def patch(self, row: WatchRecord, patch: Any, **which: Any) -> WatchRecord:
+        changed, _ = await self.changes.patch(target(row, **which), patch, find_type, shown)
+        return changed
+
+
+def target(row: WatchRecord, **which: Any) -> Target:
+    return Target(account=row.account, id=row.id, **which)
+
+
+def shown(row: WatchRecord) -> dict[str, Any]:
+    definition = definition_of(row)
+    headers = dict.fromkeys(definition.header_names)
+    return {"address": definition.address, "name": definition.name, "httpRequestHeader": headers}
+
+
+def secrets_of(row: WatchRecord) -> WatchSecrets:
+    assert row.secrets is not None
+    return msgspec.json.decode(SEALER.unseal(row.secrets, seal_subject(row)), type=WatchSecrets)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+async def test_a_change_keeps_secrets_sealed_and_removes_them_with_their_block(desk: Desk) -> None:
+    row = await desk.make(basicAuth={"username": "u", "password": "canary"}, httpRequestHeader={"X-A": "canary"})
+    kept, _ = await desk.replace(row, basicAuth={"username": "v"})
+    assert secrets_of(kept) == WatchSecrets(password="canary")
+    bare, _ = await desk.replace(row)
+    assert bare.secrets is None
+
+
+async def test_a_change_that_changes_nothing_makes_no_version(desk: Desk) -> None:
+    row = await desk.make(name="n", httpRequestHeader={"X-A": "a"}, schema={"a": 1})
+    same, _ = await desk.replace(row, name="n", httpRequestHeader={"x-a".upper(): None}, schema={"a": 1})
+    assert (same, desk.store.asked) == (row, [])
+
+
+async def test_a_template_that_differs_only_in_type_is_a_change(desk: Desk) -> None:
+    row = await desk.make(schema={"a": 1})
+    changed, _ = await desk.replace(row, schema={"a": True})
+    assert definition_of(changed).schema == {"a": True}
+    assert changed.version > row.version
+
+
+async def test_a_change_of_a_secret_alone_is_a_change(desk: Desk) -> None:
+    row = await desk.make(httpRequestHeader={"X-A": "a"})
+    changed, _ = await desk.replace(row, httpRequestHeader={"X-A": "b"})
+    assert secrets_of(changed).headers == {"X-A": "b"}
+
+
+@pytest.mark.parametrize("owner", [None, "integrator"])
+async def test_a_signature_turned_on_makes_a_key_of_the_same_owner(desk: Desk, owner: str | None) -> None:
+    row = await desk.make()
+    desk.store.put(msgspec.structs.replace(row, owner=owner))
+    changed, secret = await desk.replace(row, signature={"enabled": True})
+    (key,) = (await desk.store.changes_since(row.version)).keys
+    assert (secret is not None, key.owner) == (True, owner)
+    assert definition_of(changed).key_ids == (to_text(Prefix.CRYPTO_KEY, key.id),)
+
+
+async def test_a_key_that_does_not_exist_is_named(desk: Desk) -> None:
+    row = await desk.make()
+    with pytest.raises(Invalid, match="problems"):
+        await desk.replace(row, signature={"enabled": True, "cryptoKeyIds": ["key_" + "0" * 32]})
+
+
+async def test_an_owner_changes_a_watch_that_the_account_gave_a_key_of_its_own(desk: Desk) -> None:
+    made = await desk.make(signature={"enabled": True})
+    row = msgspec.structs.replace(made, owner="integrator")
+    desk.store.put(row)
+    changed, _ = await desk.changes.replace(
+        target(row, owner="integrator"),
+        {
+            "address": ADDRESS,
+            "name": "new",
+            "signature": {"enabled": True, "cryptoKeyIds": list(definition_of(row).key_ids)},
+        },
+        find_type,
+    )
+    assert (definition_of(changed).name, definition_of(changed).key_ids) == ("new", definition_of(row).key_ids)
+
+
+async def test_an_owner_names_no_key_of_the_account_that_the_watch_has_not(desk: Desk) -> None:
+    others = await desk.make(signature={"enabled": True})
+    row = msgspec.structs.replace(await desk.make(), owner="integrator")
+    desk.store.put(row)
+    signature = {"enabled": True, "cryptoKeyIds": list(definition_of(others).key_ids)}
+    with pytest.raises(Invalid, match="problems"):
+        await desk.changes.replace(
+            target(row, owner="integrator"), {"address": ADDRESS, "signature": signature}, find_type
+        )
+
+
+@pytest.mark.parametrize(
+    ("status", "paused"), [(WatchStatus.DISABLED, False), (WatchStatus.PAUSED, True), (WatchStatus.ENABLED, False)]
+)
+async def test_a_status_reaches_the_lane_and_drops_the_reason_of_before(
+    desk: Desk, status: WatchStatus, paused: bool
+) -> None:
+    row = await desk.make(name="n", status="paused" if status is WatchStatus.ENABLED else "enabled")
+    desk.store.put(msgspec.structs.replace(row, status_reason="gone"))
+    changed, _ = await desk.replace(row, name="other", status=status.word)
+    assert desk.store.asked == [(status, paused)]
+    assert changed.status_reason is None
+
+
+async def test_a_status_that_stays_keeps_its_reason(desk: Desk) -> None:
+    row = await desk.make(status="disabled")
+    desk.store.put(msgspec.structs.replace(row, status_reason="gone"))
+    changed, _ = await desk.replace(row, status="disabled", name="new")
+    assert changed.status_reason == "gone"
+
+
+async def test_a_patch_is_made_of_what_another_has_changed_meanwhile(desk: Desk) -> None:
+    row = await desk.make(name="mine")
+    other = msgspec.structs.replace(row, definition=msgspec.json.encode({"address": ADDRESS, "name": "theirs"}))
+    desk.store.before = lambda: desk.store.put(other)
+    changed = await desk.patch(row, {"address": ADDRESS + "new"})
+    assert (definition_of(changed).name, definition_of(changed).address) == ("theirs", ADDRESS + "new")
+
+
+async def test_no_patch_is_lost_among_many_at_once(desk: Desk) -> None:
+    row = await desk.make()
+    await asyncio.gather(*(desk.patch(row, {"httpRequestHeader": {f"X-{n}": "v"}}) for n in range(9)))
+    (now,) = await desk.store.watches(WatchQuery(account=ACCOUNT, limit=1))
+    assert len(definition_of(now).header_names) == 9
+
+
+async def test_a_change_meant_for_a_version_is_refused_when_another_came_first(desk: Desk) -> None:
+    row = await desk.make()
+    desk.store.before = lambda: desk.store.put(row)
+    with pytest.raises(PreconditionFailed):
+        await desk.patch(row, {"name": "mine"}, at=lambda version: version == row.version)
+
+
+async def test_a_delete_meant_for_a_version_is_refused_when_another_came_first(desk: Desk) -> None:
+    row = await desk.make()
+    desk.store.before = lambda: desk.store.put(row)
+    with pytest.raises(PreconditionFailed):
+        await desk.changes.delete(target(row, at=lambda version: version == row.version))
+    await desk.changes.delete(target(row))
+    with pytest.raises(NotFound):
+        await desk.changes.delete(target(row))
+
+
+@pytest.mark.parametrize("which", [{"owner": "other"}, {"account": AccountId(2)}, {"id": None}])
+async def test_what_is_another_s_is_not_found(desk: Desk, which: dict[str, Any]) -> None:
+    row = await desk.make()
+    meant = msgspec.structs.replace(target(row), **which)
+    with pytest.raises(NotFound):
+        await desk.changes.find(meant)
+    with pytest.raises(NotFound):
+        await desk.changes.replace(meant, {"address": ADDRESS}, find_type)
+    with pytest.raises(NotFound):
+        await desk.changes.delete(meant)
+
+
+async def test_a_watch_whose_type_is_gone_is_not_changed(desk: Desk) -> None:
+    row = await desk.make()
+    desk.store.put(msgspec.structs.replace(row, resource_type="gone"))
+    with pytest.raises(NotFound, match="type of the watch"):
+        await desk.changes.replace(target(row), {"address": ADDRESS}, find_type)
+
+
+async def test_an_owner_finds_what_is_theirs(desk: Desk) -> None:
+    row = await desk.make()
+    desk.store.put(msgspec.structs.replace(row, owner="me"))
+    assert (await desk.changes.find(target(row, owner="me"))).id == row.id
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({}, ["one", "Two", None]), ({"name": "Two"}, ["Two"]), ({"name": "two"}, []), ({"text": "TWO"}, ["Two"]),
+        ({"text": "A.TEST"}, ["one", "Two", None]), ({"text": "o", "status": WatchStatus.PAUSED}, ["Two"]),
+        ({"owner": "me"}, []), ({"text": "none"}, []),
+    ],
+)  # fmt: skip
+async def test_watches_are_listed_by_what_they_are(desk: Desk, query: dict[str, Any], found: list[str | None]) -> None:
+    await desk.make(name="one")
+    await desk.make(name="Two", status="paused")
+    await desk.make()
+    rows = await desk.watches.list(WatchQuery(account=ACCOUNT, limit=9, **query))
+    assert [definition_of(row).name for row in rows] == found
+
+
+async def test_a_change_of_concurrency_reaches_the_lane_within_the_bounds(
+    desk: Desk,
+) -> None:
+    slots: list[int | None] = []
+    change = desk.store.change_watch
+
+    async def remembering(watch: WatchRecord, **values: Any) -> WatchRecord | None:
+        slots.append(values["slots"])
+        return await change(watch, **values)
+
+    desk.store.change_watch = remembering  # type: ignore[method-assign]
+    desk.watches.bounds = WatchBounds(concurrency=5, timeout=2)
+    row = await desk.make()
+    row = await desk.patch(row, {"concurrency": 5, "timeout": "2s"})
+    await desk.patch(row, {"concurrency": None})
+    assert slots == [5, None]
+    with pytest.raises(Invalid) as refused:
+        await desk.patch(row, {"concurrency": 6, "timeout": "3s", "signature": {"cryptoKeyIds": ["key_" + "0" * 32]}})
+    pointers = [each.pointer for each in refused.value.problems]
+    assert pointers == ["/timeout", "/concurrency", "/signature/cryptoKeyIds/0"]
+
+
+async def test_a_watch_put_back_as_it_reads_is_the_same_watch(desk: Desk) -> None:
+    given = {
+        "address": "http://a.test/${$.resource.id}", "filter": "$.resource", "levelDetails": "extraFull",
+        "addPreviousData": "true", "timeZone": "Europe/Paris", "retry": {"schedule": ["5s"]}, "timeout": "2s",
+        "concurrency": 3, "storeBodies": "none",
+    }  # fmt: skip
+    row = await desk.make(**given)
+    assert (await desk.replace(row, **given))[0] == row

@@ -1,0 +1,379 @@
+"""Watches and keys as integrators manage them, and the plans that workers make of them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from base64 import b64decode
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import pytest
+from standardwebhooks import Webhook
+
+from hookward.adapters.crypto.sealing import AesGcmSealer
+from hookward.adapters.crypto.signing_keys import CipherSigningKeys
+from hookward.application.crypto_keys.service import CryptoKeys
+from hookward.application.delivery import endpoints as plans_module
+from hookward.application.delivery import endpoints as recipes_module
+from hookward.application.delivery.endpoints import CompiledWatches, Endpoint, EndpointCache
+from hookward.application.oauth.credentials import NewCredential
+from hookward.application.records import KeyRecord, WatchRecord
+from hookward.application.watches.registry import WatchQuery, WatchRegistry
+from hookward.application.watches.service import Watches, definition_of
+from hookward.domain.errors import Invalid, NotFound, Problem
+from hookward.domain.ids import AccountId, Prefix, WatchId, to_text
+from hookward.domain.signing.standard_webhooks import secret_to_text, signatures
+from hookward.domain.watches.model import WatchBounds, WatchDefinition, WatchStatus
+from tests.fakes.stores import FakeDefinitions
+from tests.fakes.virtual_time import FixedRandom, VirtualClock
+from tests.fakes.worker_harness import LOOP_FACTORIES, SHOP
+
+__all__ = ["LOOP_FACTORIES"]
+
+ACCOUNT = AccountId(1)
+SEALER = AesGcmSealer(b"k" * 32)
+
+
+@pytest.fixture
+def store() -> FakeDefinitions:
+    return FakeDefinitions()
+
+
+@pytest.fixture
+def watches(store: FakeDefinitions) -> Watches:
+    return Watches(store, SEALER, clock=VirtualClock(), chance=FixedRandom())
+
+
+@pytest.fixture
+def crypto_keys(store: FakeDefinitions) -> CryptoKeys:
+    return CryptoKeys(store, SEALER, CipherSigningKeys(), clock=VirtualClock(), chance=FixedRandom())
+
+
+async def create(watches: Watches, **given: Any) -> tuple[WatchRecord, str | None]:
+    return await watches.create(ACCOUNT, {"address": "http://a.test/", **given}, SHOP, {"shopId": "7"})
+
+
+async def plan_of(store: FakeDefinitions, row: WatchRecord) -> Endpoint | None:
+    definitions = WatchRegistry(store, {SHOP.name: SHOP})
+    plans = EndpointCache(definitions, SEALER, CipherSigningKeys(), clock=VirtualClock(), user_agent="Hookward/test")
+    await definitions.refresh()
+    return plans.get(row.id)
+
+
+async def test_secrets_are_sealed_and_not_in_the_definition(watches: Watches) -> None:
+    row, _ = await create(
+        watches, basicAuth={"username": "u", "password": "canary-1"}, httpRequestHeader={"X-Token": "canary-2"}
+    )
+    assert row.secrets is not None
+    assert b"canary" not in row.definition + row.secrets
+
+
+async def test_sealed_secrets_of_one_watch_do_not_open_for_another(watches: Watches, store: FakeDefinitions) -> None:
+    row, _ = await create(watches, basicAuth={"username": "u", "password": "p"})
+    other, _ = await create(watches, basicAuth={"username": "u", "password": "p"})
+    store.put(msgspec.structs.replace(other, secrets=row.secrets))
+    with pytest.raises(Exception, match="changed or moved"):
+        await plan_of(store, other)
+
+
+async def test_a_plan_holds_headers_authentication_and_their_masks(watches: Watches, store: FakeDefinitions) -> None:
+    row, _ = await create(
+        watches, basicAuth={"username": "ü", "password": "p"}, httpRequestHeader={"X-Token": "t", "user-agent": "mine"}
+    )
+    plan = await plan_of(store, row)
+    assert plan is not None
+    headers, shown = dict(plan.headers), dict(plan.shown)
+    assert b64decode(headers.pop("Authorization").removeprefix("Basic ")).decode() == "ü:p"
+    assert headers == {"Content-Type": "application/json", "X-Token": "t", "user-agent": "mine"}
+    assert shown == {
+        "Content-Type": "application/json", "X-Token": "********", "user-agent": "********",
+        "Authorization": "Basic ********",
+    }  # fmt: skip
+
+
+async def test_methods_without_a_body_send_no_content_type(watches: Watches, store: FakeDefinitions) -> None:
+    row, _ = await create(watches, method="DELETE")
+    plan = await plan_of(store, row)
+    assert plan is not None
+    assert (plan.has_body, "Content-Type" in dict(plan.headers)) == (False, False)
+
+
+async def test_a_watch_signed_without_keys_gets_one_whose_secret_is_answered_once(
+    watches: Watches, store: FakeDefinitions
+) -> None:
+    row, secret = await create(watches, signature={"enabled": True})
+    assert secret is not None
+    plan = await plan_of(store, row)
+    assert plan is not None
+    assert [secret_to_text(key) for key in plan.keys] == [secret]
+
+
+async def test_several_keys_each_verify_alone(
+    watches: Watches, crypto_keys: CryptoKeys, store: FakeDefinitions
+) -> None:
+    keys = [await crypto_keys.create(ACCOUNT, {"name": f"key {number}"}, owner=None) for number in range(2)]
+    ids = [to_text(Prefix.CRYPTO_KEY, key.id) for key, _ in keys]
+    row, secret = await create(watches, signature={"enabled": True, "cryptoKeyIds": ids})
+    plan = await plan_of(store, row)
+    assert plan is not None
+    assert secret is None
+    headers = {"webhook-id": "dlv_1", "webhook-timestamp": "1", "webhook-signature": ""}
+    headers["webhook-signature"] = signatures(plan.keys, "dlv_1", 1, b"{}")
+    for _, text in keys:
+        expected = Webhook(text or "").sign("dlv_1", _moment(1), "{}")
+        assert expected in headers["webhook-signature"].split()
+
+
+def _moment(second: int) -> Any:
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    return datetime.fromtimestamp(second, UTC)
+
+
+async def test_a_key_that_does_not_exist_is_named(watches: Watches) -> None:
+    missing = to_text(Prefix.CRYPTO_KEY, bytes(16))
+    with pytest.raises(Invalid) as refused:
+        await create(watches, signature={"enabled": True, "cryptoKeyIds": [missing]})
+    assert [problem.pointer for problem in refused.value.problems] == ["/signature/cryptoKeyIds/0"]
+
+
+async def test_a_paused_watch_has_a_plan_and_a_disabled_one_has_none(watches: Watches, store: FakeDefinitions) -> None:
+    paused, _ = await create(watches, status="paused")
+    disabled, _ = await create(watches, status="disabled")
+    plan = await plan_of(store, paused)
+    assert plan is not None
+    assert (plan.status, await plan_of(store, disabled)) == (WatchStatus.PAUSED, None)
+
+
+async def test_watches_are_read_and_listed(watches: Watches, store: FakeDefinitions) -> None:
+    row, _ = await create(watches)
+    assert definition_of(await watches.get(ACCOUNT, row.id)).address == "http://a.test/"
+    query = WatchQuery(account=ACCOUNT, resource_type=SHOP.name, limit=10)
+    assert [each.id for each in await watches.list(query)] == [row.id]
+    await store.delete_watch(ACCOUNT, row.id, reason="why")
+    with pytest.raises(NotFound):
+        await watches.get(ACCOUNT, row.id)
+
+
+@pytest.mark.parametrize("missing", [None, WatchId(bytes(16))])
+async def test_a_watch_that_does_not_exist_is_not_found(watches: Watches, missing: WatchId | None) -> None:
+    with pytest.raises(NotFound):
+        await watches.get(ACCOUNT, missing)
+
+
+async def test_a_plan_is_made_once_while_the_watch_does_not_change(watches: Watches, store: FakeDefinitions) -> None:
+    row, _ = await create(watches, schema={"id": "${$.resource.id}"})
+    definitions = WatchRegistry(store, {SHOP.name: SHOP})
+    plans = EndpointCache(definitions, SEALER, CipherSigningKeys(), clock=VirtualClock(), user_agent="Hookward/test")
+    await definitions.refresh()
+    first = plans.get(row.id)
+    assert plans.get(row.id) is first
+    await create(watches)
+    await definitions.refresh()
+    assert plans.get(row.id) is not first
+
+
+class CountingSealer(AesGcmSealer):
+    """Counts what it opens."""
+
+    def __init__(self) -> None:
+        super().__init__(b"k" * 32)
+        self.opened = 0
+
+    def unseal(self, sealed: bytes, about: str) -> bytes:
+        self.opened += 1
+        return super().unseal(sealed, about)
+
+
+async def test_a_key_that_several_watches_share_is_opened_once(
+    watches: Watches, crypto_keys: CryptoKeys, store: FakeDefinitions
+) -> None:
+    key, _ = await crypto_keys.create(ACCOUNT, {"name": "shared"}, owner=None)
+    signature = {"enabled": True, "cryptoKeyIds": [to_text(Prefix.CRYPTO_KEY, key.id)]}
+    rows = [(await create(watches, signature=signature))[0] for _ in range(3)]
+    definitions, sealer = WatchRegistry(store, {SHOP.name: SHOP}), CountingSealer()
+    plans = EndpointCache(definitions, sealer, CipherSigningKeys(), clock=VirtualClock(), user_agent="Hookward/test")
+    await definitions.refresh()
+    signing = {plan.keys for row in rows if (plan := plans.get(row.id)) is not None}
+    assert (len(signing), sealer.opened) == (1, 1)
+
+
+async def test_the_plans_that_are_kept_are_bounded(
+    watches: Watches, store: FakeDefinitions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plans_module, "_LIMIT", 2)
+    rows = [(await create(watches))[0] for _ in range(3)]
+    definitions = WatchRegistry(store, {SHOP.name: SHOP})
+    plans = EndpointCache(definitions, SEALER, CipherSigningKeys(), clock=VirtualClock(), user_agent="Hookward/test")
+    await definitions.refresh()
+    first = [plans.get(row.id) for row in rows]
+    again = [plans.get(row.id) for row in reversed(rows)]
+    assert [one is other for one, other in zip(first, reversed(again), strict=True)] == [False, True, True]
+
+
+async def test_values_that_hold_secrets_do_not_show_them(watches: Watches, crypto_keys: CryptoKeys) -> None:
+    row, _ = await create(watches, basicAuth={"username": "u", "password": "canary"})
+    key, _ = await crypto_keys.create(ACCOUNT, {"name": "n"}, owner=None)
+    assert re.search("canary|whsec", repr(row) + repr(key)) is None
+
+
+OWNERS = [(None, True), ("one", True), ("other", False)]
+
+
+@pytest.mark.parametrize(("asking", "found"), OWNERS)
+async def test_a_watch_of_an_owner_is_there_for_that_owner_and_for_the_account(
+    watches: Watches, asking: str | None, found: bool
+) -> None:
+    row, _ = await watches.create(ACCOUNT, {"address": "http://a.test/"}, SHOP, {}, owner="one")
+    mine = await watches.list(WatchQuery(account=ACCOUNT, limit=9, owner=asking))
+    assert (row.owner, mine == [row]) == ("one", found)
+    if found:
+        assert await watches.get(ACCOUNT, row.id, owner=asking) == row
+        return
+    with pytest.raises(NotFound):
+        await watches.get(ACCOUNT, row.id, owner=asking)
+    assert await watches.get(ACCOUNT, row.id) == row
+
+
+async def test_a_watch_of_the_account_itself_is_nothing_of_an_owners(watches: Watches) -> None:
+    row, _ = await create(watches)
+    assert row.owner is None
+    with pytest.raises(NotFound):
+        await watches.get(ACCOUNT, row.id, owner="one")
+
+
+@pytest.mark.parametrize(("asking", "found"), OWNERS)
+async def test_a_watch_of_an_owner_is_signed_with_that_owners_keys_alone(
+    watches: Watches, crypto_keys: CryptoKeys, asking: str | None, found: bool
+) -> None:
+    key, _ = await crypto_keys.create(ACCOUNT, {"name": "k"}, owner="one")
+    assert key.owner == "one"
+    given = {
+        "address": "http://a.test/",
+        "signature": {"enabled": True, "cryptoKeyIds": [to_text(Prefix.CRYPTO_KEY, key.id)]},
+    }
+    if found:
+        await watches.create(ACCOUNT, given, SHOP, {}, owner=asking)
+        return
+    with pytest.raises(Invalid) as refused:
+        await watches.create(ACCOUNT, given, SHOP, {}, owner=asking)
+    assert [problem.message for problem in refused.value.problems] == ["there is no such crypto key"]
+
+
+async def test_a_key_that_is_made_for_an_owners_watch_is_that_owners(watches: Watches, store: FakeDefinitions) -> None:
+    given = {"address": "http://a.test/", "signature": {"enabled": True}}
+    await watches.create(ACCOUNT, given, SHOP, {}, owner="one")
+    assert [key.owner for key in (await store.changes_since(0)).keys] == ["one"]
+
+
+async def test_keys_that_are_not_there_are_named_with_all_else_that_is_wrong(
+    watches: Watches, crypto_keys: CryptoKeys
+) -> None:
+    key, _ = await crypto_keys.create(ACCOUNT, {"name": "mine"}, owner=None)
+    ids = [to_text(Prefix.CRYPTO_KEY, key.id), "x", "key_" + "0" * 32]
+    with pytest.raises(Invalid) as caught:
+        await create(watches, method="HEAD", signature={"enabled": True, "cryptoKeyIds": ids})
+    assert [each.pointer for each in caught.value.problems] == [
+        "/signature/cryptoKeyIds/1", "/method", "/signature/cryptoKeyIds/2"
+    ]  # fmt: skip
+
+
+async def test_what_was_found_before_is_named_with_all_else_that_is_wrong(watches: Watches) -> None:
+    found = [Problem(message="resourceType must be something else", pointer="/resourceType")]
+    for given, pointers in (({"name": 7}, ["/resourceType", "/name"]), ({}, ["/resourceType"])):
+        with pytest.raises(Invalid) as caught:
+            await watches.create(ACCOUNT, {"address": "http://a.test/", **given}, None, {}, found=found)
+        assert [each.pointer for each in caught.value.problems] == pointers
+
+
+class LaneStore(FakeDefinitions):
+    """Remembers the slots of each lane."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slots: list[int | None] = []
+
+    async def add_watch(
+        self, watch: WatchRecord, *, slots: int | None, paused: bool, key: KeyRecord | None,
+        judged_by: int | None = None,
+        credential: NewCredential | None = None,
+    ) -> WatchRecord:  # fmt: skip
+        self.slots.append(slots)
+        return await super().add_watch(
+            watch, slots=slots, paused=paused, key=key, judged_by=judged_by, credential=credential
+        )
+
+
+async def test_the_lane_of_a_watch_has_the_slots_that_it_asked_for() -> None:
+    store = LaneStore()
+    watches = Watches(store, SEALER, clock=VirtualClock(), chance=FixedRandom(), bounds=WatchBounds(concurrency=5))
+    await create(watches)
+    await create(watches, concurrency=5)
+    assert store.slots == [None, 5]
+    with pytest.raises(Invalid):
+        await create(watches, concurrency=6)
+
+
+async def test_the_loop_goes_on_while_a_watch_is_checked(watches: Watches) -> None:
+    schema = {f"{number}": f"${{$.resource.a[?@.b == {number}]}}" for number in range(100)}
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    await create(watches, schema=schema)
+    task.cancel()
+    assert turns > 10
+
+
+async def test_a_plan_says_how_a_watch_is_served(watches: Watches, store: FakeDefinitions) -> None:
+    row, _ = await create(
+        watches, address="http://a.test/${$.event}", retry={"schedule": ["1m"]}, timeout="2s", storeBodies="none"
+    )
+    plan, plain = await plan_of(store, row), await plan_of(store, (await create(watches))[0])
+    assert plan is not None
+    assert plain is not None
+    assert (plan.schedule, plan.timeout, plan.bodies, plan.place is None) == ((60,), 2, "none", False)
+    assert (plain.schedule, plain.timeout, plain.bodies, plain.place is None) == (None, None, "all", True)
+
+
+async def test_a_template_is_not_compiled_again_when_a_key_changes(
+    watches: Watches, crypto_keys: CryptoKeys, store: FakeDefinitions
+) -> None:
+    row, _ = await create(watches, schema={"a": "${$.resource.id}"})
+    definitions = WatchRegistry(store, {SHOP.name: SHOP})
+    plans = EndpointCache(definitions, SEALER, CipherSigningKeys(), clock=VirtualClock(), user_agent="Hookward/test")
+    await definitions.refresh()
+    before = plans.get(row.id)
+    await crypto_keys.create(ACCOUNT, {"name": "another"}, owner=None)
+    await definitions.refresh()
+    after = plans.get(row.id)
+    assert before is not None
+    assert after is not None
+    assert (before is after, before.template is after.template) == (False, True)
+    store.put(row)
+    await definitions.refresh()
+    changed = plans.get(row.id)
+    assert changed is not None
+    assert changed.template is not before.template
+
+
+async def test_the_recipes_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipes_module, "MAX_RECIPES", 2)
+    recipes, definition = CompiledWatches(), WatchDefinition(address="http://a.test/")
+    ids = [WatchId(bytes([number]) * 16) for number in range(3)]
+    first = [recipes.get(id_, 1, definition) for id_ in ids]
+    again = [recipes.get(id_, 1, definition) for id_ in reversed(ids)]
+    assert [one is other for one, other in zip(first, reversed(again), strict=True)] == [False, True, True]
+
+
+async def test_a_watch_says_which_version_of_its_type_judged_it(watches: Watches, store: FakeDefinitions) -> None:
+    type_ = replace(SHOP, version=7)
+    await watches.create(ACCOUNT, {"address": "http://a.test/"}, type_, {"shopId": "7"})
+    assert store.judged_by == 7

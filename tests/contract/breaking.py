@@ -8,10 +8,10 @@ from typing import Any, cast
 
 import asyncpg
 
-from hookward.adapters.postgres.pool import Acquired, Database, translated
+from hookward.adapters.postgres.pool import Acquired, ConnectionPool, translated
 
 
-class BreakingDatabase(Database):
+class BreakingDatabase(ConnectionPool):
     """Breaks once, at the first statement that holds ``text``: before it is sent, or after it was done.
 
     In a transaction the text ``COMMIT`` stands for its end.

@@ -12,13 +12,13 @@ import asyncpg
 import msgspec
 from asyncpg.connection import LoggedQuery
 
-from hookward.adapters.postgres.pool import Acquired, Database
+from hookward.adapters.postgres.pool import Acquired, ConnectionPool
 
 MODES = ("force_custom_plan", "force_generic_plan")
 _PLANNED = re.compile(r"^\s*(WITH|SELECT|INSERT|UPDATE|DELETE)\b.*\b(FROM|INTO|UPDATE)\b", re.DOTALL)
 
 
-class RecordingDatabase(Database):
+class RecordingDatabase(ConnectionPool):
     """Remembers every statement with its values."""
 
     ran: list[LoggedQuery]
@@ -64,7 +64,7 @@ async def scans(connection: asyncpg.Connection[asyncpg.Record], query: LoggedQue
                 statement=query.query, mode=mode, kind=node["Node Type"], table=node["Relation Name"],
                 index=node.get("Index Name"),
             )
-            for node in _nodes(msgspec.json.decode(plan)[0]["Endpoint"])
+            for node in _nodes(msgspec.json.decode(plan)[0]["Plan"])
             if "Relation Name" in node
         ]  # fmt: skip
     await connection.execute("DEALLOCATE explained")
@@ -73,5 +73,5 @@ async def scans(connection: asyncpg.Connection[asyncpg.Record], query: LoggedQue
 
 def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield plan
-    for below in plan.get("EndpointCache", ()):
+    for below in plan.get("Plans", ()):
         yield from _nodes(below)

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from hookward.adapters.postgres.credentials import PostgresCredentials
-from hookward.adapters.postgres.pool import open_database
+from hookward.adapters.postgres.pool import open_pool
 from hookward.application.oauth.ports import CredentialLock, CredentialRow
 from hookward.domain.errors import StoreUnavailable
 from hookward.domain.ids import AccountId, CredentialId
@@ -39,7 +39,7 @@ def theirs(mine: CredentialLock) -> CredentialLock:
 
 
 async def test_of_many_connections_that_race_one_holds_it(world, mine):
-    async with open_database(world.dsn, name="another process", size=8) as other:
+    async with open_pool(world.dsn, name="another process", size=8) as other:
         stores = [PostgresCredentials(world.database), PostgresCredentials(other)]
         for turn in range(20):
             holds = [
@@ -131,7 +131,7 @@ async def test_who_was_stopped_before_the_hold_ended_and_nobody_came_may_still_w
 
 
 async def test_a_take_whose_answer_was_lost_is_taken_again(world, mine):
-    async with open_database(world.dsn, name="breaking", size=2) as database:
+    async with open_pool(world.dsn, name="breaking", size=2) as database:
         breaking = BreakingDatabase(database._pool, acquire_timeout=5)
         credentials = PostgresCredentials(breaking)
         breaking.break_at("UPDATE credential", after=True)

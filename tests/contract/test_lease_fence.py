@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from hookward.adapters.postgres.pool import Acquired, Database
+from hookward.adapters.postgres.pool import Acquired, ConnectionPool
 from hookward.adapters.postgres.results import PostgresResults
 from hookward.domain.delivery.model import DeliveryStatus, Payload, Wait, WatchEffect
 from hookward.domain.errors import LeaseLost
@@ -17,7 +17,7 @@ from tests.contract.world import World, moved, new_attempt, new_entry, new_event
 PENDING, RETRYING, DELIVERED, FAILED, CANCELLED = DeliveryStatus
 
 
-class StealingDatabase(Database):
+class StealingDatabase(ConnectionPool):
     """Ends a worker's lease from outside just before the statement of that number of a transaction is sent."""
 
     world: World

@@ -18,7 +18,7 @@ from hookward.adapters.clock import SystemClock
 from hookward.adapters.postgres.history.deliveries import PostgresDeliveryHistory
 from hookward.adapters.postgres.history.events import PostgresEventHistory
 from hookward.adapters.postgres.history.search import SCAN
-from hookward.adapters.postgres.pool import open_database
+from hookward.adapters.postgres.pool import open_pool
 from hookward.application.history.model import EventQuery, LogQuery
 from hookward.domain.delivery.model import DeliveryStatus
 from hookward.domain.ids import AccountId, DeliveryId, EventId
@@ -84,7 +84,7 @@ async def looked_at(
     """How many rows of the large tables a statement reads, and which of them it reads from end to end."""
     plan = await connection.fetchval(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {query}", *args)
     rows, whole = 0, set()
-    for node in nodes(msgspec.json.decode(plan)[0]["Endpoint"]):
+    for node in nodes(msgspec.json.decode(plan)[0]["Plan"]):
         table = node.get("Relation Name", "")
         if not table.startswith(("delivery", "event", "attempt", "watch")) or not node["Actual Loops"]:
             continue
@@ -97,12 +97,12 @@ async def looked_at(
 
 
 def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
-    return [plan, *(below for each in plan.get("EndpointCache", ()) for below in nodes(each))]
+    return [plan, *(below for each in plan.get("Plans", ()) for below in nodes(each))]
 
 
 async def cost(dsn: str, ask: Any, query: Any) -> tuple[int, set[str]]:
     """What the first page of a query costs, and the page behind it, and the one back."""
-    async with open_database(dsn, name="recorded", size=1) as opened:
+    async with open_pool(dsn, name="recorded", size=1) as opened:
         recording = RecordingDatabase(opened._pool, acquire_timeout=60)
         pages: list[list[Any]] = []
         for before, after in ((None, None), (new_id(NOW_MS), None), (None, new_id(NOW_MS))):
@@ -159,7 +159,7 @@ async def test_a_batch_of_one_millisecond_is_bounded_work_page_by_page(filled, f
     query = EventQuery(account=AccountId(12), limit=200, **filters)
     found: list[bytes] = []
     costs: list[int] = []
-    async with open_database(filled, name="recorded", size=1) as opened:
+    async with open_pool(filled, name="recorded", size=1) as opened:
         recording = RecordingDatabase(opened._pool, acquire_timeout=60)
         while True:
             recording.ran = []
@@ -182,7 +182,7 @@ async def test_one_event_and_one_delivery_are_a_handful_of_rows(filled):
     await connection.set_type_codec("uuid", schema="pg_catalog", encoder=bytes, decoder=bytes, format="binary")
     [[event, delivery]] = await connection.fetch("SELECT event_id, id FROM delivery WHERE account_id = 1 LIMIT 1")
     await connection.close()
-    async with open_database(filled, name="recorded", size=1) as opened:
+    async with open_pool(filled, name="recorded", size=1) as opened:
         recording = RecordingDatabase(opened._pool, acquire_timeout=60)
         recording.ran = []
         await PostgresEventHistory(recording).event(ACCOUNT, EventId(event), owner="owner 1")

@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 
 from hookward.adapters.clock import SystemClock
-from hookward.adapters.postgres.pool import open_database
+from hookward.adapters.postgres.pool import open_pool
 from hookward.application.delivery.executor import AttemptExecutor
 from hookward.application.delivery.lease import Lease
 from hookward.application.delivery.recorder import Recorder
@@ -67,7 +67,7 @@ class BreakingWorker:
 
 @pytest.fixture
 async def worker(world) -> AsyncIterator[BreakingWorker]:
-    async with open_database(world.dsn, name="breaking", size=8) as opened:
+    async with open_pool(world.dsn, name="breaking", size=8) as opened:
         yield BreakingWorker(world, BreakingDatabase(opened._pool, acquire_timeout=5))
 
 

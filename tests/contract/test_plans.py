@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from hookward.adapters.clock import SystemClock
 from hookward.adapters.postgres.events import PostgresBacklog
-from hookward.adapters.postgres.pool import open_database
+from hookward.adapters.postgres.pool import open_pool
 from hookward.application.history.model import LogQuery
 from hookward.domain.delivery.model import DeliveryStatus, Entry, Payload, Wait, WatchEffect
 from hookward.domain.ids import DeliveryId, EventId, WatchId
@@ -38,7 +38,7 @@ async def filled(request, servers) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def full(filled) -> AsyncIterator[World]:
-    async with open_database(filled, name="plans", size=1) as opened:
+    async with open_pool(filled, name="plans", size=1) as opened:
         yield World(filled, opened)
 
 
@@ -198,7 +198,7 @@ OPERATIONS: list[Callable[[World], Awaitable[None]]] = [
 
 async def plans_of(world: World, operation: Callable[[World], Awaitable[None]]) -> list[Scan]:
     """How the statements of an operation read the tables that hold much."""
-    async with open_database(world.dsn, name="recorded", size=1) as opened:
+    async with open_pool(world.dsn, name="recorded", size=1) as opened:
         recording = RecordingDatabase(opened._pool, acquire_timeout=60)
         recording.ran = []
         await operation(World(world.dsn, recording))

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from hookward.adapters.postgres.lanes import PostgresLanes
-from hookward.adapters.postgres.pool import open_database
+from hookward.adapters.postgres.pool import open_pool
 from hookward.application.delivery.admission import DueDelivery
 from hookward.application.records import WatchRecord
 from hookward.domain.delivery.model import DeliveryStatus, Entry, Payload
@@ -152,7 +152,7 @@ async def test_a_delivery_whose_event_is_gone_comes_without_it(world):
 async def test_what_begins_to_wait_while_its_lane_is_pulled_is_not_forgotten(world):
     watch = await world.watch()
     await waits(world, watch, 0)
-    async with world.session() as blocker, open_database(await paused_at_lanes(world), name="slow", size=1) as slow:
+    async with world.session() as blocker, open_pool(await paused_at_lanes(world), name="slow", size=1) as slow:
         await blocker.execute("SELECT pg_advisory_lock(1)")
         pulling = asyncio.create_task(PostgresLanes(slow, default_slots=SLOTS).pull(await world.lease(), lanes=10))
         await world.wait_until("SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)")

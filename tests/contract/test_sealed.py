@@ -14,7 +14,7 @@ import pytest
 from hookward.adapters.clock import SystemClock, SystemRandom
 from hookward.adapters.crypto.sealing import AesGcmSealer
 from hookward.adapters.postgres import migrate
-from hookward.adapters.postgres.pool import Database
+from hookward.adapters.postgres.pool import ConnectionPool
 from hookward.adapters.postgres.sealed import SEALED, PostgresSealed
 from hookward.application.crypto_keys.service import make_key
 from hookward.application.oauth.credentials import (
@@ -50,7 +50,7 @@ async def add_key(world: World, owner: str | None = None) -> KeyRecord:
     return await world.crypto_keys.add_key(row)
 
 
-def resealer(database: Database) -> MasterKeyRotation:
+def resealer(database: ConnectionPool) -> MasterKeyRotation:
     return MasterKeyRotation(RING, PostgresSealed(database), setting="security.master_key")
 
 

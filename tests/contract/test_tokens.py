@@ -12,7 +12,7 @@ from aiohttp import ClientSession, web
 from hookward.adapters.clock import SystemClock, SystemRandom
 from hookward.adapters.crypto.sealing import AesGcmSealer
 from hookward.adapters.postgres.credentials import PostgresCredentials
-from hookward.adapters.postgres.pool import Database, open_database
+from hookward.adapters.postgres.pool import ConnectionPool, open_pool
 from hookward.adapters.valkey.token_cache import ValkeyTokens, open_shelf_client
 from hookward.application.oauth.credentials import CredentialState, credential_subject, read_state, write_state
 from hookward.application.oauth.tokens import Tokens
@@ -119,12 +119,12 @@ class Fleet:
             self.grant.credential, ACCOUNT, state,
         )  # fmt: skip
         for number in range(PROCESSES):
-            opened = await stack.enter_async_context(open_database(self.world.dsn, name=f"process {number}", size=3))
+            opened = await stack.enter_async_context(open_pool(self.world.dsn, name=f"process {number}", size=3))
             database = BreakingDatabase(opened._pool, acquire_timeout=5)
             self.databases.append(database)
             self.tokens.append(await self._process(stack, database))
 
-    async def _process(self, stack: AsyncExitStack, database: Database) -> Tokens:
+    async def _process(self, stack: AsyncExitStack, database: ConnectionPool) -> Tokens:
         client = open_shelf_client(self.valkey.url)
         stack.push_async_callback(client.aclose, close_connection_pool=True)
         tokens = Tokens(

@@ -18,7 +18,7 @@ from hookward.adapters.postgres.history.deliveries import PostgresDeliveryHistor
 from hookward.adapters.postgres.lanes import PostgresLanes
 from hookward.adapters.postgres.leases import PostgresLeases
 from hookward.adapters.postgres.outbox import PostgresOutbox
-from hookward.adapters.postgres.pool import Database, open_database
+from hookward.adapters.postgres.pool import ConnectionPool, open_pool
 from hookward.adapters.postgres.results import PostgresResults
 from hookward.adapters.postgres.watches import PostgresWatches
 from hookward.application.delivery.dispatcher import Claim
@@ -86,7 +86,7 @@ def moved(entry: Entry, status: DeliveryStatus, **values: Any) -> Entry:
 class World:
     """The adapters on one database, and plain SQL beside them."""
 
-    def __init__(self, dsn: str, database: Database) -> None:
+    def __init__(self, dsn: str, database: ConnectionPool) -> None:
         self.dsn = dsn
         self.database = database
         self.inbox = PostgresEvents(database)
@@ -186,7 +186,7 @@ class World:
 
 @asynccontextmanager
 async def opened_world(server: Server) -> AsyncIterator[World]:
-    async with server.database() as dsn, open_database(dsn, name="contract", size=8) as database:
+    async with server.database() as dsn, open_pool(dsn, name="contract", size=8) as database:
         yield World(dsn, database)
 
 

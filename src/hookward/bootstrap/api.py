@@ -20,7 +20,7 @@ from hookward.adapters.postgres.history.deliveries import PostgresDeliveryHistor
 from hookward.adapters.postgres.history.erasures import PostgresErasures
 from hookward.adapters.postgres.history.events import PostgresEventHistory
 from hookward.adapters.postgres.history.replays import PostgresReplays
-from hookward.adapters.postgres.pool import Database, open_database
+from hookward.adapters.postgres.pool import ConnectionPool, open_pool
 from hookward.adapters.postgres.resource_types import PostgresResourceTypes
 from hookward.adapters.postgres.upkeep import PostgresUpkeep
 from hookward.adapters.postgres.watches import PostgresWatches
@@ -106,7 +106,7 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
     async with AsyncExitStack() as stack:
         tasks = await stack.enter_async_context(background(log))
         database = await stack.enter_async_context(
-            open_database(stores.database_url, name="hookward api", size=settings.database.pool_size)
+            open_pool(stores.database_url, name="hookward api", size=settings.database.pool_size)
         )
         await check_master_keys(database, settings, sealer)
         keyring = ApiKeyCache(
@@ -195,11 +195,9 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
         )
 
 
-def _revocations(stores: Stores) -> AbstractAsyncContextManager[Database]:
+def _revocations(stores: Stores) -> AbstractAsyncContextManager[ConnectionPool]:
     """A connection of its own: what is revoked must be heard of within a second, whatever the others wait for."""
-    return open_database(
-        stores.database_url, name="hookward api keys", size=1, statement_timeout=2.0, acquire_timeout=2.0
-    )
+    return open_pool(stores.database_url, name="hookward api keys", size=1, statement_timeout=2.0, acquire_timeout=2.0)
 
 
 async def _follow_clock(upkeep: PostgresUpkeep, clock: OffsetClock) -> None:

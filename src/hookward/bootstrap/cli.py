@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hookward.adapters.clock import SystemClock, SystemRandom
 from hookward.adapters.postgres.api_keys import PostgresApiKeys
-from hookward.adapters.postgres.pool import open_database
+from hookward.adapters.postgres.pool import open_pool
 from hookward.application.access.accounts import Accounts
 from hookward.application.access.api_keys import ApiKeys
 from hookward.bootstrap.factories import accounts_of
@@ -28,7 +28,7 @@ class Administration:
 async def open_administration(settings: Settings) -> AsyncIterator[Administration]:
     """Accounts and API keys, directly on the store; raises ConfigError when it has no schema yet."""
     clock, chance = SystemClock(), SystemRandom()
-    async with open_database(find_stores(settings).database_url, name="hookward command", size=2) as database:
+    async with open_pool(find_stores(settings).database_url, name="hookward command", size=2) as database:
         await require_schema(database)
         yield Administration(
             accounts=accounts_of(database, settings, clock=clock, chance=chance),

@@ -21,7 +21,7 @@ from hookward.adapters.http.sender import HttpSender
 from hookward.adapters.oauth.endpoint import HttpTokenEndpoint
 from hookward.adapters.postgres.accounts import PostgresAccounts
 from hookward.adapters.postgres.credentials import PostgresCredentials
-from hookward.adapters.postgres.pool import Database, open_database
+from hookward.adapters.postgres.pool import ConnectionPool, open_pool
 from hookward.adapters.postgres.sealed import PostgresSealed
 from hookward.adapters.valkey.token_cache import ValkeyTokens, open_shelf_client
 from hookward.application.access.accounts import Accounts
@@ -64,7 +64,7 @@ def master_keys(settings: Settings) -> MasterKeys:
     return MasterKeys(keys=(*keys, *security.old_master_keys), setting=setting)
 
 
-async def check_master_keys(database: Database, settings: Settings, sealer: AesGcmSealer) -> None:
+async def check_master_keys(database: ConnectionPool, settings: Settings, sealer: AesGcmSealer) -> None:
     """Raise ConfigError unless the keys open what is sealed in the database, or when it has no schema.
 
     Waits a moment for a database that is away, then raises StoreUnavailable: whoever started us may start us again.
@@ -85,7 +85,7 @@ async def check_master_keys(database: Database, settings: Settings, sealer: AesG
 async def open_resealer(settings: Settings) -> AsyncIterator[MasterKeyRotation]:
     """What changes the key that secrets are sealed with, directly on the store."""
     keys = master_keys(settings)
-    async with open_database(find_stores(settings).database_url, name="hookward secrets", size=2) as database:
+    async with open_pool(find_stores(settings).database_url, name="hookward secrets", size=2) as database:
         await require_schema(database)
         yield MasterKeyRotation(AesGcmSealer(*keys.keys), PostgresSealed(database), setting=keys.setting)
 
@@ -124,7 +124,7 @@ def open_token_sender(settings: Settings) -> HttpSender:
     return open_sender(settings, bounds)
 
 
-def accounts_of(database: Database, settings: Settings, *, clock: Clock, chance: Random) -> Accounts:
+def accounts_of(database: ConnectionPool, settings: Settings, *, clock: Clock, chance: Random) -> Accounts:
     """The use cases of accounts."""
     retention = settings.retention
     return Accounts(
@@ -134,7 +134,7 @@ def accounts_of(database: Database, settings: Settings, *, clock: Clock, chance:
 
 @asynccontextmanager
 async def open_tokens(
-    settings: Settings, database: Database, sealer: Sealer, *, clock: Clock, chance: Random, log: Log
+    settings: Settings, database: ConnectionPool, sealer: Sealer, *, clock: Clock, chance: Random, log: Log
 ) -> AsyncIterator[Tokens]:
     """Tokens of one process; on the way out what was asked for comes to its end and is written."""
     timeout = settings.oauth.timeout

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from hookward.adapters.crypto.secret_files import read_secret
 from hookward.adapters.embedded.data_dir import read_runtime
-from hookward.adapters.postgres.pool import Database
+from hookward.adapters.postgres.pool import ConnectionPool
 from hookward.adapters.postgres.upkeep import PostgresUpkeep
 from hookward.config import EMBEDDED, Settings
 from hookward.domain.errors import ConfigError
@@ -44,7 +44,7 @@ def find_stores(settings: Settings) -> Stores:
     return Stores(database_url=urls["database"], queue_url=urls["queue"])
 
 
-async def require_schema(database: Database) -> None:
+async def require_schema(database: ConnectionPool) -> None:
     """Raise ConfigError unless the database was migrated to what we need."""
     if not await PostgresUpkeep(database).has_schema():
         raise ConfigError("database.url: the database has no schema of this version; run hookward migrate first")

@@ -12,7 +12,7 @@ from hookward.adapters.postgres.history.retention import PostgresRetention
 from hookward.adapters.postgres.lanes import PostgresLanes
 from hookward.adapters.postgres.leases import PostgresLeases
 from hookward.adapters.postgres.outbox import PostgresOutbox
-from hookward.adapters.postgres.pool import Database, open_database
+from hookward.adapters.postgres.pool import ConnectionPool, open_pool
 from hookward.adapters.postgres.results import PostgresResults
 from hookward.adapters.postgres.upkeep import PostgresUpkeep
 from hookward.adapters.postgres.watches import PostgresWatches
@@ -53,7 +53,7 @@ async def run_worker(settings: Settings, *, name: str, stop: asyncio.Event) -> N
         stack.callback(lines.flush)
         tasks = await stack.enter_async_context(background(log))
         database = await stack.enter_async_context(
-            open_database(stores.database_url, name="hookward worker", size=settings.database.pool_size)
+            open_pool(stores.database_url, name="hookward worker", size=settings.database.pool_size)
         )
         await check_master_keys(database, settings, sealer)
         definitions = WatchRegistry(PostgresWatches(database), built_in_types())
@@ -93,7 +93,7 @@ async def run_worker(settings: Settings, *, name: str, stop: asyncio.Event) -> N
         await worker.run(stop)
 
 
-def _store(database: Database, settings: Settings) -> Store:
+def _store(database: ConnectionPool, settings: Settings) -> Store:
     lanes = PostgresLanes(database, default_slots=settings.delivery.concurrency)
     return Store(
         leases=PostgresLeases(database),

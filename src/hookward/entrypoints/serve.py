@@ -16,7 +16,7 @@ from hookward.adapters.embedded.postgres import EmbeddedPostgres
 from hookward.adapters.embedded.valkey import EmbeddedValkey
 from hookward.adapters.postgres.leases import PostgresLeases
 from hookward.adapters.postgres.migrate import migrate
-from hookward.adapters.postgres.pool import open_database
+from hookward.adapters.postgres.pool import open_pool
 from hookward.adapters.processes import INCARNATION, Child, Supervisor
 from hookward.bootstrap.factories import check_master_keys, sealer_of
 from hookward.bootstrap.os_probes import answers_http, port_is_free
@@ -49,7 +49,7 @@ async def serve(settings: Settings, stop: asyncio.Event, *, config: Path | None)
         async def run() -> None:
             database_url = await _start_stores(settings, held, supervisor)
             await migrate(database_url)
-            database = await stack.enter_async_context(open_database(database_url, name="hookward serve", size=2))
+            database = await stack.enter_async_context(open_pool(database_url, name="hookward serve", size=2))
             await check_master_keys(database, settings, sealer)
             await _end_leases_of_the_dead(PostgresLeases(database), settings, reaped, stack)
             for number in range(settings.worker.processes):

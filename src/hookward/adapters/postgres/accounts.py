@@ -8,7 +8,7 @@ import asyncpg
 import msgspec
 
 from hookward.adapters.postgres.api_keys import insert_key
-from hookward.adapters.postgres.pool import Database
+from hookward.adapters.postgres.pool import ConnectionPool
 from hookward.application.access.accounts import AccountRow
 from hookward.application.access.api_keys import ApiKeyRow
 from hookward.domain.access.accounts import AccountSettings
@@ -22,7 +22,7 @@ _BUMP = "UPDATE definition_version SET version = version + 1 RETURNING version"
 class PostgresAccounts:
     """The ``AccountStore`` port on PostgreSQL."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: ConnectionPool) -> None:
         self._database = database
 
     async def add(self, account: AccountRow, key: ApiKeyRow) -> tuple[AccountRow, ApiKeyRow]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hookward.adapters.postgres.pool import Acquired, Database
+from hookward.adapters.postgres.pool import Acquired, ConnectionPool
 from hookward.application.access.api_keys import ApiKeyRow
 from hookward.application.access.authenticator import FoundKeys, Revocations
 from hookward.domain.access.callers import Scope
@@ -38,7 +38,7 @@ UPDATE api_key SET last_used = now() WHERE id IN (
 class PostgresApiKeys:
     """The ``ApiKeyStore``, ``ApiKeySource`` and ``RevocationSource`` ports on PostgreSQL."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: ConnectionPool) -> None:
         self._database = database
 
     async def add(self, key: ApiKeyRow) -> ApiKeyRow:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from hookward.adapters.postgres.pool import Acquired, Database
+from hookward.adapters.postgres.pool import Acquired, ConnectionPool
 from hookward.application.oauth.credentials import NewCredential
 from hookward.application.watches.authorizations import NewFlow, StoredFlow
 from hookward.domain.ids import AccountId, CredentialId, WatchId
@@ -87,7 +87,7 @@ async def forget(connection: Acquired, watch: WatchId, held: CredentialId | None
 class PostgresAuthorizations:
     """The ``FlowStore`` port on PostgreSQL."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: ConnectionPool) -> None:
         self._database = database
 
     async def begin(self, flow: NewFlow, *, seconds: float, most: int) -> datetime | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hookward.adapters.postgres.pool import Database
+from hookward.adapters.postgres.pool import ConnectionPool
 from hookward.application.oauth.ports import CredentialLock, CredentialRow
 
 # One holder at a time, by this clock. Who holds it already goes on: its answer may have been lost. The row is as it is
@@ -32,7 +32,7 @@ WHERE id = $2 AND account_id = $1 AND holder = $3 AND generation = $4 RETURNING 
 class PostgresCredentials:
     """The ``CredentialStore`` port on PostgreSQL."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: ConnectionPool) -> None:
         self._database = database
 
     async def take(self, hold: CredentialLock, *, seconds: float) -> CredentialRow | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from hookward.adapters.postgres.pool import Acquired, Database
+from hookward.adapters.postgres.pool import Acquired, ConnectionPool
 from hookward.application.crypto_keys.jwks import MAX_PUBLIC_KEYS, PublishedKey
 from hookward.application.crypto_keys.service import KeyQuery
 from hookward.application.records import KeyRecord, PreviousSecret, WatchRecord
@@ -56,7 +56,7 @@ FROM unnest($1::uuid[], $2::bytea[]) AS r(id, definition) WHERE w.id = r.id"""
 class PostgresCryptoKeys:
     """The ``CryptoKeyStore`` port on PostgreSQL."""
 
-    def __init__(self, database: Database, *, most_public: int = MAX_PUBLIC_KEYS) -> None:
+    def __init__(self, database: ConnectionPool, *, most_public: int = MAX_PUBLIC_KEYS) -> None:
         self._database = database
         self._most_public = most_public
 

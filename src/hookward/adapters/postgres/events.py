@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hookward.adapters.postgres.pool import Acquired, Database
+from hookward.adapters.postgres.pool import Acquired, ConnectionPool
 from hookward.application.events.publisher import Accepted, NewEvent, StaleType
 from hookward.domain.ids import AccountId, EventId
 from hookward.domain.json import encode_exact
@@ -66,7 +66,7 @@ _OUTBOX_ROW_BYTES = 4 << 20
 class PostgresEvents:
     """The ``EventStore`` port on PostgreSQL."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: ConnectionPool) -> None:
         self._database = database
 
     async def accept(self, events: Sequence[NewEvent]) -> dict[EventId, Accepted | StaleType]:
@@ -153,7 +153,7 @@ SELECT count(*)::int FROM (
 class PostgresBacklog:
     """The ``BacklogStore`` port on PostgreSQL."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: ConnectionPool) -> None:
         self._database = database
 
     async def backlog(self, account: AccountId, *, limit: int) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hookward.adapters.postgres.outbox import ALIVE, read_event
-from hookward.adapters.postgres.pool import Acquired, Database
+from hookward.adapters.postgres.pool import Acquired, ConnectionPool
 from hookward.application.delivery.admission import DueDelivery
 from hookward.domain.delivery.model import Payload
 from hookward.domain.errors import LeaseLost
@@ -118,7 +118,7 @@ SELECT count(*)::int FROM w"""
 class PostgresLanes:
     """The ``SlotStore`` and ``WaitingStore`` ports on PostgreSQL."""
 
-    def __init__(self, database: Database, *, default_slots: int) -> None:
+    def __init__(self, database: ConnectionPool, *, default_slots: int) -> None:
         self._database = database
         self._default_slots = default_slots
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hookward.adapters.postgres.pool import Database
+from hookward.adapters.postgres.pool import ConnectionPool
 from hookward.application.delivery.dispatcher import POISON_CRASHES
 from hookward.domain.errors import LeaseLost
 
@@ -43,7 +43,7 @@ SELECT (SELECT count(*) FROM o)::int, (SELECT count(*) FROM w)::int"""
 class PostgresLeases:
     """The ``Leases`` port on PostgreSQL. Times are in seconds."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: ConnectionPool) -> None:
         self._database = database
 
     async def begin(self, worker: str, seconds: float) -> int:

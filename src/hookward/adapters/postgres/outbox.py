@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from hookward.adapters.postgres.pool import Database
+from hookward.adapters.postgres.pool import ConnectionPool
 from hookward.application.delivery.dispatcher import POISON_CRASHES, Claim
 from hookward.domain.errors import LeaseLost
 from hookward.domain.events.model import ChangeEvent
@@ -76,7 +76,7 @@ _scope = msgspec.json.Decoder(dict[str, str])
 class PostgresOutbox:
     """The ``Outbox`` port on PostgreSQL."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: ConnectionPool) -> None:
         self._database = database
         self._account = 0
 

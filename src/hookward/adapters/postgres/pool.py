@@ -41,7 +41,7 @@ def translated() -> Iterator[None]:
         raise StoreUnavailable(f"PostgreSQL: {type(error).__name__}") from error
 
 
-class Database:
+class ConnectionPool:
     """A pool of connections with our types: uuid is 16 raw bytes in both directions."""
 
     def __init__(self, pool: Pool, *, acquire_timeout: float) -> None:
@@ -78,9 +78,9 @@ def _same(value: bytes) -> bytes:
 
 
 @asynccontextmanager
-async def open_database(
+async def open_pool(
     dsn: str, *, name: str, size: int, statement_timeout: float = 10.0, acquire_timeout: float = 5.0
-) -> AsyncIterator[Database]:
+) -> AsyncIterator[ConnectionPool]:
     """Open a pool of up to ``size`` connections; PostgreSQL need not be up yet. Times are in seconds."""
     pool: Pool = await asyncpg.create_pool(  # makes no connection yet
         dsn,
@@ -101,7 +101,7 @@ async def open_database(
         },
     )
     try:
-        yield Database(pool, acquire_timeout=acquire_timeout)
+        yield ConnectionPool(pool, acquire_timeout=acquire_timeout)
     finally:
         try:
             async with asyncio.timeout(2):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hookward.adapters.postgres.pool import Acquired, Database
+from hookward.adapters.postgres.pool import Acquired, ConnectionPool
 from hookward.application.resource_types.service import Beside, TypeOutline, TypeRow, Watched, definition_of
 from hookward.domain.errors import TypeChanged
 from hookward.domain.ids import AccountId
@@ -35,7 +35,7 @@ class PostgresResourceTypes:
     Changes take the definitions' row lock first, as those of watches do: they come one after the other.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: ConnectionPool) -> None:
         self._database = database
 
     async def add_type(self, row: TypeRow, *, beside: Beside = None) -> TypeRow | None:

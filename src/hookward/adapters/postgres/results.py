@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from hookward.adapters.postgres import lanes
-from hookward.adapters.postgres.pool import Acquired, Database
+from hookward.adapters.postgres.pool import Acquired, ConnectionPool
 from hookward.adapters.postgres.watch_effects import change_watches, hold_lanes, stop_lanes
 from hookward.domain.delivery.model import Entry
 from hookward.domain.errors import LeaseLost
@@ -106,7 +106,7 @@ WHERE d.id = r.id AND d.id = ANY($2::uuid[]) AND d.id BETWEEN $9 AND $10 AND d.s
 class PostgresResults:
     """The ``ResultStore`` port on PostgreSQL."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: ConnectionPool) -> None:
         self._database = database
 
     async def record(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hookward.adapters.postgres.pool import Database
+from hookward.adapters.postgres.pool import ConnectionPool
 from hookward.application.oauth.credentials import digested, read_state
 from hookward.application.sealing.key_check import KeyCheckValues
 from hookward.application.sealing.rotation import Reseal, SealedRow
@@ -107,7 +107,7 @@ SELECT substring(v FROM 1 FOR {_MARK_BYTES}), count(*) FROM ({values}) AS sealed
 class PostgresSealed:
     """The ``SealedStore`` and ``ProofStore`` ports on PostgreSQL."""
 
-    def __init__(self, database: Database, columns: Sequence[SealedColumn] = SEALED) -> None:
+    def __init__(self, database: ConnectionPool, columns: Sequence[SealedColumn] = SEALED) -> None:
         self._database = database
         self._columns = {each.name: each for each in columns}
         self.fields = tuple(self._columns)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hookward.adapters.postgres.pool import Acquired, Connection, Database
+from hookward.adapters.postgres.pool import Acquired, Connection, ConnectionPool
 
 DAYS_AHEAD = 7
 _DAY_MS = 86_400_000
@@ -68,7 +68,7 @@ DELETE FROM idempotency WHERE ctid = ANY(ARRAY(
 class PostgresUpkeep:
     """What keeps the store in shape, and what it says of itself."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: ConnectionPool) -> None:
         self._database = database
 
     async def run(self) -> tuple[int, int]:

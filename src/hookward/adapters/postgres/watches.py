@@ -10,7 +10,7 @@ import msgspec
 
 from hookward.adapters.postgres.authorizations import find_or_make, forget, is_as_read, settle
 from hookward.adapters.postgres.crypto_keys import KEY, insert_key, read_key_row
-from hookward.adapters.postgres.pool import Acquired, Database
+from hookward.adapters.postgres.pool import Acquired, ConnectionPool
 from hookward.application.oauth.credentials import HeldCredential, NewCredential
 from hookward.application.records import KeyRecord, WatchRecord
 from hookward.application.watches.registry import DefinitionDelta, TypeShape, WatchQuery
@@ -83,7 +83,7 @@ _PAGE = 500
 class PostgresWatches:
     """The ``DefinitionSource`` and ``WatchStore`` ports on PostgreSQL."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: ConnectionPool) -> None:
         self._database = database
 
     async def changes_since(self, version: int) -> DefinitionDelta:

@@ -30,7 +30,7 @@ from hookward.adapters.postgres.history.search import (
     watches_meant,
     watches_seen,
 )
-from hookward.adapters.postgres.pool import Acquired, Database
+from hookward.adapters.postgres.pool import Acquired, ConnectionPool
 from hookward.application.history.model import LoggedAttempt, LoggedDelivery, LogPage, LogQuery
 from hookward.domain.delivery.model import DeliveryStatus
 from hookward.domain.ids import AccountId, DeliveryId, Prefix, millisecond_of
@@ -60,7 +60,7 @@ class PostgresDeliveryHistory:
     ``scan`` is how many rows a page may look at where a filter has no index, ``text_scan`` those whose bodies it reads.
     """
 
-    def __init__(self, database: Database, *, scan: int = SCAN, text_scan: int = TEXT_SCAN) -> None:
+    def __init__(self, database: ConnectionPool, *, scan: int = SCAN, text_scan: int = TEXT_SCAN) -> None:
         self._database = database
         self._scan = scan
         self._text_scan = text_scan

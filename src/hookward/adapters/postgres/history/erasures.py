@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hookward.adapters.postgres.pool import Acquired, Database
+from hookward.adapters.postgres.pool import Acquired, ConnectionPool
 from hookward.application.history.erasures import Erasure
 from hookward.domain.ids import AccountId
 
@@ -70,7 +70,7 @@ UPDATE delivery SET status = 5, reason = 'erased', finished = now() WHERE id = A
 class PostgresErasures:
     """The ``ErasureStore`` port on PostgreSQL; a step looks at ``chunk`` rows."""
 
-    def __init__(self, database: Database, *, chunk: int = CHUNK) -> None:
+    def __init__(self, database: ConnectionPool, *, chunk: int = CHUNK) -> None:
         self._database = database
         self._chunk = chunk
 

@@ -33,7 +33,7 @@ from hookward.adapters.postgres.history.search import (
     watches_meant,
     watches_seen,
 )
-from hookward.adapters.postgres.pool import Acquired, Database
+from hookward.adapters.postgres.pool import Acquired, ConnectionPool
 from hookward.application.history.model import EventPage, EventQuery, LoggedEvent
 from hookward.domain.delivery.model import DeliveryStatus
 from hookward.domain.ids import AccountId, EventId, Prefix, millisecond_of
@@ -67,7 +67,7 @@ class _Wanted:
 
 
 async def walk_of_events(
-    database: Database, query: EventQuery, *, now_ms: int, scan: int, text_scan: int
+    database: ConnectionPool, query: EventQuery, *, now_ms: int, scan: int, text_scan: int
 ) -> tuple[ScanPlan | None, tuple[int, int] | None]:
     """The walk, ``None`` where nothing can be found; and the window of time in which a text is looked for."""
     low, high = span_of(query.since_ms, query.until_ms)
@@ -101,7 +101,9 @@ def _checks(query: EventQuery, values: Values) -> list[str]:
     return [f"d.{column} = {values.add(value)}" for column, value in pairs if value is not None]
 
 
-async def _wanted(database: Database, values: Values, query: EventQuery, meant: list[bytes] | None) -> _Wanted | None:
+async def _wanted(
+    database: ConnectionPool, values: Values, query: EventQuery, meant: list[bytes] | None
+) -> _Wanted | None:
     """What a delivery must be like; ``None`` when nothing is asked of deliveries."""
     pairs: list[tuple[str, object]] = [("last_code", query.code), ("last_error", query.error)]
     conditions = [f"{{d}}.{column} = {values.add(value)}" for column, value in pairs if value is not None]
@@ -220,7 +222,7 @@ class PostgresEventHistory:
     ``scan`` and ``text_scan`` are as those of ``PostgresDeliveryHistory``.
     """
 
-    def __init__(self, database: Database, *, scan: int = EVENT_SCAN, text_scan: int = TEXT_SCAN) -> None:
+    def __init__(self, database: ConnectionPool, *, scan: int = EVENT_SCAN, text_scan: int = TEXT_SCAN) -> None:
         self._database = database
         self._scan = scan
         self._text_scan = text_scan

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hookward.adapters.postgres.pool import Database
+from hookward.adapters.postgres.pool import ConnectionPool
 from hookward.domain.ids import millisecond_of
 
 _PARAMETER = re.compile(r"\$([0-9]+)")
@@ -90,7 +90,7 @@ class Found:
 
 
 async def walk_page(
-    database: Database, walk: ScanPlan, *, limit: int, before: bytes | None = None, after: bytes | None = None
+    database: ConnectionPool, walk: ScanPlan, *, limit: int, before: bytes | None = None, after: bytes | None = None
 ) -> Found:
     """One page: the newest rows before ``before``, or the oldest after ``after``."""
     forward = after is None
@@ -117,7 +117,7 @@ def id_behind(id_: bytes) -> bytes:
 
 
 async def _ids(
-    database: Database, walk: ScanPlan, *, low: bytes, high: bytes, limit: int, forward: bool
+    database: ConnectionPool, walk: ScanPlan, *, low: bytes, high: bytes, limit: int, forward: bool
 ) -> tuple[list[bytes], bytes | None]:
     """Up to ``limit`` ids in the direction of the walk, and how far the bound let us look, where it ended the page."""
     arms = sum(arm.count for arm in walk.arms)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hookward.adapters.postgres.pool import Acquired, Database
+from hookward.adapters.postgres.pool import Acquired, ConnectionPool
 from hookward.application.history.replays import MAX_ATTEMPTS, Replayed
 from hookward.domain.delivery.model import DeliveryStatus
 from hookward.domain.ids import AccountId, DeliveryId
@@ -40,7 +40,7 @@ WHERE id = $1"""
 class PostgresReplays:
     """The ``ReplayStore`` port on PostgreSQL."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: ConnectionPool) -> None:
         self._database = database
 
     async def replay(

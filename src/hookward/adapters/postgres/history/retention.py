@@ -7,7 +7,7 @@ than can be moved while everybody waits stays, and gives up only what has ended.
 from __future__ import annotations
 
 from hookward.adapters.postgres.history.paging import LEAST
-from hookward.adapters.postgres.pool import Acquired, Database
+from hookward.adapters.postgres.pool import Acquired, ConnectionPool
 from hookward.adapters.postgres.upkeep import PARTITIONED, PARTITIONS_LOCK, day_bounds
 
 MAX_MOVED = 5000
@@ -49,7 +49,7 @@ class PostgresRetention:
     ``most_moved`` is how many open deliveries a day may have to be dropped, ``chunk`` how many rows go at a time.
     """
 
-    def __init__(self, database: Database, *, most_moved: int = MAX_MOVED, chunk: int = CHUNK) -> None:
+    def __init__(self, database: ConnectionPool, *, most_moved: int = MAX_MOVED, chunk: int = CHUNK) -> None:
         self._database = database
         self._most_moved = most_moved
         self._chunk_size = chunk

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from hookward.adapters.postgres.history.paging import GREATEST, LEAST
-from hookward.adapters.postgres.pool import Database
+from hookward.adapters.postgres.pool import ConnectionPool
 from hookward.domain.delivery.model import DeliveryStatus
 from hookward.domain.ids import AccountId, Prefix
 
@@ -79,7 +79,7 @@ def status_arms(status: DeliveryStatus | None, code: int | None, error: str | No
     return [""], status is None
 
 
-async def watches_meant(database: Database, account: AccountId, text: str) -> list[bytes] | None:
+async def watches_meant(database: ConnectionPool, account: AccountId, text: str) -> list[bytes] | None:
     """The account's watches, deleted ones too, that ``q`` is about: their host or id begins so; ``None`` if it is not.
 
     That no host begins so says nothing about watches: then it is a text.
@@ -94,7 +94,7 @@ async def watches_meant(database: Database, account: AccountId, text: str) -> li
 
 
 async def watches_seen(
-    database: Database, account: AccountId, owner: str | None, watches: list[bytes] | None
+    database: ConnectionPool, account: AccountId, owner: str | None, watches: list[bytes] | None
 ) -> list[bytes] | None:
     """Those of ``watches`` that the asker may see, ``None`` standing for all of the account's.
 
@@ -109,7 +109,7 @@ async def watches_seen(
     return owned if len(owned) <= MAX_ARMS else None
 
 
-async def _host_watches(database: Database, account: AccountId, text: str) -> list[bytes]:
+async def _host_watches(database: ConnectionPool, account: AccountId, text: str) -> list[bytes]:
     if not re.fullmatch(r"[\x21-\x7e]{1,512}", text) or '"' in text or "\\" in text:
         return []
     host, slash, path = text.partition("/")

@@ -27,6 +27,11 @@ MAX_KNOWN = 4096
 MAX_NAMES = 256
 _BATCH = 64  # all of them fit into what is kept
 
+MAX_TYPE_CHANGES = 5
+"""Validate a request against so many versions of its type, when that changes in between; then give up (G5)."""
+
+TYPE_KEEPS_CHANGING = "the resource type keeps changing"
+
 Key = tuple[AccountId, str]
 
 

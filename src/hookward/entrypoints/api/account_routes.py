@@ -12,6 +12,7 @@ from typing import Final
 
 from aiohttp import web
 
+from hookward.application.resource_types.cache import MAX_TYPE_CHANGES, TYPE_KEEPS_CHANGING
 from hookward.domain.errors import Forbidden, Invalid, StoreUnavailable, TypeChanged
 from hookward.domain.resource_types.model import CompiledType
 from hookward.domain.resource_types.operations import METHODS
@@ -19,7 +20,6 @@ from hookward.domain.resource_types.paths import RESERVED
 from hookward.domain.resource_types.routing import OperationIndex, WatchMatch, settled
 from hookward.entrypoints.api.dependencies import SERVICE, Caller, Scope, Service, check_scope
 from hookward.entrypoints.api.http.requests import authorization_of
-from hookward.entrypoints.api.resources.events import MAX_CHANGES, TYPE_KEEPS_CHANGING
 from hookward.entrypoints.api.resources.mirrored import match_of, paths_below, publish_match
 from hookward.entrypoints.api.resources.watches import create_watch_on_route
 
@@ -47,7 +47,7 @@ def _may_be_own(request: web.Request, service: Service) -> bool:
 
 async def _answer(request: web.Request, caller: Caller, service: Service) -> web.Response:
     """What the newest version of the type that has this path makes of the request; 404 or 405 where none has it."""
-    for fresh in (False, *[True] * MAX_CHANGES):
+    for fresh in (False, *[True] * MAX_TYPE_CHANGES):
         try:
             return await _attempt(request, caller, service, fresh=fresh)
         except TypeChanged:

@@ -18,6 +18,7 @@ from aiohttp import web
 from hookward.application.events.publisher import NewEvent
 from hookward.application.history.model import EventPage as Found
 from hookward.application.history.model import EventQuery, LoggedEvent, LogQuery
+from hookward.application.resource_types.cache import MAX_TYPE_CHANGES, TYPE_KEEPS_CHANGING
 from hookward.domain.errors import (
     HookwardError,
     Invalid,
@@ -43,8 +44,6 @@ from hookward.entrypoints.api.resources.deliveries import delivery_item, searche
 from hookward.entrypoints.api.resources.delivery_schemas import EventAnswer, EventItem, EventPage
 
 MAX_BATCH_EVENTS = 1000
-MAX_CHANGES = 5
-TYPE_KEEPS_CHANGING = "the resource type keeps changing"
 
 
 _sorted = msgspec.json.Encoder(decimal_format="number", order="sorted").encode
@@ -85,7 +84,7 @@ def _of_header(found: Problem) -> Problem:
 
 async def publish_value(value: Any, account: AccountId, service: Service) -> EventId:
     """Check and publish a decoded event, again when its type changes meanwhile: the newest version judges it (G5)."""
-    for _ in range(MAX_CHANGES):
+    for _ in range(MAX_TYPE_CHANGES):
         event = await judged_event(value, account, service, set())
         try:
             return await service.publisher.publish(event)
@@ -167,7 +166,7 @@ async def _publish_each(
 ) -> list[EventId | HookwardError]:
     """Check and publish each on its own; once more those whose types changed meanwhile."""
     outcomes: list[EventId | HookwardError] = [TypeChanged()] * len(raws)
-    for _ in range(MAX_CHANGES):
+    for _ in range(MAX_TYPE_CHANGES):
         asked: set[str] = set()
         left = [index for index, each in enumerate(outcomes) if isinstance(each, TypeChanged)]
         taken: dict[int, NewEvent | HookwardError] = {}

@@ -14,6 +14,7 @@ import msgspec
 from aiohttp import web
 
 from hookward.application.records import WatchRecord
+from hookward.application.resource_types.cache import MAX_TYPE_CHANGES, TYPE_KEEPS_CHANGING
 from hookward.application.watches.changes import Target
 from hookward.application.watches.registry import WatchQuery
 from hookward.application.watches.service import definition_of
@@ -38,7 +39,6 @@ from hookward.entrypoints.api.http.responses import (
 )
 from hookward.entrypoints.api.http.schemas import OAuth2AuthAnswer, WatchAnswer, WatchList
 from hookward.entrypoints.api.resources.deliveries import attempt_answer
-from hookward.entrypoints.api.resources.events import MAX_CHANGES, TYPE_KEEPS_CHANGING
 from hookward.entrypoints.api.resources.watch_schemas import PreviewAnswer
 
 _MERGE_PATCH = re.compile(r"application/(?:merge-patch\+)?json\s*(?:;.*)?", re.IGNORECASE)
@@ -155,7 +155,7 @@ def _bad(name: str, message: str) -> Problem:
 async def create_watch(request: web.Request, caller: Caller, service: Service) -> web.Response:
     """A watch on any resource type, again when that changes meanwhile: the newest version judges it (G5)."""
     given = await read_json(request)
-    for _ in range(MAX_CHANGES):
+    for _ in range(MAX_TYPE_CHANGES):
         with suppress(TypeChanged):
             return await _create_named(given, caller, service)
     raise StoreUnavailable(TYPE_KEEPS_CHANGING)

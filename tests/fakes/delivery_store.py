@@ -75,7 +75,7 @@ class Logged:
 
 
 class FakeStore:
-    """Every port of a shift. ``down`` makes each call fail, ``away`` those that it names; those in ``lost`` do their
+    """Every port of a session. ``down`` makes each call fail, ``away`` those that it names; those in ``lost`` do their
     work and then fail, once.
     """
 

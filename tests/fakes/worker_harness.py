@@ -30,9 +30,7 @@ from hookward.domain.resource_types.operations import ChangeKind
 from hookward.domain.watches.model import WatchDefinition, WatchStatus
 from tests.fakes.delivery_store import FakeStore, LaneRow
 from tests.fakes.oauth import FakeTokens
-from tests.fakes.virtual_time import FixedRandom, SilentLog, VirtualClock, VirtualTimeLoop
-
-LOOP_FACTORIES = {"virtual": VirtualTimeLoop}
+from tests.fakes.virtual_time import FixedRandom, SilentLog, VirtualClock
 
 SHOP = ResourceType(
     name="shop.order", scope=("shopId",), identity=("id",), body=BodyShape.WRAPPED, schema={}, sample={"id": "1"}
@@ -131,7 +129,7 @@ class Wakes:
 
 
 class WorkerHarness:
-    """One store, one set of endpoints, and as many shifts as a test begins."""
+    """One store, one set of endpoints, and as many sessions as a test begins."""
 
     def __init__(self, *, slots: int = 16, schedule: Sequence[float] = (5.0, 300.0), timeout: float = 15.0) -> None:
         self.clock = VirtualClock()
@@ -146,7 +144,7 @@ class WorkerHarness:
         self.schedule = tuple(schedule)
         self.timeout = timeout
         self.stop = asyncio.Event()
-        self.shifts: list[WorkerSession] = []
+        self.sessions: list[WorkerSession] = []
         self.workers: list[Worker] = []
         self.tasks: list[asyncio.Task[None]] = []
         self._count = 0
@@ -229,38 +227,38 @@ class WorkerHarness:
         else:
             for event in events:
                 self.store.publish(event)
-        for shift in self.shifts:
-            shift.dispatcher.wake()
+        for session in self.sessions:
+            session.dispatcher.wake()
         for worker in self.workers:
             worker.wake()
         return events
 
-    async def begin(
+    async def start_session(
         self, *, lease: float = 45.0, in_flight: int = 1024, room: int | None = None, grace: float = 20.0,
         load: int = 16 << 20,
     ) -> WorkerSession:  # fmt: skip
-        """Begin a shift and let it work."""
+        """Start a session and let it work."""
         began = await Lease.begin(self.store, "worker", seconds=lease, clock=self.clock, log=self.log)
         definitions = WatchRegistry(self.store, {SHOP.name: SHOP})
         await definitions.refresh()
-        shift = WorkerSession(
+        session = WorkerSession(
             self._ports(), began, definitions, self._courier(definitions),
             waker=self.wakes, bounds=self._bounds(lease, in_flight, room or in_flight, grace, load),
             clock=self.clock, log=self.log,
         )  # fmt: skip
-        self.shifts.append(shift)
-        self.tasks.append(asyncio.create_task(self._work(shift), name="house.work"))
-        return shift
+        self.sessions.append(session)
+        self.tasks.append(asyncio.create_task(self._work(session), name="harness.work"))
+        return session
 
-    def hire(self, *, lease: float = 45.0, grace: float = 20.0) -> Worker:
-        """Let a worker work: shift after shift."""
+    def start_worker(self, *, lease: float = 45.0, grace: float = 20.0) -> Worker:
+        """Start a worker: one session after the other."""
         definitions = WatchRegistry(self.store, {SHOP.name: SHOP})
         worker = Worker(
             "worker", self._ports(), definitions, self._courier(definitions),
             waker=self.wakes, bounds=self._bounds(lease, 1024, 1024, grace), clock=self.clock, log=self.log,
         )  # fmt: skip
         self.workers.append(worker)
-        self.tasks.append(asyncio.create_task(worker.run(self.stop), name="house.worker"))
+        self.tasks.append(asyncio.create_task(worker.run(self.stop), name="harness.worker"))
         return worker
 
     def _courier(self, definitions: WatchRegistry) -> AttemptExecutor:
@@ -277,18 +275,18 @@ class WorkerHarness:
     def _bounds(self, lease: float, in_flight: int, room: int, grace: float, load: int = 16 << 20) -> WorkerLimits:
         return WorkerLimits(lease=lease, slots=self.slots, in_flight=in_flight, room=room, grace=grace, load=load)
 
-    async def _work(self, shift: WorkerSession) -> None:
+    async def _work(self, session: WorkerSession) -> None:
         try:
-            await shift.work(self.stop)
+            await session.work(self.stop)
         except LeaseLost:
-            self.log.warning("house.lease_lost")
+            self.log.warning("harness.lease_lost")
         else:
-            await shift.finish(self.stop)
+            await session.finish(self.stop)
 
-    async def kill(self, shift: WorkerSession) -> None:
-        """End a shift as ``kill -9`` would: nothing more of it reaches the store."""
+    async def kill(self, session: WorkerSession) -> None:
+        """End a session as ``kill -9`` would: nothing more of it reaches the store."""
         store, self.store.down = self.store.down, True
-        task = self.tasks[self.shifts.index(shift)]
+        task = self.tasks[self.sessions.index(session)]
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         self.store.down = store
@@ -312,10 +310,10 @@ class WorkerHarness:
         return Counter(logged.status for logged in self.store.log.values())
 
     async def close(self) -> None:
-        """Stop all shifts in good order."""
+        """Stop all sessions in good order."""
         self.stop.set()
         self.store.down = False
         await asyncio.wait(self.tasks)
 
 
-__all__ = ["LOOP_FACTORIES", "Endpoints", "StoreUnavailable", "WorkerHarness", "hang", "ok", "status"]
+__all__ = ["Endpoints", "StoreUnavailable", "WorkerHarness", "hang", "ok", "status"]

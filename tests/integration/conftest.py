@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 import pytest
+import uvloop
 
 
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Function
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """A module that names ``LOOP_FACTORIES`` runs on each of them."""
-    named: Mapping[str, Callable[[], asyncio.AbstractEventLoop]] | None = getattr(item.module, "LOOP_FACTORIES", None)
-    return named or {"asyncio": asyncio.new_event_loop}
+    """Run tests marked ``both_loops`` on the loop of asyncio and on the one of uvloop."""
+    loops: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
+    if item.get_closest_marker("both_loops") is not None:
+        loops["uvloop"] = uvloop.new_event_loop
+    return loops

@@ -11,7 +11,6 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
-import uvloop
 from aiohttp.abc import AbstractResolver
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -28,7 +27,7 @@ from tests.integration.endpoint import OK, Endpoint, Script, Talk, answering, cl
 from tests.integration.names import Names
 from tests.integration.proxy import ESTABLISHED, Tunneling, proxy_of
 
-LOOP_FACTORIES = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+pytestmark = pytest.mark.both_loops
 
 TARGET = "127.0.0.2"  # the proxy is at 127.0.0.1, which is allowed to nobody
 OPENED = EgressPolicy(allow=(ip_network(f"{TARGET}/32"), ip_network("127.0.0.3/32")))

@@ -7,7 +7,6 @@ import gzip
 from ipaddress import ip_network
 
 import pytest
-import uvloop
 
 from hookward.adapters.http.connector import SenderBounds
 from hookward.adapters.http.sender import HttpSender
@@ -16,7 +15,7 @@ from hookward.domain.delivery.request import OutgoingRequest
 from hookward.domain.egress import EgressPolicy
 from tests.integration.endpoint import OK, Endpoint, Talk, answering, closing
 
-LOOP_FACTORIES = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+pytestmark = pytest.mark.both_loops
 
 LOOPBACK = EgressPolicy(allow=(ip_network("127.0.0.1/32"),))
 HEADERS = (("Content-Type", "application/json"), ("webhook-id", "dlv_1"))

@@ -6,7 +6,6 @@ import asyncio
 from ipaddress import ip_network
 
 import pytest
-import uvloop
 
 from hookward.adapters.http.sender import HttpSender
 from hookward.domain.delivery.outcome import ErrorKind, Failure, Outcome
@@ -14,7 +13,7 @@ from hookward.domain.delivery.request import OutgoingRequest
 from hookward.domain.egress import EgressPolicy
 from tests.integration.endpoint import OK, Endpoint, Script, Talk, answering, closing, silence, trickling
 
-LOOP_FACTORIES = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+pytestmark = pytest.mark.both_loops
 
 LOOPBACK = EgressPolicy(allow=(ip_network("127.0.0.1/32"),))
 

@@ -7,7 +7,6 @@ import socket
 from ipaddress import ip_network
 
 import pytest
-import uvloop
 from aiohttp.client_proto import ResponseHandler
 
 from hookward.adapters.http.connector import GuardedConnector, SenderBounds, ThreadedResolver
@@ -18,7 +17,7 @@ from hookward.domain.egress import EgressPolicy
 from tests.integration.endpoint import OK, Endpoint, Script, answering, closing, silence
 from tests.integration.names import Names
 
-LOOP_FACTORIES = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+pytestmark = pytest.mark.both_loops
 
 NOTHING_OPENED = EgressPolicy()
 LOOPBACK = EgressPolicy(allow=(ip_network("127.0.0.1/32"),))

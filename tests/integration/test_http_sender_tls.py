@@ -9,7 +9,6 @@ from ipaddress import IPv4Address, ip_network
 from pathlib import Path
 
 import pytest
-import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -20,7 +19,7 @@ from hookward.domain.delivery.request import OutgoingRequest
 from hookward.domain.egress import EgressPolicy
 from tests.integration.endpoint import OK, Endpoint, Talk, answering
 
-LOOP_FACTORIES = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+pytestmark = pytest.mark.both_loops
 
 LOOPBACK = EgressPolicy(allow=(ip_network("127.0.0.1/32"),))
 

@@ -6,7 +6,6 @@ import asyncio
 from ipaddress import ip_network
 
 import pytest
-import uvloop
 from yarl import URL
 
 from hookward.adapters.http.connector import Exchange, GuardedConnector, SenderBounds, ThreadedResolver
@@ -19,7 +18,7 @@ from hookward.domain.delivery.request import OutgoingRequest
 from hookward.domain.egress import EgressPolicy
 from tests.integration.endpoint import OK, Endpoint, Script, Talk, answering, closing, silence
 
-LOOP_FACTORIES = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+pytestmark = pytest.mark.both_loops
 
 LOOPBACK = EgressPolicy(allow=(ip_network("127.0.0.1/32"),))
 FIXED = (("User-Agent", "Hookward/1"), ("X-Key", "é€😀"))

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import pytest
-import uvloop
 from aiohttp import web
 
 from hookward.domain.errors import HookwardError
@@ -18,7 +17,7 @@ from hookward.entrypoints.api.http.connection import ConnectionBounds, Runner
 from hookward.entrypoints.api.http.responses import problem_of, problem_response
 from tests.integration.observing import until
 
-LOOP_FACTORIES = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+pytestmark = pytest.mark.both_loops
 
 PATIENT = 60.0
 SHORT = 0.2

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from ipaddress import ip_network
 
 import pytest
-import uvloop
 
 from hookward.adapters.http.connector import SenderBounds
 from hookward.adapters.http.sender import HttpSender
@@ -18,7 +16,7 @@ from tests.integration.names import Names
 from tests.integration.proxy import Tunneling, proxy_of
 from tests.ssrf import CORPUS, LOOPBACK, NAMES, HostileNames, Trap, at, embeddings, notations
 
-LOOP_FACTORIES = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+pytestmark = pytest.mark.both_loops
 
 CONTROL = "127.0.0.3"
 ONE_OPENED = EgressPolicy(allow=(ip_network(f"{CONTROL}/32"),))

@@ -12,9 +12,8 @@ from hookward.domain.errors import Conflict, Invalid, NotFound
 from hookward.domain.ids import AccountRef
 from tests.fakes.access import FakeAccounts
 from tests.fakes.virtual_time import FixedRandom, VirtualClock
-from tests.fakes.worker_harness import LOOP_FACTORIES
 
-__all__ = ["LOOP_FACTORIES"]
+pytestmark = pytest.mark.virtual_time
 
 NOBODY = AccountRef(b"\xff" * 16)
 

@@ -12,9 +12,8 @@ from hookward.domain.errors import Forbidden, Invalid, NotFound
 from hookward.domain.ids import AccountId, ApiKeyId
 from tests.fakes.access import FakeApiKeys
 from tests.fakes.virtual_time import FixedRandom, VirtualClock
-from tests.fakes.worker_harness import LOOP_FACTORIES
 
-__all__ = ["LOOP_FACTORIES"]
+pytestmark = pytest.mark.virtual_time
 
 MINE, OTHER = AccountId(1), AccountId(2)
 

@@ -17,9 +17,8 @@ from hookward.domain.errors import StoreUnavailable
 from hookward.domain.ids import AccountId
 from tests.fakes.access import FakeApiKeys
 from tests.fakes.virtual_time import FixedRandom, VirtualClock
-from tests.fakes.worker_harness import LOOP_FACTORIES
 
-__all__ = ["LOOP_FACTORIES"]
+pytestmark = pytest.mark.virtual_time
 
 ACCOUNT = AccountId(7)
 REQUEST = ApiKeyRequest(name="n", scopes=(Scope.WATCHES,), owner="integrator-7")

@@ -12,9 +12,8 @@ from hookward.adapters.crypto.signing_keys import CipherSigningKeys
 from hookward.application.crypto_keys.jwks import KEPT_SECONDS, MAX_PUBLISHED, PublishedKey, PublishedKeys
 from hookward.domain.crypto_keys.model import Algorithm, KeyDefinition
 from hookward.domain.ids import CryptoKeyId, Prefix, to_text
-from tests.fakes.worker_harness import LOOP_FACTORIES
 
-__all__ = ["LOOP_FACTORIES"]
+pytestmark = pytest.mark.virtual_time
 
 KEYS = CipherSigningKeys()
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)

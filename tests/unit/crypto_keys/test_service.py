@@ -22,9 +22,9 @@ from hookward.domain.ids import AccountId, CryptoKeyId, Prefix, to_text
 from hookward.domain.signing.standard_webhooks import secret_to_text
 from tests.fakes.stores import FakeDefinitions
 from tests.fakes.virtual_time import FixedRandom
-from tests.fakes.worker_harness import LOOP_FACTORIES, SHOP
+from tests.fakes.worker_harness import SHOP
 
-__all__ = ["LOOP_FACTORIES"]
+pytestmark = pytest.mark.virtual_time
 
 ACCOUNT = AccountId(1)
 SEALER = AesGcmSealer(b"k" * 32)
@@ -91,7 +91,7 @@ class TokenHarness:
 
 
 @pytest.fixture
-def office() -> TokenHarness:
+def harness() -> TokenHarness:
     return TokenHarness()
 
 
@@ -100,85 +100,85 @@ def text(key: KeyRecord) -> str:
 
 
 async def test_a_rotated_key_signs_with_both_secrets_newest_first_until_the_overlap_is_over(
-    office: TokenHarness,
+    harness: TokenHarness,
 ) -> None:
-    key, first = await office.key()
-    watch = await office.watch(key)
-    second = await office.rotate(key)
-    assert await office.signing(watch) == [second, first]
-    office.clock.forward(DAY - 1)
-    assert await office.signing(watch) == [second, first]
-    office.clock.forward(1)
-    assert await office.signing(watch) == [second]
+    key, first = await harness.key()
+    watch = await harness.watch(key)
+    second = await harness.rotate(key)
+    assert await harness.signing(watch) == [second, first]
+    harness.clock.forward(DAY - 1)
+    assert await harness.signing(watch) == [second, first]
+    harness.clock.forward(1)
+    assert await harness.signing(watch) == [second]
 
 
-async def test_a_plan_is_made_once_while_no_overlap_ends(office: TokenHarness) -> None:
-    key, _ = await office.key()
-    watch = await office.watch(key)
-    await office.rotate(key)
-    await office.definitions.refresh()
-    before = office.plan(watch)
-    office.clock.forward(DAY - 1)
-    assert office.plan(watch) is before
-    office.clock.forward(1)
-    after = office.plan(watch)
-    assert (after is before, office.plan(watch) is after) == (False, True)
+async def test_a_plan_is_made_once_while_no_overlap_ends(harness: TokenHarness) -> None:
+    key, _ = await harness.key()
+    watch = await harness.watch(key)
+    await harness.rotate(key)
+    await harness.definitions.refresh()
+    before = harness.plan(watch)
+    harness.clock.forward(DAY - 1)
+    assert harness.plan(watch) is before
+    harness.clock.forward(1)
+    after = harness.plan(watch)
+    assert (after is before, harness.plan(watch) is after) == (False, True)
 
 
-async def test_rotations_within_an_overlap_let_each_secret_sign_for_its_own_time(office: TokenHarness) -> None:
-    key, first = await office.key()
-    watch = await office.watch(key)
-    second = await office.rotate(key, overlap="10h")
-    office.clock.forward(3600)
-    third = await office.rotate(key)
-    assert await office.signing(watch) == [third, second, first]
-    office.clock.forward(9 * 3600)
-    assert await office.signing(watch) == [third, second]
-    office.clock.forward(DAY)
-    assert await office.signing(watch) == [third]
+async def test_rotations_within_an_overlap_let_each_secret_sign_for_its_own_time(harness: TokenHarness) -> None:
+    key, first = await harness.key()
+    watch = await harness.watch(key)
+    second = await harness.rotate(key, overlap="10h")
+    harness.clock.forward(3600)
+    third = await harness.rotate(key)
+    assert await harness.signing(watch) == [third, second, first]
+    harness.clock.forward(9 * 3600)
+    assert await harness.signing(watch) == [third, second]
+    harness.clock.forward(DAY)
+    assert await harness.signing(watch) == [third]
 
 
 @pytest.mark.parametrize(("overlap", "left"), [("0s", 1), ("1h", 3)])
 async def test_a_shorter_overlap_ends_every_former_secret_by_then(
-    office: TokenHarness, overlap: str, left: int
+    harness: TokenHarness, overlap: str, left: int
 ) -> None:
-    key, _ = await office.key()
-    watch = await office.watch(key)
-    await office.rotate(key)
-    newest = await office.rotate(key, overlap=overlap)
-    assert len(await office.signing(watch)) == left
-    office.clock.forward(3600)
-    assert await office.signing(watch) == [newest]
+    key, _ = await harness.key()
+    watch = await harness.watch(key)
+    await harness.rotate(key)
+    newest = await harness.rotate(key, overlap=overlap)
+    assert len(await harness.signing(watch)) == left
+    harness.clock.forward(3600)
+    assert await harness.signing(watch) == [newest]
 
 
-async def test_a_key_holds_so_many_former_secrets_and_says_when_there_is_room(office: TokenHarness) -> None:
-    key, _ = await office.key()
+async def test_a_key_holds_so_many_former_secrets_and_says_when_there_is_room(harness: TokenHarness) -> None:
+    key, _ = await harness.key()
     for number in range(MAX_OLD_SECRETS):
-        await office.rotate(key, overlap=f"{10 + number}h")
+        await harness.rotate(key, overlap=f"{10 + number}h")
     with pytest.raises(Conflict, match="2026-11-21T22:00:00Z"):
-        await office.rotate(key)
-    office.clock.forward(10 * 3600)
-    await office.rotate(key)
-    await office.rotate(key, overlap="0s")
+        await harness.rotate(key)
+    harness.clock.forward(10 * 3600)
+    await harness.rotate(key)
+    await harness.rotate(key, overlap="0s")
 
 
-async def test_a_secret_may_be_brought_along_and_is_kept(office: TokenHarness) -> None:
+async def test_a_secret_may_be_brought_along_and_is_kept(harness: TokenHarness) -> None:
     given = secret_to_text(b"s" * 32)
-    key, secret = await office.key(secret=given)
+    key, secret = await harness.key(secret=given)
     other = secret_to_text(b"t" * 24)
-    assert (secret, await office.rotate(key, secret=other)) == (given, other)
-    assert await office.signing(await office.watch(key)) == [other, given]
+    assert (secret, await harness.rotate(key, secret=other)) == (given, other)
+    assert await harness.signing(await harness.watch(key)) == [other, given]
 
 
-async def test_a_secret_that_signs_already_is_no_rotation(office: TokenHarness) -> None:
-    key, first = await office.key()
-    second = await office.rotate(key)
+async def test_a_secret_that_signs_already_is_no_rotation(harness: TokenHarness) -> None:
+    key, first = await harness.key()
+    second = await harness.rotate(key)
     for known in (first, second):
         with pytest.raises(Invalid) as refused:
-            await office.rotate(key, secret=known)
+            await harness.rotate(key, secret=known)
         assert [problem.pointer for problem in refused.value.problems] == ["/secret"]
-    office.clock.forward(DAY)
-    assert await office.rotate(key, secret=first) == first
+    harness.clock.forward(DAY)
+    assert await harness.rotate(key, secret=first) == first
 
 
 @pytest.mark.parametrize(
@@ -194,11 +194,11 @@ async def test_a_secret_that_signs_already_is_no_rotation(office: TokenHarness) 
     ],
 )
 async def test_everything_wrong_with_a_rotation_is_named_at_once(
-    office: TokenHarness, given: Any, pointers: list[str]
+    harness: TokenHarness, given: Any, pointers: list[str]
 ) -> None:
-    key, _ = await office.key()
+    key, _ = await harness.key()
     with pytest.raises(Invalid) as refused:
-        await office.keys.rotate(ACCOUNT, key.id, given, owner=None)
+        await harness.keys.rotate(ACCOUNT, key.id, given, owner=None)
     assert [problem.pointer for problem in refused.value.problems] == pointers
 
 
@@ -215,128 +215,128 @@ async def test_everything_wrong_with_a_rotation_is_named_at_once(
     ],
 )
 async def test_everything_wrong_with_a_key_is_named_at_once(
-    office: TokenHarness, given: Any, pointers: list[str]
+    harness: TokenHarness, given: Any, pointers: list[str]
 ) -> None:
     with pytest.raises(Invalid) as refused:
-        await office.keys.create(ACCOUNT, given, owner=None)
+        await harness.keys.create(ACCOUNT, given, owner=None)
     assert [problem.pointer for problem in refused.value.problems] == pointers
 
 
-async def test_keys_are_read_and_listed_by_name_and_page(office: TokenHarness) -> None:
-    made = [(await office.key(name=name))[0] for name in ("a", "b", "a", "a")]
-    assert key_definition_of(await office.keys.get(ACCOUNT, made[1].id, owner=None)).name == "b"
+async def test_keys_are_read_and_listed_by_name_and_page(harness: TokenHarness) -> None:
+    made = [(await harness.key(name=name))[0] for name in ("a", "b", "a", "a")]
+    assert key_definition_of(await harness.keys.get(ACCOUNT, made[1].id, owner=None)).name == "b"
     query = KeyQuery(account=ACCOUNT, name="a", limit=2)
-    page = await office.keys.list(query)
-    rest = await office.keys.list(msgspec.structs.replace(query, after=page[-1].id))
+    page = await harness.keys.list(query)
+    rest = await harness.keys.list(msgspec.structs.replace(query, after=page[-1].id))
     assert [row.id for row in page + rest] == [made[0].id, made[2].id, made[3].id]
 
 
-async def test_a_retired_key_is_gone_with_its_secrets_and_watches_go_on_with_the_others(office: TokenHarness) -> None:
-    key, _ = await office.key()
-    other, secret = await office.key()
-    watch = await office.watch(key, other)
-    idle = await office.watch(key, enabled=False)
-    await office.retire(key)
-    assert await office.signing(watch) == [secret]
-    assert [definition_of(await office.watches.get(ACCOUNT, each.id)).key_ids for each in (watch, idle)] == [
+async def test_a_retired_key_is_gone_with_its_secrets_and_watches_go_on_with_the_others(harness: TokenHarness) -> None:
+    key, _ = await harness.key()
+    other, secret = await harness.key()
+    watch = await harness.watch(key, other)
+    idle = await harness.watch(key, enabled=False)
+    await harness.retire(key)
+    assert await harness.signing(watch) == [secret]
+    assert [definition_of(await harness.watches.get(ACCOUNT, each.id)).key_ids for each in (watch, idle)] == [
         (text(other),), ()
     ]  # fmt: skip
-    stored = office.store._keys[key.id]
-    assert (stored.secret, stored.previous, office.definitions.key(key.id)) == (b"", (), None)
+    stored = harness.store._keys[key.id]
+    assert (stored.secret, stored.previous, harness.definitions.key(key.id)) == (b"", (), None)
     with pytest.raises(NotFound):
-        await office.keys.get(ACCOUNT, key.id, owner=None)
+        await harness.keys.get(ACCOUNT, key.id, owner=None)
 
 
-async def test_a_watch_that_loses_a_key_is_otherwise_the_same_to_the_byte(office: TokenHarness) -> None:
-    key, _ = await office.key()
-    other, _ = await office.key()
-    watch = await office.watch(key, other)
-    await office.retire(key)
-    changed = await office.watches.get(ACCOUNT, watch.id)
+async def test_a_watch_that_loses_a_key_is_otherwise_the_same_to_the_byte(harness: TokenHarness) -> None:
+    key, _ = await harness.key()
+    other, _ = await harness.key()
+    watch = await harness.watch(key, other)
+    await harness.retire(key)
+    changed = await harness.watches.get(ACCOUNT, watch.id)
     assert changed.definition == watch.definition.replace(f'"{text(key)}",'.encode(), b"")
 
 
-async def test_a_watch_that_only_speaks_of_a_key_does_not_name_it(office: TokenHarness) -> None:
-    key, _ = await office.key()
+async def test_a_watch_that_only_speaks_of_a_key_does_not_name_it(harness: TokenHarness) -> None:
+    key, _ = await harness.key()
     given = {"address": "http://a.test/", "schema": {"signed with": text(key)}}
-    watch, _ = await office.watches.create(ACCOUNT, given, SHOP, {})
-    await office.retire(key)
-    assert (await office.watches.get(ACCOUNT, watch.id)).version == watch.version
+    watch, _ = await harness.watches.create(ACCOUNT, given, SHOP, {})
+    await harness.retire(key)
+    assert (await harness.watches.get(ACCOUNT, watch.id)).version == watch.version
 
 
-async def test_a_key_that_alone_signs_for_watches_is_not_retired_and_they_are_named(office: TokenHarness) -> None:
-    key, _ = await office.key()
-    watches = [await office.watch(key) for _ in range(2)]
+async def test_a_key_that_alone_signs_for_watches_is_not_retired_and_they_are_named(harness: TokenHarness) -> None:
+    key, _ = await harness.key()
+    watches = [await harness.watch(key) for _ in range(2)]
     with pytest.raises(Conflict) as refused:
-        await office.retire(key)
+        await harness.retire(key)
     assert all(to_text(Prefix.WATCH, watch.id) in refused.value.detail for watch in watches)
-    assert len(await office.signing(watches[0])) == 1
+    assert len(await harness.signing(watches[0])) == 1
 
 
-async def test_a_key_of_many_watches_names_some_and_counts_the_rest(office: TokenHarness) -> None:
-    key, _ = await office.key()
+async def test_a_key_of_many_watches_names_some_and_counts_the_rest(harness: TokenHarness) -> None:
+    key, _ = await harness.key()
     for _ in range(12):
-        await office.watch(key)
+        await harness.watch(key)
     with pytest.raises(Conflict, match=r"(wat_\w+, ){10}2 more;"):
-        await office.retire(key)
+        await harness.retire(key)
 
 
 @pytest.mark.parametrize(("count", "named"), [(1, "1 watch of others"), (2, "2 watches of others")])
 async def test_an_owner_is_not_told_which_watches_of_others_a_key_signs_for(
-    office: TokenHarness, count: int, named: str
+    harness: TokenHarness, count: int, named: str
 ) -> None:
-    key, _ = await office.key(owner="mine")
+    key, _ = await harness.key(owner="mine")
     for _ in range(count):
-        await office.watch(key)
+        await harness.watch(key)
     with pytest.raises(Conflict, match=f"no other key signs for {named};"):
-        await office.retire(key, owner="mine")
+        await harness.retire(key, owner="mine")
 
 
-async def test_a_retired_key_counts_for_no_watch(office: TokenHarness) -> None:
-    key, _ = await office.key()
-    other, _ = await office.key()
-    await office.watch(key, other)
-    await office.retire(other)
+async def test_a_retired_key_counts_for_no_watch(harness: TokenHarness) -> None:
+    key, _ = await harness.key()
+    other, _ = await harness.key()
+    await harness.watch(key, other)
+    await harness.retire(other)
     with pytest.raises(Conflict):
-        await office.retire(key)
+        await harness.retire(key)
 
 
-async def test_another_owner_s_key_is_not_there(office: TokenHarness) -> None:
-    key, _ = await office.key(owner="mine")
-    await office.key()
+async def test_another_owner_s_key_is_not_there(harness: TokenHarness) -> None:
+    key, _ = await harness.key(owner="mine")
+    await harness.key()
     with pytest.raises(NotFound):
-        await office.keys.get(ACCOUNT, key.id, owner="other")
+        await harness.keys.get(ACCOUNT, key.id, owner="other")
     with pytest.raises(NotFound):
-        await office.rotate(key, owner="other")
+        await harness.rotate(key, owner="other")
     with pytest.raises(NotFound):
-        await office.retire(key, owner="other")
-    assert await office.keys.list(KeyQuery(account=ACCOUNT, owner="other", limit=9)) == []
-    assert [row.id for row in await office.keys.list(KeyQuery(account=ACCOUNT, owner="mine", limit=9))] == [key.id]
+        await harness.retire(key, owner="other")
+    assert await harness.keys.list(KeyQuery(account=ACCOUNT, owner="other", limit=9)) == []
+    assert [row.id for row in await harness.keys.list(KeyQuery(account=ACCOUNT, owner="mine", limit=9))] == [key.id]
 
 
 @pytest.mark.parametrize("missing", [None, CryptoKeyId(bytes(16))])
-async def test_a_key_that_does_not_exist_is_not_found(office: TokenHarness, missing: CryptoKeyId | None) -> None:
+async def test_a_key_that_does_not_exist_is_not_found(harness: TokenHarness, missing: CryptoKeyId | None) -> None:
     with pytest.raises(NotFound):
-        await office.keys.get(ACCOUNT, missing, owner=None)
+        await harness.keys.get(ACCOUNT, missing, owner=None)
     with pytest.raises(NotFound):
-        await office.keys.rotate(ACCOUNT, missing, {}, owner=None)
+        await harness.keys.rotate(ACCOUNT, missing, {}, owner=None)
     with pytest.raises(NotFound):
-        await office.keys.retire(ACCOUNT, missing, owner=None)
+        await harness.keys.retire(ACCOUNT, missing, owner=None)
 
 
-async def test_a_watch_that_signs_and_has_no_key_left_sends_nothing(office: TokenHarness) -> None:
-    key, _ = await office.key()
-    watch = await office.watch(key)
-    await office.store.retire_key(ACCOUNT, key.id, owner=None, release=lambda _watches, _left: [])
-    await office.definitions.refresh()
+async def test_a_watch_that_signs_and_has_no_key_left_sends_nothing(harness: TokenHarness) -> None:
+    key, _ = await harness.key()
+    watch = await harness.watch(key)
+    await harness.store.retire_key(ACCOUNT, key.id, owner=None, release=lambda _watches, _left: [])
+    await harness.definitions.refresh()
     with pytest.raises(SigningKeyMissing):
-        office.plans.get(watch.id)
+        harness.plans.get(watch.id)
 
 
-async def test_values_that_hold_secrets_do_not_show_them(office: TokenHarness) -> None:
-    key, secret = await office.key()
-    await office.rotate(key)
-    row = await office.keys.get(ACCOUNT, key.id, owner=None)
+async def test_values_that_hold_secrets_do_not_show_them(harness: TokenHarness) -> None:
+    key, secret = await harness.key()
+    await harness.rotate(key)
+    row = await harness.keys.get(ACCOUNT, key.id, owner=None)
     given, read = {"secret": secret}, CipherSigningKeys().read
     rotation = read_rotation(given, algorithm=Algorithm.HMAC_SHA256, overlap=5.0, read=read)
     shown = repr(row) + repr(row.previous) + repr(rotation) + repr(rotation.brought)
@@ -349,53 +349,53 @@ ASYMMETRIC = [each for each in Algorithm if each is not Algorithm.HMAC_SHA256]
 
 @pytest.mark.parametrize("algorithm", ASYMMETRIC)
 async def test_a_private_key_is_shown_to_nobody_and_its_public_key_to_all(
-    office: TokenHarness, algorithm: Algorithm
+    harness: TokenHarness, algorithm: Algorithm
 ) -> None:
-    row, secret = await office.keys.create(ACCOUNT, {"name": "k", "algorithm": algorithm.value}, owner=None)
-    _, again = await office.keys.rotate(ACCOUNT, row.id, {}, owner=None)
+    row, secret = await harness.keys.create(ACCOUNT, {"name": "k", "algorithm": algorithm.value}, owner=None)
+    _, again = await harness.keys.rotate(ACCOUNT, row.id, {}, owner=None)
     assert (secret, again) == (None, None)
-    shown = office.keys.public_text(row) or ""
+    shown = harness.keys.public_text(row) or ""
     assert shown.startswith("whpk_" if algorithm is Algorithm.ED25519 else "-----BEGIN PUBLIC KEY-----")
-    hmac, _ = await office.key()
-    assert office.keys.public_text(hmac) is None
+    hmac, _ = await harness.key()
+    assert harness.keys.public_text(hmac) is None
 
 
 @pytest.mark.parametrize("algorithm", ["ecdsa-p256-sha256", "rsa-pss-sha512"])
-async def test_what_standard_webhooks_has_no_version_for_signs_messages(office: TokenHarness, algorithm: str) -> None:
-    row, _ = await office.key(algorithm=algorithm)
+async def test_what_standard_webhooks_has_no_version_for_signs_messages(harness: TokenHarness, algorithm: str) -> None:
+    row, _ = await harness.key(algorithm=algorithm)
     assert key_definition_of(row).format == "rfc9421"
 
 
 async def test_while_keys_of_all_kinds_are_rotated_both_of_each_sign_by_names_of_their_own(
-    office: TokenHarness,
+    harness: TokenHarness,
 ) -> None:
-    standard, _ = await office.key(algorithm="ed25519")
-    messages = [(await office.key(algorithm=each.value, format="rfc9421"))[0] for each in Algorithm]
-    watch = await office.watch(standard, *messages)
+    standard, _ = await harness.key(algorithm="ed25519")
+    messages = [(await harness.key(algorithm=each.value, format="rfc9421"))[0] for each in Algorithm]
+    watch = await harness.watch(standard, *messages)
     for key in (standard, *messages):
-        await office.rotate(key)
-    await office.definitions.refresh()
-    plan = office.plan(watch)
+        await harness.rotate(key)
+    await harness.definitions.refresh()
+    plan = harness.plan(watch)
     expected = [name for key in (standard, *messages) for name in (f"{text(key)}.2", text(key))]
     assert ([each.kid for each in plan.signers], plan.keys, plan.signs_slowly) == (expected, (), True)
-    office.clock.forward(DAY)
-    assert [each.kid for each in office.plan(watch).signers] == [f"{text(key)}.2" for key in (standard, *messages)]
+    harness.clock.forward(DAY)
+    assert [each.kid for each in harness.plan(watch).signers] == [f"{text(key)}.2" for key in (standard, *messages)]
 
 
-async def test_a_key_cannot_be_rotated_to_one_of_another_kind(office: TokenHarness) -> None:
-    key, _ = await office.key(algorithm="ed25519")
+async def test_a_key_cannot_be_rotated_to_one_of_another_kind(harness: TokenHarness) -> None:
+    key, _ = await harness.key(algorithm="ed25519")
     with pytest.raises(Invalid) as refused:
-        await office.rotate(key, secret=secret_to_text(b"s" * 32))
+        await harness.rotate(key, secret=secret_to_text(b"s" * 32))
     assert [problem.pointer for problem in refused.value.problems] == ["/secret"]
 
 
-async def test_a_key_that_is_retired_while_a_new_secret_is_made_is_gone(office: TokenHarness) -> None:
-    key, _ = await office.key()
-    store = office.store
+async def test_a_key_that_is_retired_while_a_new_secret_is_made_is_gone(harness: TokenHarness) -> None:
+    key, _ = await harness.key()
+    store = harness.store
 
     async def gone(*_: Any, **__: Any) -> None:
         return None
 
     store.change_key = gone  # type: ignore[method-assign]
     with pytest.raises(NotFound):
-        await office.rotate(key)
+        await harness.rotate(key)

@@ -13,9 +13,9 @@ from hookward.application.delivery.task import LARGE_BYTES, DeliveryTask, Loaded
 from hookward.domain.delivery.model import DeliveryStatus, Payload
 from hookward.domain.ids import DeliveryId, WatchId
 from hookward.domain.resource_types.operations import ChangeKind
-from tests.fakes.worker_harness import LOOP_FACTORIES, WorkerHarness, hang
+from tests.fakes.worker_harness import WorkerHarness, hang
 
-__all__ = ["LOOP_FACTORIES"]
+pytestmark = pytest.mark.virtual_time
 
 DELIVERED, PENDING = DeliveryStatus.DELIVERED, DeliveryStatus.PENDING
 QUICK, NEW, SLOW = EndpointSpeed.QUICK, EndpointSpeed.NEW, EndpointSpeed.SLOW
@@ -28,101 +28,101 @@ def parcel(event: LoadedEvent, *, payload: bytes | None = None) -> DeliveryTask:
     return DeliveryTask(DeliveryId(bytes(16)), event, watch=WatchId(bytes(16)), lane=1, payload=sent)
 
 
-async def test_large_sends_in_flight_are_bounded_by_their_bytes(house: WorkerHarness) -> None:
+async def test_large_sends_in_flight_are_bounded_by_their_bytes(harness: WorkerHarness) -> None:
     for name in "abc":
-        house.watch(f"http://{name}.test/")
-        house.endpoints.script[f"http://{name}.test/"] = lambda _request: 0.1
-    await house.begin(load=LOAD)
-    house.publish(50, body=LARGE)
-    await house.settled()
-    assert (house.endpoints.most_in_all, house.statuses()) == (10, {DELIVERED: 150})
+        harness.watch(f"http://{name}.test/")
+        harness.endpoints.script[f"http://{name}.test/"] = lambda _request: 0.1
+    await harness.start_session(load=LOAD)
+    harness.publish(50, body=LARGE)
+    await harness.settled()
+    assert (harness.endpoints.most_in_all, harness.statuses()) == (10, {DELIVERED: 150})
 
 
-async def test_each_of_many_lanes_has_its_turn_at_what_memory_takes(house: WorkerHarness) -> None:
+async def test_each_of_many_lanes_has_its_turn_at_what_memory_takes(harness: WorkerHarness) -> None:
     for name in "abcdefghijkl":
-        house.watch(f"http://{name}.test/")
-        house.endpoints.script[f"http://{name}.test/"] = lambda _request: 0.1
-    await house.begin(load=LOAD)
-    house.publish(20, body=LARGE)
-    await house.until(lambda: len(house.endpoints.received) >= 120)
-    addresses = [request.address for request in house.endpoints.received]
+        harness.watch(f"http://{name}.test/")
+        harness.endpoints.script[f"http://{name}.test/"] = lambda _request: 0.1
+    await harness.start_session(load=LOAD)
+    harness.publish(20, body=LARGE)
+    await harness.until(lambda: len(harness.endpoints.received) >= 120)
+    addresses = [request.address for request in harness.endpoints.received]
     assert all(addresses.count(f"http://{name}.test/") >= 4 for name in "abcdefghijkl")
-    await house.settled()
-    assert house.statuses() == {DELIVERED: 240}
+    await harness.settled()
+    assert harness.statuses() == {DELIVERED: 240}
 
 
-async def test_one_delivery_is_sent_however_large(house: WorkerHarness) -> None:
-    house.watch("http://a.test/")
-    await house.begin(load=1)
-    house.publish(3, body=LARGE)
-    await house.settled()
-    assert (house.endpoints.most_in_all, house.statuses()) == (1, {DELIVERED: 3})
+async def test_one_delivery_is_sent_however_large(harness: WorkerHarness) -> None:
+    harness.watch("http://a.test/")
+    await harness.start_session(load=1)
+    harness.publish(3, body=LARGE)
+    await harness.settled()
+    assert (harness.endpoints.most_in_all, harness.statuses()) == (1, {DELIVERED: 3})
 
 
-async def test_small_deliveries_do_not_wait_for_large_ones_that_hang(house: WorkerHarness) -> None:
+async def test_small_deliveries_do_not_wait_for_large_ones_that_hang(harness: WorkerHarness) -> None:
     for name in "abcd":
-        house.watch(f"http://{name}.test/", events=["deleted"])
-        house.endpoints.script[f"http://{name}.test/"] = hang
-    house.watch("http://small.test/", events=["updated"])
-    await house.begin(load=LOAD)
+        harness.watch(f"http://{name}.test/", events=["deleted"])
+        harness.endpoints.script[f"http://{name}.test/"] = hang
+    harness.watch("http://small.test/", events=["updated"])
+    await harness.start_session(load=LOAD)
     for _ in range(20):
-        house.publish(10, body=LARGE, kind=ChangeKind.DELETED)
+        harness.publish(10, body=LARGE, kind=ChangeKind.DELETED)
         await asyncio.sleep(1)
-        sent = sum(request.address == "http://small.test/" for request in house.endpoints.received)
-        began = house.clock.monotonic()
-        house.publish(5)
-        await house.until(partial(house.endpoints.have_received, "http://small.test/", sent + 5))
-        assert house.clock.monotonic() - began < 0.1
+        sent = sum(request.address == "http://small.test/" for request in harness.endpoints.received)
+        began = harness.clock.monotonic()
+        harness.publish(5)
+        await harness.until(partial(harness.endpoints.have_received, "http://small.test/", sent + 5))
+        assert harness.clock.monotonic() - began < 0.1
 
 
-async def test_a_worker_whose_memory_is_taken_leaves_events_to_others(house: WorkerHarness) -> None:
-    house.watch("http://a.test/", slots=100)
-    house.endpoints.script["http://a.test/"] = lambda _request: 0.1
-    house.publish(600, together=False, body=LARGE)
-    await house.begin(load=LOAD)
-    await house.until(lambda: house.endpoints.in_flight > 0)
-    assert any(row.token is None for row in house.store.outbox.values())
-    await house.settled()
-    assert house.statuses() == {DELIVERED: 600}
+async def test_a_worker_whose_memory_is_taken_leaves_events_to_others(harness: WorkerHarness) -> None:
+    harness.watch("http://a.test/", slots=100)
+    harness.endpoints.script["http://a.test/"] = lambda _request: 0.1
+    harness.publish(600, together=False, body=LARGE)
+    await harness.start_session(load=LOAD)
+    await harness.until(lambda: harness.endpoints.in_flight > 0)
+    assert any(row.token is None for row in harness.store.outbox.values())
+    await harness.settled()
+    assert harness.statuses() == {DELIVERED: 600}
 
 
-async def test_what_is_large_waits_while_large_records_are_not_written(house: WorkerHarness) -> None:
-    house.watch("http://a.test/", slots=100)
-    house.store.slow = 1.0
-    began = house.clock.monotonic()
-    await house.begin(load=LOAD)
-    house.publish(100, body=LARGE)
-    await house.until(lambda: len(house.endpoints.received) >= 100)
-    assert house.clock.monotonic() - began > 4.0
-    house.store.slow = 0.0
-    await house.settled()
-    assert house.statuses() == {DELIVERED: 100}
+async def test_what_is_large_waits_while_large_records_are_not_written(harness: WorkerHarness) -> None:
+    harness.watch("http://a.test/", slots=100)
+    harness.store.slow = 1.0
+    began = harness.clock.monotonic()
+    await harness.start_session(load=LOAD)
+    harness.publish(100, body=LARGE)
+    await harness.until(lambda: len(harness.endpoints.received) >= 100)
+    assert harness.clock.monotonic() - began > 4.0
+    harness.store.slow = 0.0
+    await harness.settled()
+    assert harness.statuses() == {DELIVERED: 100}
 
 
-async def test_a_group_of_records_is_bounded_by_bytes(house: WorkerHarness) -> None:
-    house.watch("http://a.test/", slots=1000)
-    house.store.slow = 0.1
-    await house.begin(load=1 << 30)
-    house.publish(100, body=b'{"id":"1","text":"%b"}' % (b"x" * 1_000_000))
-    await house.settled()
-    assert (max(house.store.groups), house.statuses()) == (4, {DELIVERED: 100})
+async def test_a_group_of_records_is_bounded_by_bytes(harness: WorkerHarness) -> None:
+    harness.watch("http://a.test/", slots=1000)
+    harness.store.slow = 0.1
+    await harness.start_session(load=1 << 30)
+    harness.publish(100, body=b'{"id":"1","text":"%b"}' % (b"x" * 1_000_000))
+    await harness.settled()
+    assert (max(harness.store.groups), harness.statuses()) == (4, {DELIVERED: 100})
 
 
 @pytest.mark.parametrize(("size", "kept"), [(LARGE_BYTES, True), (LARGE_BYTES + 1, False)], ids=["small", "large"])
-def test_what_is_large_is_not_kept_decoded(house: WorkerHarness, size: int, kept: bool) -> None:
+def test_what_is_large_is_not_kept_decoded(harness: WorkerHarness, size: int, kept: bool) -> None:
     extra, previous = b'{"extra":1}', b'{"previous":1}'
     body = b'{"id":"1","text":"%b"}'
     body %= b"x" * (size - len(body) + 2 - len(extra) - len(previous))
-    loaded = LoadedEvent(msgspec.structs.replace(house.event(body), extra=extra, previous=previous))
+    loaded = LoadedEvent(msgspec.structs.replace(harness.event(body), extra=extra, previous=previous))
     assert (loaded.size, loaded.extra(), loaded.previous()) == (size, {"extra": 1}, {"previous": 1})
     for each in (loaded.resource, loaded.extra, loaded.previous):
         assert (each() is each()) == kept
 
 
-def test_an_event_counts_once_however_many_hold_it(house: WorkerHarness) -> None:
-    large, event, other = BodyMemory(), LoadedEvent(house.event(LARGE)), LoadedEvent(house.event(LARGE))
+def test_an_event_counts_once_however_many_hold_it(harness: WorkerHarness) -> None:
+    large, event, other = BodyMemory(), LoadedEvent(harness.event(LARGE)), LoadedEvent(harness.event(LARGE))
     held = []
-    parcels = [parcel(event), parcel(event), parcel(other), parcel(LoadedEvent(house.event()))]
+    parcels = [parcel(event), parcel(event), parcel(other), parcel(LoadedEvent(harness.event()))]
     for each in parcels:
         large.add(each)
         held.append(large.bytes // len(LARGE))
@@ -132,8 +132,8 @@ def test_an_event_counts_once_however_many_hold_it(house: WorkerHarness) -> None
     assert held == [1, 1, 2, 2, 2, 1, 0, 0]
 
 
-def test_a_payload_counts_for_itself(house: WorkerHarness) -> None:
-    large, event = BodyMemory(), LoadedEvent(house.event(b""))
+def test_a_payload_counts_for_itself(harness: WorkerHarness) -> None:
+    large, event = BodyMemory(), LoadedEvent(harness.event(b""))
     first, second = parcel(event, payload=LARGE), parcel(event, payload=LARGE + b" ")
     large.add(first)
     large.add(second)

@@ -14,9 +14,9 @@ from hookward.domain.delivery.outcome import Outcome, Response
 from hookward.domain.delivery.request import OutgoingRequest
 from hookward.domain.redaction import MASK
 from hookward.domain.watches.model import WatchSecrets
-from tests.fakes.worker_harness import LOOP_FACTORIES, WorkerHarness
+from tests.fakes.worker_harness import WorkerHarness
 
-__all__ = ["LOOP_FACTORIES"]
+pytestmark = pytest.mark.virtual_time
 
 AWKWARD = "p/ä\"s's<w>&ör d\\+%"
 
@@ -87,12 +87,12 @@ def test_nothing_is_shown_of_the_values() -> None:
     assert repr(SecretMask(["canary-1234"])) == "<SecretMask 1>"
 
 
-async def test_an_endpoint_that_echoes_what_it_was_sent_puts_no_secret_into_the_log(house: WorkerHarness) -> None:
+async def test_an_endpoint_that_echoes_what_it_was_sent_puts_no_secret_into_the_log(harness: WorkerHarness) -> None:
     secrets = WatchSecrets(
         password="s3cret-password", headers={"X-Key": "k3y-canary", "Authorization": "Bearer t0ken-canary"}
     )
-    row = house.watch("http://a.test/", username="crm", header_names=("X-Key",))
-    house.store.watches[row.id] = msgspec.structs.replace(row, secrets=msgspec.json.encode(secrets))
+    row = harness.watch("http://a.test/", username="crm", header_names=("X-Key",))
+    harness.store.watches[row.id] = msgspec.structs.replace(row, secrets=msgspec.json.encode(secrets))
 
     def echo(request: OutgoingRequest) -> Outcome:
         sent = dict(request.headers)
@@ -100,13 +100,13 @@ async def test_an_endpoint_that_echoes_what_it_was_sent_puts_no_secret_into_the_
         body = json.dumps({**sent, "password": "s3cret-password", "bearer": "t0ken-canary"}).encode()
         return Outcome(duration_us=1, answer=Response(status=200, headers=headers, body=body))
 
-    house.endpoints.script["http://a.test/"] = echo
-    await house.begin()
-    house.publish()
-    await house.settled()
-    [attempt] = next(iter(house.store.log.values())).attempts
+    harness.endpoints.script["http://a.test/"] = echo
+    await harness.start_session()
+    harness.publish()
+    await harness.settled()
+    [attempt] = next(iter(harness.store.log.values())).attempts
     kept = msgspec.json.encode(attempt) + (attempt.response or b"") + (attempt.response_body or b"")
-    basic = dict(house.endpoints.received[0].headers)["Authorization"].removeprefix("Basic ")
+    basic = dict(harness.endpoints.received[0].headers)["Authorization"].removeprefix("Basic ")
     for secret in ("s3cret-password", "k3y-canary", "t0ken-canary", basic):
         assert secret.encode() not in kept
     assert json.loads(attempt.response or b"")["X-Echo-X-Key"] == MASK

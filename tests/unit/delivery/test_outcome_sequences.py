@@ -58,14 +58,14 @@ class Sent:
 class Scripted:
     """The Sender port: each request takes the next reply, and when none is left a 200."""
 
-    house: WorkerHarness
+    harness: WorkerHarness
     replies: list[Reply]
     sent: list[Sent] = field(default_factory=list)
 
     async def send(self, request: OutgoingRequest, *, timeout: float) -> Outcome:
         headers = dict(request.changing)
         reply = self.replies.pop(0) if self.replies else Reply()
-        now = self.house.clock.monotonic
+        now = self.harness.clock.monotonic
         sent = Sent(headers["webhook-id"], int(headers["hookward-attempt"]), reply, now())
         self.sent.append(sent)
         await asyncio.sleep(reply.seconds)
@@ -91,50 +91,50 @@ disturbances = st.lists(
 async def play(
     count: int, script: list[Reply], disturbed: list[tuple[str, float]], slots: int
 ) -> tuple[WorkerHarness, Scripted]:
-    house = WorkerHarness(schedule=SCHEDULE, slots=slots)
-    scripted = Scripted(house, list(script))
-    house.endpoints = scripted  # type: ignore[assignment]
-    house.watch(HERE)
-    house.hire()
-    house.publish(count, together=count % 2 == 0)
+    harness = WorkerHarness(schedule=SCHEDULE, slots=slots)
+    scripted = Scripted(harness, list(script))
+    harness.endpoints = scripted  # type: ignore[assignment]
+    harness.watch(HERE)
+    harness.start_worker()
+    harness.publish(count, together=count % 2 == 0)
     for what, after in disturbed:
         await asyncio.sleep(after)
         if what == "unanswered":
-            house.store.lost.add("record")
+            harness.store.lost.add("record")
             continue
         if what == "outage":
-            house.store.down = True
+            harness.store.down = True
             await asyncio.sleep(1)
-            house.store.down = False
+            harness.store.down = False
             continue
         if what == "killed":
-            await kill(house)
-        for token in list(house.store.leases):
-            await house.store.abandon(token)
-        await house.store.take_over()
+            await kill(harness)
+        for token in list(harness.store.leases):
+            await harness.store.abandon(token)
+        await harness.store.take_over()
         if what == "killed":
-            house.hire()
-    house.store.lost.clear()
-    end = house.clock.monotonic() + 600
-    while house.store.outbox or house.store.waiting:
-        assert house.clock.monotonic() < end, "something waits for ever"
+            harness.start_worker()
+    harness.store.lost.clear()
+    end = harness.clock.monotonic() + 600
+    while harness.store.outbox or harness.store.waiting:
+        assert harness.clock.monotonic() < end, "something waits for ever"
         await asyncio.sleep(0.25)
-    await house.close()
-    return house, scripted
+    await harness.close()
+    return harness, scripted
 
 
-async def kill(house: WorkerHarness) -> None:
+async def kill(harness: WorkerHarness) -> None:
     """End the worker as ``kill -9`` would."""
-    house.store.down = True
-    [task] = house.tasks
+    harness.store.down = True
+    [task] = harness.tasks
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     for left in asyncio.all_tasks() - {asyncio.current_task()}:  # what a cancelled worker leaves behind
         left.cancel()
         await asyncio.gather(left, return_exceptions=True)
-    house.tasks.clear()
-    house.workers.clear()
-    house.store.down = False
+    harness.tasks.clear()
+    harness.workers.clear()
+    harness.store.down = False
 
 
 def waits_of(sent: list[Sent]) -> list[tuple[Sent, Sent]]:
@@ -153,8 +153,8 @@ def test_no_sequence_of_outcomes_loses_or_doubles_a_retry(
     count: int, script: list[Reply], disturbed: list[tuple[str, float]], slots: int
 ) -> None:
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        house, scripted = runner.run(play(count, script, disturbed, slots))
-    log = list(house.store.log.values())
+        harness, scripted = runner.run(play(count, script, disturbed, slots))
+    log = list(harness.store.log.values())
     by_delivery: defaultdict[str, list[Sent]] = defaultdict(list)
     for sent in scripted.sent:
         by_delivery[sent.id].append(sent)

@@ -5,81 +5,82 @@ from __future__ import annotations
 import asyncio
 
 import msgspec
+import pytest
 
 from hookward.application.delivery.recorder import Recorder
 from hookward.application.watches.registry import DefinitionDelta, WatchRegistry
 from hookward.domain.delivery.model import DeliveryStatus
 from hookward.domain.ids import CryptoKeyId
 from tests.fakes.stores import FakeDefinitions
-from tests.fakes.worker_harness import LOOP_FACTORIES, SHOP, WorkerHarness
+from tests.fakes.worker_harness import SHOP, WorkerHarness
 
-__all__ = ["LOOP_FACTORIES"]
+pytestmark = pytest.mark.virtual_time
 
 DELIVERED, FAILED = DeliveryStatus.DELIVERED, DeliveryStatus.FAILED
 
 
 async def test_an_attempt_that_the_store_refuses_ends_its_delivery_visibly_and_spares_the_rest(
-    house: WorkerHarness,
+    harness: WorkerHarness,
 ) -> None:
-    watch = house.watch("http://a.test/")
-    guilty = house.publish(40)[17]
-    house.store.refused = lambda entry: entry.event == guilty.id and entry.attempt is not None
-    await house.begin()
-    await house.settled()
-    assert house.statuses() == {DELIVERED: 39, FAILED: 1}
-    reasons = {each.entry.event: each.reason for each in house.store.log.values() if each.status is FAILED}
+    watch = harness.watch("http://a.test/")
+    guilty = harness.publish(40)[17]
+    harness.store.refused = lambda entry: entry.event == guilty.id and entry.attempt is not None
+    await harness.start_session()
+    await harness.settled()
+    assert harness.statuses() == {DELIVERED: 39, FAILED: 1}
+    reasons = {each.entry.event: each.reason for each in harness.store.log.values() if each.status is FAILED}
     assert reasons == {guilty.id: "its record was refused by the store"}
-    assert watch.id in house.store.watches
+    assert watch.id in harness.store.watches
 
 
-async def test_a_group_is_bounded(house: WorkerHarness) -> None:
-    house.watch("http://a.test/", slots=1000)
-    await house.begin()
-    house.publish(700)
-    await house.settled()
-    assert max(house.store.groups) == 512
+async def test_a_group_is_bounded(harness: WorkerHarness) -> None:
+    harness.watch("http://a.test/", slots=1000)
+    await harness.start_session()
+    harness.publish(700)
+    await harness.settled()
+    assert max(harness.store.groups) == 512
 
 
-async def test_a_look_for_slots_that_finds_none_writes_nothing(house: WorkerHarness) -> None:
+async def test_a_look_for_slots_that_finds_none_writes_nothing(harness: WorkerHarness) -> None:
     asked: list[bool] = []
     recorder = Recorder(
-        house.store, 1, log=house.log, slots=dict, after=lambda *, woke: asked.append(woke), doubt=house.stop.set
+        harness.store, 1, log=harness.log, slots=dict, after=lambda *, woke: asked.append(woke), doubt=harness.stop.set
     )
     recording = asyncio.create_task(recorder.run())
     recorder.give_back()
     await recorder.drained()
     recording.cancel()
-    assert (asked, house.store.groups) == ([False], [])
+    assert (asked, harness.store.groups) == ([False], [])
 
 
-async def test_a_record_that_comes_after_the_lease_changes_nothing(house: WorkerHarness) -> None:
-    house.watch("http://a.test/")
-    house.endpoints.script["http://a.test/"] = lambda _request: 0.5
-    await house.begin()
-    house.publish()
-    await house.until(lambda: house.endpoints.in_flight == 1)
-    await house.store.abandon(1)
-    await house.until(lambda: "house.lease_lost" in house.log.events, seconds=0.6)
-    assert house.statuses() == {}
-    await house.begin()
-    await house.settled()
-    assert house.statuses() == {DELIVERED: 1}
+async def test_a_record_that_comes_after_the_lease_changes_nothing(harness: WorkerHarness) -> None:
+    harness.watch("http://a.test/")
+    harness.endpoints.script["http://a.test/"] = lambda _request: 0.5
+    await harness.start_session()
+    harness.publish()
+    await harness.until(lambda: harness.endpoints.in_flight == 1)
+    await harness.store.abandon(1)
+    await harness.until(lambda: "harness.lease_lost" in harness.log.events, seconds=0.6)
+    assert harness.statuses() == {}
+    await harness.start_session()
+    await harness.settled()
+    assert harness.statuses() == {DELIVERED: 1}
 
 
-async def test_entries_that_nothing_can_record_end_the_shift_and_the_next_one_works(house: WorkerHarness) -> None:
-    house.watch("http://a.test/", paused=True)
-    house.publish(1)
-    house.store.refused = lambda entry: entry.attempt is None
-    await house.begin()
-    await house.until(lambda: any(task.done() for task in house.tasks), seconds=100)
-    assert type(house.tasks[0].exception()) is ValueError
-    house.tasks.clear()
-    house.store.refused = lambda _entry: False
-    for token in list(house.store.leases):
-        await house.store.abandon(token)
-    await house.begin()
-    await house.until(lambda: not house.store.outbox)
-    assert house.statuses() == {DeliveryStatus.PENDING: 1}
+async def test_entries_that_nothing_can_record_end_the_shift_and_the_next_one_works(harness: WorkerHarness) -> None:
+    harness.watch("http://a.test/", paused=True)
+    harness.publish(1)
+    harness.store.refused = lambda entry: entry.attempt is None
+    await harness.start_session()
+    await harness.until(lambda: any(task.done() for task in harness.tasks), seconds=100)
+    assert type(harness.tasks[0].exception()) is ValueError
+    harness.tasks.clear()
+    harness.store.refused = lambda _entry: False
+    for token in list(harness.store.leases):
+        await harness.store.abandon(token)
+    await harness.start_session()
+    await harness.until(lambda: not harness.store.outbox)
+    assert harness.statuses() == {DeliveryStatus.PENDING: 1}
 
 
 async def test_definitions_are_asked_only_when_something_newer_may_exist() -> None:
@@ -114,14 +115,14 @@ async def test_what_many_want_to_know_at_once_is_asked_once() -> None:
     assert source.asked == 1
 
 
-async def test_a_deleted_or_disabled_watch_matches_nothing(house: WorkerHarness) -> None:
-    row = house.watch("http://a.test/")
-    definitions = WatchRegistry(house.store, {SHOP.name: SHOP})
+async def test_a_deleted_or_disabled_watch_matches_nothing(harness: WorkerHarness) -> None:
+    row = harness.watch("http://a.test/")
+    definitions = WatchRegistry(harness.store, {SHOP.name: SHOP})
     await definitions.refresh()
-    event = house.event()
+    event = harness.event()
     assert definitions.match(event) == [row.id]
     for change in ({"status": 3}, {"deleted": True}):
-        house.store.version += 1
-        house.store.watches[row.id] = msgspec.structs.replace(row, version=house.store.version, **change)
+        harness.store.version += 1
+        harness.store.watches[row.id] = msgspec.structs.replace(row, version=harness.store.version, **change)
         await definitions.refresh()
         assert definitions.match(event) == []

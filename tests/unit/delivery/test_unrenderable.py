@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 
 import msgspec
+import pytest
 
 from hookward.domain.delivery.model import DeliveryStatus
 from hookward.domain.delivery.outcome import Outcome, Response
 from hookward.domain.errors import HookwardError
-from tests.fakes.worker_harness import LOOP_FACTORIES, NoSealing, WorkerHarness, status
+from tests.fakes.worker_harness import NoSealing, WorkerHarness, status
 
-__all__ = ["LOOP_FACTORIES"]
+pytestmark = pytest.mark.virtual_time
 
 
 class WrongKey(NoSealing):
@@ -21,63 +22,63 @@ class WrongKey(NoSealing):
         raise HookwardError("sealed with another key")
 
 
-def with_secrets(house: WorkerHarness) -> None:
-    row = house.watch("http://a.test/")
-    house.store.watches[row.id] = msgspec.structs.replace(row, secrets=b"{}")
+def with_secrets(harness: WorkerHarness) -> None:
+    row = harness.watch("http://a.test/")
+    harness.store.watches[row.id] = msgspec.structs.replace(row, secrets=b"{}")
 
 
-async def test_a_watch_whose_secrets_do_not_open_waits_visibly_and_spends_no_attempt(house: WorkerHarness) -> None:
-    with_secrets(house)
-    house.sealer = WrongKey()
-    await house.begin()
-    house.publish()
-    await house.until(lambda: house.statuses() == {DeliveryStatus.PENDING: 1})
-    (logged,) = house.store.log.values()
+async def test_a_watch_whose_secrets_do_not_open_waits_visibly_and_spends_no_attempt(harness: WorkerHarness) -> None:
+    with_secrets(harness)
+    harness.sealer = WrongKey()
+    await harness.start_session()
+    harness.publish()
+    await harness.until(lambda: harness.statuses() == {DeliveryStatus.PENDING: 1})
+    (logged,) = harness.store.log.values()
     assert (logged.reason, logged.attempts) == ("its request cannot be made: sealed with another key", [])
 
 
-async def test_with_the_right_key_again_it_goes_out(house: WorkerHarness) -> None:
-    with_secrets(house)
-    house.sealer = WrongKey()
-    await house.begin()
-    house.publish()
-    await house.until(lambda: house.statuses() == {DeliveryStatus.PENDING: 1})
-    house.stop.set()
-    await asyncio.wait(house.tasks)
-    house.stop.clear()
-    house.sealer = NoSealing()
-    await house.begin()
-    await house.settled()
-    assert house.statuses() == {DeliveryStatus.DELIVERED: 1}
+async def test_with_the_right_key_again_it_goes_out(harness: WorkerHarness) -> None:
+    with_secrets(harness)
+    harness.sealer = WrongKey()
+    await harness.start_session()
+    harness.publish()
+    await harness.until(lambda: harness.statuses() == {DeliveryStatus.PENDING: 1})
+    harness.stop.set()
+    await asyncio.wait(harness.tasks)
+    harness.stop.clear()
+    harness.sealer = NoSealing()
+    await harness.start_session()
+    await harness.settled()
+    assert harness.statuses() == {DeliveryStatus.DELIVERED: 1}
 
 
-async def test_a_retry_that_cannot_be_made_any_more_waits_for_the_same_attempt(house: WorkerHarness) -> None:
-    with_secrets(house)
-    house.endpoints.script["http://a.test/"] = status(500)
-    await house.begin()
-    house.publish()
-    await house.until(lambda: house.statuses() == {DeliveryStatus.RETRYING: 1})
-    house.stop.set()
-    await asyncio.wait(house.tasks)
-    house.stop.clear()
-    house.sealer = WrongKey()
-    await house.begin()
-    (logged,) = house.store.log.values()
-    await house.until(lambda: logged.reason is not None)
+async def test_a_retry_that_cannot_be_made_any_more_waits_for_the_same_attempt(harness: WorkerHarness) -> None:
+    with_secrets(harness)
+    harness.endpoints.script["http://a.test/"] = status(500)
+    await harness.start_session()
+    harness.publish()
+    await harness.until(lambda: harness.statuses() == {DeliveryStatus.RETRYING: 1})
+    harness.stop.set()
+    await asyncio.wait(harness.tasks)
+    harness.stop.clear()
+    harness.sealer = WrongKey()
+    await harness.start_session()
+    (logged,) = harness.store.log.values()
+    await harness.until(lambda: logged.reason is not None)
     assert (logged.status, len(logged.attempts)) == (DeliveryStatus.RETRYING, 1)
-    assert [row.number for row in house.store.waiting.values()] == [2]
+    assert [row.number for row in harness.store.waiting.values()] == [2]
 
 
 async def test_the_log_keeps_a_bounded_part_of_an_answer_s_headers_and_masks_what_is_secret(
-    house: WorkerHarness,
+    harness: WorkerHarness,
 ) -> None:
-    house.watch("http://a.test/")
+    harness.watch("http://a.test/")
     headers = (("Set-Cookie", "canary"), *((f"X-{number}", "x" * 1000) for number in range(90)))
     answer = Outcome(duration_us=1, answer=Response(status=200, headers=headers, body=b""))
-    house.endpoints.script["http://a.test/"] = lambda _request: answer
-    await house.begin()
-    house.publish()
-    await house.settled()
-    (attempt,) = next(iter(house.store.log.values())).attempts
+    harness.endpoints.script["http://a.test/"] = lambda _request: answer
+    await harness.start_session()
+    harness.publish()
+    await harness.settled()
+    (attempt,) = next(iter(harness.store.log.values())).attempts
     assert attempt.response is not None
     assert (attempt.truncated, b"canary" in attempt.response, len(attempt.response) < 18_000) == (True, False, True)

@@ -1,4 +1,4 @@
-"""A worker's shifts, one after the other, on fakes and virtual time."""
+"""A worker's sessions, one after the other, on fakes and virtual time."""
 
 from __future__ import annotations
 
@@ -10,137 +10,138 @@ import pytest
 from hookward.domain.delivery.model import DeliveryStatus
 from hookward.domain.delivery.outcome import Outcome
 from hookward.domain.delivery.request import OutgoingRequest
-from tests.fakes.worker_harness import LOOP_FACTORIES, WorkerHarness, hang, ok
+from tests.fakes.worker_harness import WorkerHarness, hang, ok
 
-__all__ = ["LOOP_FACTORIES"]
+pytestmark = pytest.mark.virtual_time
 
 DELIVERED = DeliveryStatus.DELIVERED
 
 
-def once(house: WorkerHarness) -> None:
+def once(harness: WorkerHarness) -> None:
     """An endpoint that meets a bug of ours, once."""
 
     def send(request: OutgoingRequest) -> Outcome | float:
-        house.endpoints.script.clear()
+        harness.endpoints.script.clear()
         raise ZeroDivisionError
 
-    house.endpoints.script["http://a.test/"] = send
+    harness.endpoints.script["http://a.test/"] = send
 
 
-async def test_a_shift_in_doubt_lands_and_the_next_one_goes_on(house: WorkerHarness) -> None:
-    house.watch("http://a.test/")
-    house.hire()
-    house.store.lost.add("claim")
-    house.publish(20)
-    await house.settled(seconds=5)
-    assert (house.statuses(), house.log.events.count("worker.shift_began")) == ({DELIVERED: 20}, 2)
+async def test_a_shift_in_doubt_lands_and_the_next_one_goes_on(harness: WorkerHarness) -> None:
+    harness.watch("http://a.test/")
+    harness.start_worker()
+    harness.store.lost.add("claim")
+    harness.publish(20)
+    await harness.settled(seconds=5)
+    assert (harness.statuses(), harness.log.events.count("worker.shift_began")) == ({DELIVERED: 20}, 2)
 
 
-async def test_a_bug_of_ours_ends_the_shift_and_the_next_one_works(house: WorkerHarness) -> None:
-    house.watch("http://a.test/")
-    once(house)
-    house.hire()
-    house.publish(20)
-    await house.settled(seconds=10)
-    assert ("worker.shift_failed" in house.log.events, house.statuses()) == (True, {DELIVERED: 20})
+async def test_a_bug_of_ours_ends_the_shift_and_the_next_one_works(harness: WorkerHarness) -> None:
+    harness.watch("http://a.test/")
+    once(harness)
+    harness.start_worker()
+    harness.publish(20)
+    await harness.settled(seconds=10)
+    assert ("worker.shift_failed" in harness.log.events, harness.statuses()) == (True, {DELIVERED: 20})
 
 
-async def test_a_bug_of_ours_while_the_store_is_away_is_waited_out_until_the_lease_ends(house: WorkerHarness) -> None:
-    house.watch("http://a.test/")
-    once(house)
-    house.store.away.add("abandon")
-    house.hire(lease=45.0)
-    house.publish(20)
-    await house.until(lambda: house.statuses() == {DELIVERED: 20}, seconds=50)
+async def test_a_bug_of_ours_while_the_store_is_away_is_waited_out_until_the_lease_ends(harness: WorkerHarness) -> None:
+    harness.watch("http://a.test/")
+    once(harness)
+    harness.store.away.add("abandon")
+    harness.start_worker(lease=45.0)
+    harness.publish(20)
+    await harness.settled(seconds=50)
+    assert ("worker.shift_failed" in harness.log.events, harness.statuses()) == (True, {DELIVERED: 20})
 
 
-async def test_a_bug_of_ours_while_a_shift_lands_leaves_its_work_to_others_at_once(house: WorkerHarness) -> None:
-    house.watch("http://a.test/")
-    house.endpoints.script["http://a.test/"] = lambda _request: 0.2
-    house.store.refused = lambda entry: entry.attempt is None
-    house.hire()
-    house.publish(20)
-    await house.until(lambda: house.endpoints.in_flight == 16)
-    house.stop.set()
-    await asyncio.wait(house.tasks)
-    assert "worker.shift_failed" in house.log.events
-    house.stop.clear()
-    house.store.refused = lambda _entry: False
-    house.hire()
-    await house.settled(seconds=10)
-    assert house.statuses() == {DELIVERED: 20}
+async def test_a_bug_of_ours_while_a_shift_lands_leaves_its_work_to_others_at_once(harness: WorkerHarness) -> None:
+    harness.watch("http://a.test/")
+    harness.endpoints.script["http://a.test/"] = lambda _request: 0.2
+    harness.store.refused = lambda entry: entry.attempt is None
+    harness.start_worker()
+    harness.publish(20)
+    await harness.until(lambda: harness.endpoints.in_flight == 16)
+    harness.stop.set()
+    await asyncio.wait(harness.tasks)
+    assert "worker.shift_failed" in harness.log.events
+    harness.stop.clear()
+    harness.store.refused = lambda _entry: False
+    harness.start_worker()
+    await harness.settled(seconds=10)
+    assert harness.statuses() == {DELIVERED: 20}
 
 
-async def test_a_worker_that_lost_its_lease_begins_another(house: WorkerHarness) -> None:
-    house.watch("http://a.test/")
-    house.hire()
-    await house.until(lambda: "worker.shift_began" in house.log.events)
-    await house.store.abandon(1)
-    await house.until(lambda: "worker.lease_lost" in house.log.events)
-    house.publish(5)
-    await house.settled(seconds=5)
-    assert house.statuses() == {DELIVERED: 5}
+async def test_a_worker_that_lost_its_lease_begins_another(harness: WorkerHarness) -> None:
+    harness.watch("http://a.test/")
+    harness.start_worker()
+    await harness.until(lambda: "worker.shift_began" in harness.log.events)
+    await harness.store.abandon(1)
+    await harness.until(lambda: "worker.lease_lost" in harness.log.events)
+    harness.publish(5)
+    await harness.settled(seconds=5)
+    assert harness.statuses() == {DELIVERED: 5}
 
 
-async def test_a_worker_waits_for_a_store_that_is_away_when_it_begins(house: WorkerHarness) -> None:
-    house.watch("http://a.test/")
-    house.store.down = True
-    house.hire()
+async def test_a_worker_waits_for_a_store_that_is_away_when_it_begins(harness: WorkerHarness) -> None:
+    harness.watch("http://a.test/")
+    harness.store.down = True
+    harness.start_worker()
     await asyncio.sleep(60)
-    assert "worker.store_unavailable" in house.log.events
-    house.store.down = False
-    house.publish(5)
-    await house.settled(seconds=1)
-    assert house.statuses() == {DELIVERED: 5}
+    assert "worker.store_unavailable" in harness.log.events
+    harness.store.down = False
+    harness.publish(5)
+    await harness.settled(seconds=1)
+    assert harness.statuses() == {DELIVERED: 5}
 
 
-async def test_a_worker_that_never_began_stops_at_once(house: WorkerHarness) -> None:
-    house.store.down = True
-    house.hire()
+async def test_a_worker_that_never_began_stops_at_once(harness: WorkerHarness) -> None:
+    harness.store.down = True
+    harness.start_worker()
     await asyncio.sleep(10)
-    house.stop.set()
-    await house.until(house.tasks[0].done, seconds=1)
-    assert house.log.events.count("worker.shift_began") == 0
+    harness.stop.set()
+    await harness.until(harness.tasks[0].done, seconds=1)
+    assert harness.log.events.count("worker.shift_began") == 0
 
 
-async def test_few_shifts_land_at_a_time(house: WorkerHarness) -> None:
-    house.watch("http://a.test/", slots=100)
-    house.endpoints.script["http://a.test/"] = hang
-    house.hire(grace=60.0)
+async def test_few_shifts_land_at_a_time(harness: WorkerHarness) -> None:
+    harness.watch("http://a.test/", slots=100)
+    harness.endpoints.script["http://a.test/"] = hang
+    harness.start_worker(grace=60.0)
     most = 0
     for number in range(1, 9):
-        house.publish(1)
-        await house.until(partial(house.endpoints.have_received, "http://a.test/", number))
-        most = max(most, len(house.store.leases))
-        house.store.lost.add("pull")
-        await house.until(lambda: "pull" not in house.store.lost)
-    house.endpoints.script["http://a.test/"] = ok
-    await house.settled()
-    assert (most, house.statuses()) == (4, {DELIVERED: 8})
+        harness.publish(1)
+        await harness.until(partial(harness.endpoints.have_received, "http://a.test/", number))
+        most = max(most, len(harness.store.leases))
+        harness.store.lost.add("pull")
+        await harness.until(lambda: "pull" not in harness.store.lost)
+    harness.endpoints.script["http://a.test/"] = ok
+    await harness.settled()
+    assert (most, harness.statuses()) == (4, {DELIVERED: 8})
 
 
 @pytest.mark.parametrize(("healthy", "seconds"), [(True, 1.0), (False, 0.05)])
 async def test_what_nobody_announced_is_found_by_looking_often_only_without_the_queue(
-    house: WorkerHarness, healthy: bool, seconds: float
+    harness: WorkerHarness, healthy: bool, seconds: float
 ) -> None:
-    house.watch("http://a.test/")
-    house.hire().on_queue_health(healthy)
+    harness.watch("http://a.test/")
+    harness.start_worker().on_queue_health(healthy)
     await asyncio.sleep(10)
-    house.workers.clear()
-    began = house.clock.monotonic()
+    harness.workers.clear()
+    began = harness.clock.monotonic()
     waits = []
     for number in range(1, 21):
-        house.publish()
-        await house.until(partial(house.endpoints.have_received, "http://a.test/", number))
-        waits.append(house.clock.monotonic() - began)
+        harness.publish()
+        await harness.until(partial(harness.endpoints.have_received, "http://a.test/", number))
+        waits.append(harness.clock.monotonic() - began)
         await asyncio.sleep(0.37)
-        began = house.clock.monotonic()
+        began = harness.clock.monotonic()
     assert max(waits) == pytest.approx(seconds, rel=0.5)
 
 
-async def test_a_wake_before_the_first_shift_harms_nothing(house: WorkerHarness) -> None:
-    house.watch("http://a.test/")
-    house.hire().wake()
-    house.publish()
-    await house.settled(seconds=1)
-    assert house.statuses() == {DELIVERED: 1}
+async def test_a_wake_before_the_first_shift_harms_nothing(harness: WorkerHarness) -> None:
+    harness.watch("http://a.test/")
+    harness.start_worker().wake()
+    harness.publish()
+    await harness.settled(seconds=1)
+    assert harness.statuses() == {DELIVERED: 1}

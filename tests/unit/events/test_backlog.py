@@ -3,15 +3,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import pytest
 import pytest_asyncio
 
 from hookward.application.events.backlog import RETRY_SECONDS, ROUND_SECONDS, Backlogs
 from hookward.domain.errors import StoreUnavailable, TooManyPending
 from hookward.domain.ids import AccountId
 from tests.fakes.virtual_time import SilentLog
-from tests.fakes.worker_harness import LOOP_FACTORIES
 
-__all__ = ["LOOP_FACTORIES"]
+pytestmark = pytest.mark.virtual_time
 
 NOISY, QUIET = AccountId(1), AccountId(2)
 BOUND = 100

@@ -16,9 +16,9 @@ from hookward.domain.ids import AccountId, EventId, uuid7
 from hookward.domain.resource_types.operations import ChangeKind
 from tests.fakes.stores import FakeInbox
 from tests.fakes.virtual_time import SilentLog, VirtualClock
-from tests.fakes.worker_harness import LOOP_FACTORIES, Wakes
+from tests.fakes.worker_harness import Wakes
 
-__all__ = ["LOOP_FACTORIES"]
+pytestmark = pytest.mark.virtual_time
 
 
 class GatedInbox(FakeInbox):

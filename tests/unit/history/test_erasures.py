@@ -13,9 +13,8 @@ from hookward.application.history.erasures import IDLE_SECONDS, Eraser, Erasure,
 from hookward.domain.errors import Invalid, NotFound, StoreUnavailable
 from hookward.domain.ids import AccountId
 from tests.fakes.virtual_time import FixedRandom, SilentLog, VirtualClock
-from tests.fakes.worker_harness import LOOP_FACTORIES
 
-__all__ = ["LOOP_FACTORIES"]
+pytestmark = pytest.mark.virtual_time
 
 ACCOUNT = AccountId(1)
 

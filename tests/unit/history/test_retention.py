@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
+import pytest
+
 from hookward.application.history.retention import LATER_SECONDS, ROUND_SECONDS, Retainer
 from hookward.domain.errors import StoreUnavailable
 from tests.fakes.virtual_time import SilentLog
-from tests.fakes.worker_harness import LOOP_FACTORIES
 
-__all__ = ["LOOP_FACTORIES"]
+pytestmark = pytest.mark.virtual_time
 
 
 class Store:

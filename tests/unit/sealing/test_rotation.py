@@ -10,9 +10,8 @@ from hookward.adapters.crypto.sealing import MARK_BYTES, AesGcmSealer
 from hookward.application.sealing.key_check import KeyCheckValues, key_name
 from hookward.application.sealing.rotation import PASSES, MasterKeyRotation, Reseal, Resealed, SealedRow
 from hookward.domain.errors import ConfigError
-from tests.fakes.virtual_time import VirtualTimeLoop
 
-LOOP_FACTORIES = {"virtual": VirtualTimeLoop}
+pytestmark = pytest.mark.virtual_time
 A, B, C = (bytes([byte]) * 32 for byte in b"ABC")
 MARKS = {key: AesGcmSealer(key).marks[0] for key in (A, B, C)}
 

@@ -28,9 +28,9 @@ from hookward.domain.signing.standard_webhooks import secret_to_text, signatures
 from hookward.domain.watches.model import WatchBounds, WatchDefinition, WatchStatus
 from tests.fakes.stores import FakeDefinitions
 from tests.fakes.virtual_time import FixedRandom, VirtualClock
-from tests.fakes.worker_harness import LOOP_FACTORIES, SHOP
+from tests.fakes.worker_harness import SHOP
 
-__all__ = ["LOOP_FACTORIES"]
+pytestmark = pytest.mark.virtual_time
 
 ACCOUNT = AccountId(1)
 SEALER = AesGcmSealer(b"k" * 32)

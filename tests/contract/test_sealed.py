@@ -45,7 +45,7 @@ async def add_watch(world: World, secret: bytes = b"{}", owner: str | None = Non
 async def add_key(world: World, owner: str | None = None) -> KeyRecord:
     row = make_key(
         ACCOUNT, KeyDefinition(name="k"), Material(secret=b"n" * 32), owner=owner, sealer=OLD, clock=SystemClock(),
-        chance=SystemRandom(),
+        random=SystemRandom(),
     )  # fmt: skip
     return await world.crypto_keys.add_key(row)
 

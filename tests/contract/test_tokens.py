@@ -129,7 +129,7 @@ class Fleet:
         stack.push_async_callback(client.aclose, close_connection_pool=True)
         tokens = Tokens(
             PostgresCredentials(database), ValkeyTokens(client, SEALER, clock=self.clock, log=self.log),
-            self._endpoint, SEALER, timeout=5.0, clock=self.clock, chance=SystemRandom(), log=self.log,
+            self._endpoint, SEALER, timeout=5.0, clock=self.clock, random=SystemRandom(), log=self.log,
         )  # fmt: skip
         stack.push_async_callback(tokens.close, seconds=5.0)
         return tokens

@@ -22,13 +22,13 @@ class TokenHarness:
         self.shelf = FakeShelf()
         self.endpoint = RotatingEndpoint()
         self.log = SilentLog()
-        self.chance = FixedRandom()
+        self.random = FixedRandom()
         self.processes: list[Tokens] = []
 
     def process(self) -> Tokens:
         tokens = Tokens(
             self.store, self.shelf, self.endpoint, NoSealing(),
-            timeout=TIMEOUT, clock=self.clock, chance=self.chance, log=self.log,
+            timeout=TIMEOUT, clock=self.clock, random=self.random, log=self.log,
         )  # fmt: skip
         self.processes.append(tokens)
         return tokens

@@ -266,7 +266,7 @@ class WorkerHarness:
             EndpointCache(definitions, self.sealer, CipherSigningKeys(), clock=self.clock, user_agent="Hookward/test"),
             self.endpoints,
             self.tokens,
-            timeout=self.timeout, schedule=self.schedule, clock=self.clock, chance=FixedRandom(), log=self.lines,
+            timeout=self.timeout, schedule=self.schedule, clock=self.clock, random=FixedRandom(), log=self.lines,
         )  # fmt: skip
 
     def _ports(self) -> Store:

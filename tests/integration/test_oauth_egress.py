@@ -46,7 +46,7 @@ def grant(address: str, account: int = 1) -> TokenGrant:
 
 
 def asking(sender: HttpSender) -> HttpTokenEndpoint:
-    return HttpTokenEndpoint(sender, timeout=5.0, clock=SystemClock(), chance=SystemRandom(), log=Silence())
+    return HttpTokenEndpoint(sender, timeout=5.0, clock=SystemClock(), random=SystemRandom(), log=Silence())
 
 
 async def refusal(endpoint: HttpTokenEndpoint, address: str, *, code: bool = False) -> NoToken:

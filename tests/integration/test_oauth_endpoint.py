@@ -50,7 +50,7 @@ def grant(address: str, method: ClientAuthMethod = ClientAuthMethod.BASIC, **mor
 
 
 def asking(sender: HttpSender, timeout: float = 5.0, log: Any = None) -> HttpTokenEndpoint:
-    return HttpTokenEndpoint(sender, timeout=timeout, clock=SystemClock(), chance=SystemRandom(), log=log or Silence())
+    return HttpTokenEndpoint(sender, timeout=timeout, clock=SystemClock(), random=SystemRandom(), log=log or Silence())
 
 
 async def sent(given: TokenGrant, refresh_token: str | None = "r 1") -> tuple[Received, dict[str, list[str]]]:

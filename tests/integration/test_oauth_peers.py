@@ -47,7 +47,7 @@ CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
 async def endpoint() -> AsyncIterator[HttpTokenEndpoint]:
     settings = Settings(egress=Egress(allow=(ip_network("127.0.0.1/32"),)))
     async with open_token_sender(settings) as sender:
-        yield HttpTokenEndpoint(sender, timeout=10, clock=SystemClock(), chance=SystemRandom(), log=Silence())
+        yield HttpTokenEndpoint(sender, timeout=10, clock=SystemClock(), random=SystemRandom(), log=Silence())
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

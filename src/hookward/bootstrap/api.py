@@ -86,7 +86,7 @@ class ApiParts:
     route_book: AccountRouteCache
     resource_types: ResourceTypes
     clock: Clock
-    chance: Random
+    random: Random
     logger: Log
     bootstrap_key: str | None = field(repr=False)
     checks: dict[str, Callable[[], Awaitable[bool]]]
@@ -101,7 +101,7 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
     """Build what the api needs; on the way out everything accepted has been answered."""
     stores = find_stores(settings)
     log = get_log(process="api")
-    clock, chance = OffsetClock(), SystemRandom()
+    clock, random = OffsetClock(), SystemRandom()
     sealer = sealer_of(settings)
     async with AsyncExitStack() as stack:
         tasks = await stack.enter_async_context(background(log))
@@ -128,11 +128,11 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
         sender = await stack.enter_async_context(open_sender(settings))
         token_sender = await stack.enter_async_context(open_token_sender(settings))
         tokens = await stack.enter_async_context(
-            open_tokens(settings, database, sealer, clock=clock, chance=chance, log=log)
+            open_tokens(settings, database, sealer, clock=clock, random=random, log=log)
         )
         definitions = PostgresWatches(database)
         watches = Watches(
-            definitions, sealer, clock=clock, chance=chance, bounds=watch_bounds(settings), check_key=check_private_key
+            definitions, sealer, clock=clock, random=random, bounds=watch_bounds(settings), check_key=check_private_key
         )
         type_store = PostgresResourceTypes(database)
         type_book = ResourceTypeCache(types, type_store, JsonSchemas())
@@ -148,11 +148,11 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
             authorizations=Authorizations(
                 PostgresAuthorizations(database),
                 definitions,
-                HttpTokenEndpoint(token_sender, timeout=settings.oauth.timeout, clock=clock, chance=chance, log=log),
+                HttpTokenEndpoint(token_sender, timeout=settings.oauth.timeout, clock=clock, random=random, log=log),
                 watches.credentials,
                 sealer,
                 callback=public_url(settings) + CALLBACK,
-                chance=chance,
+                random=random,
             ),
             trials=WatchTester(
                 definitions,
@@ -163,33 +163,33 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
                 timeout=settings.delivery.timeout,
                 user_agent=USER_AGENT,
                 clock=clock,
-                chance=chance,
+                random=random,
             ),
             crypto_keys=CryptoKeys(
                 PostgresCryptoKeys(database),
                 sealer,
                 CipherSigningKeys(),
                 clock=clock,
-                chance=chance,
+                random=random,
                 overlap=settings.security.key_overlap,
             ),
             published_keys=PublishedKeys(PostgresCryptoKeys(database), CipherSigningKeys(), clock=clock),
             log=PostgresDeliveryHistory(database),
             backlogs=backlogs,
             events=PostgresEventHistory(database),
-            replays=Replays(PostgresReplays(database), clock=clock, chance=chance),
-            erasures=Erasures(PostgresErasures(database), clock=clock, chance=chance),
+            replays=Replays(PostgresReplays(database), clock=clock, random=random),
+            erasures=Erasures(PostgresErasures(database), clock=clock, random=random),
             types=types,
             type_book=type_book,
             route_book=route_book,
             resource_types=ResourceTypes(type_store, JsonSchemas(), built_in_types()),
             clock=clock,
-            chance=chance,
+            random=random,
             logger=log,
             bootstrap_key=bootstrap_key(settings),
             checks={"database": upkeep.answers, "queue": waker.ping},
-            accounts=accounts_of(database, settings, clock=clock, chance=chance),
-            api_keys=ApiKeys(PostgresApiKeys(database), clock=clock, chance=chance),
+            accounts=accounts_of(database, settings, clock=clock, random=random),
+            api_keys=ApiKeys(PostgresApiKeys(database), clock=clock, random=random),
             keyring=keyring,
             path_prefixes=settings.server.path_prefixes,
         )

@@ -27,10 +27,10 @@ class Administration:
 @asynccontextmanager
 async def open_administration(settings: Settings) -> AsyncIterator[Administration]:
     """Accounts and API keys, directly on the store; raises ConfigError when it has no schema yet."""
-    clock, chance = SystemClock(), SystemRandom()
+    clock, random = SystemClock(), SystemRandom()
     async with open_pool(find_stores(settings).database_url, name="hookward command", size=2) as database:
         await require_schema(database)
         yield Administration(
-            accounts=accounts_of(database, settings, clock=clock, chance=chance),
-            api_keys=ApiKeys(PostgresApiKeys(database), clock=clock, chance=chance),
+            accounts=accounts_of(database, settings, clock=clock, random=random),
+            api_keys=ApiKeys(PostgresApiKeys(database), clock=clock, random=random),
         )

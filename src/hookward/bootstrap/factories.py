@@ -124,17 +124,17 @@ def open_token_sender(settings: Settings) -> HttpSender:
     return open_sender(settings, bounds)
 
 
-def accounts_of(database: ConnectionPool, settings: Settings, *, clock: Clock, chance: Random) -> Accounts:
+def accounts_of(database: ConnectionPool, settings: Settings, *, clock: Clock, random: Random) -> Accounts:
     """The use cases of accounts."""
     retention = settings.retention
     return Accounts(
-        PostgresAccounts(database), clock=clock, chance=chance, days=retention.days, max_days=retention.max_days
+        PostgresAccounts(database), clock=clock, random=random, days=retention.days, max_days=retention.max_days
     )
 
 
 @asynccontextmanager
 async def open_tokens(
-    settings: Settings, database: ConnectionPool, sealer: Sealer, *, clock: Clock, chance: Random, log: Log
+    settings: Settings, database: ConnectionPool, sealer: Sealer, *, clock: Clock, random: Random, log: Log
 ) -> AsyncIterator[Tokens]:
     """Tokens of one process; on the way out what was asked for comes to its end and is written."""
     timeout = settings.oauth.timeout
@@ -145,11 +145,11 @@ async def open_tokens(
         tokens = Tokens(
             PostgresCredentials(database),
             ValkeyTokens(client, sealer, clock=clock, log=log),
-            HttpTokenEndpoint(sender, timeout=timeout, clock=clock, chance=chance, log=log),
+            HttpTokenEndpoint(sender, timeout=timeout, clock=clock, random=random, log=log),
             sealer,
             timeout=timeout,
             clock=clock,
-            chance=chance,
+            random=random,
             log=log,
         )
         stack.push_async_callback(tokens.close, seconds=min(timeout, settings.worker.grace))

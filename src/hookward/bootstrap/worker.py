@@ -47,7 +47,7 @@ async def run_worker(settings: Settings, *, name: str, stop: asyncio.Event) -> N
     """One worker process: shift after shift until ``stop`` is set, then what is in flight is finished."""
     stores = find_stores(settings)
     log = get_log(process="worker", worker=name)
-    clock, chance, sealer = SystemClock(), SystemRandom(), sealer_of(settings)
+    clock, random, sealer = SystemClock(), SystemRandom(), sealer_of(settings)
     lines = AttemptLines(settings.log.level)
     async with AsyncExitStack() as stack:
         stack.callback(lines.flush)
@@ -59,7 +59,7 @@ async def run_worker(settings: Settings, *, name: str, stop: asyncio.Event) -> N
         definitions = WatchRegistry(PostgresWatches(database), built_in_types())
         sender = await stack.enter_async_context(open_sender(settings))
         tokens = await stack.enter_async_context(
-            open_tokens(settings, database, sealer, clock=clock, chance=chance, log=log)
+            open_tokens(settings, database, sealer, clock=clock, random=random, log=log)
         )
         courier = AttemptExecutor(
             EndpointCache(definitions, sealer, CipherSigningKeys(), clock=clock, user_agent=USER_AGENT),
@@ -69,7 +69,7 @@ async def run_worker(settings: Settings, *, name: str, stop: asyncio.Event) -> N
             max_timeout=watch_bounds(settings).timeout,
             schedule=settings.delivery.schedule,
             clock=clock,
-            chance=chance,
+            random=random,
             log=lines,
         )
         queue = open_queue(stores.queue_url)

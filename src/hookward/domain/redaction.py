@@ -63,7 +63,7 @@ def redacted(value: object, name: str = "") -> object:
             return redacted_text(repr(value))
 
 
-def quiet_repr(self: Any) -> str:
+def redacted_repr(self: Any) -> str:
     """A ``__repr__`` for structs that hold secrets, or somebody's data: what is named so is masked."""
     fields = [(name, getattr(self, name)) for name in self.__struct_fields__]
     shown = [(name, MASK if value and is_secret_name(name) else redacted_text(repr(value))) for name, value in fields]

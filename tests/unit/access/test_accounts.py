@@ -25,7 +25,7 @@ def store() -> FakeAccounts:
 
 @pytest.fixture
 def accounts(store: FakeAccounts) -> Accounts:
-    return Accounts(store, clock=VirtualClock(), chance=FixedRandom(), days=10, max_days=30)
+    return Accounts(store, clock=VirtualClock(), random=FixedRandom(), days=10, max_days=30)
 
 
 async def make(accounts: Accounts, name: str = "mine", **given: Any) -> AccountRow:
@@ -75,7 +75,7 @@ async def test_an_account_that_goes_while_it_is_changed_is_not_found(store: Fake
             self.forget(ref)
             return row
 
-    accounts = Accounts(Vanishing(), clock=VirtualClock(), chance=FixedRandom())
+    accounts = Accounts(Vanishing(), clock=VirtualClock(), random=FixedRandom())
     account = await make(accounts)
     with pytest.raises(NotFound):
         await accounts.change(account.ref, {"name": "new"})

@@ -20,7 +20,7 @@ MINE, OTHER = AccountId(1), AccountId(2)
 
 @pytest.fixture
 def keys() -> ApiKeys:
-    return ApiKeys(FakeApiKeys(), clock=VirtualClock(), chance=FixedRandom())
+    return ApiKeys(FakeApiKeys(), clock=VirtualClock(), random=FixedRandom())
 
 
 async def make(keys: ApiKeys, *, may_operate: bool = False, **given: Any) -> tuple[ApiKeyRow, str]:

@@ -50,7 +50,7 @@ async def running(store: FakeApiKeys, count: int = 1) -> AsyncIterator[list[Proc
 
 
 async def stored(store: FakeApiKeys) -> ApiKeyRow:
-    row, _ = new_api_key(ACCOUNT, REQUEST, clock=VirtualClock(), chance=CHANCE)
+    row, _ = new_api_key(ACCOUNT, REQUEST, clock=VirtualClock(), random=CHANCE)
     return await store.add(row)
 
 

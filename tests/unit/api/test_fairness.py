@@ -114,7 +114,7 @@ async def test_others_have_their_turn_while_much_jsv_is_read() -> None:
 async def among_others(schema: Ticking, publish: Any, known: CompiledType) -> web.Response:
     nothing: dict[str, Any] = {each.name: None for each in fields(Service)}
     own = {
-        "publisher": Taking(), "clock": VirtualClock(), "chance": FixedRandom(),
+        "publisher": Taking(), "clock": VirtualClock(), "random": FixedRandom(),
         "type_book": ResourceTypeCache({TYPE.name: known}, FakeTypes(), cast("Any", None)),
         "backlogs": Backlogs(cast("Any", None), bound=1, log=SilentLog()),
     }  # fmt: skip

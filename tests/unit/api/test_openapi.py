@@ -214,7 +214,7 @@ def test_a_watch_is_described_as_it_is_read() -> None:
 async def test_a_crypto_key_is_described_as_it_is_read() -> None:
     nothing = cast("Any", None)
     with pytest.raises(Invalid) as refused:
-        await CryptoKeys(nothing, nothing, CipherSigningKeys(), clock=nothing, chance=nothing).create(
+        await CryptoKeys(nothing, nothing, CipherSigningKeys(), clock=nothing, random=nothing).create(
             AccountId(1), {"zz": 1}, owner=None
         )
     assert named_by(complaints(refused)["/zz"]) == fields(wire_keys.NewKey)

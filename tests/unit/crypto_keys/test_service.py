@@ -54,9 +54,9 @@ class TokenHarness:
     def __init__(self) -> None:
         self.clock, self.store = Hand(), FakeDefinitions()
         self.store.now = lambda: self.clock.now
-        chance = FixedRandom()
-        self.keys = CryptoKeys(self.store, SEALER, CipherSigningKeys(), clock=self.clock, chance=chance)
-        self.watches = Watches(self.store, SEALER, clock=self.clock, chance=chance)
+        random = FixedRandom()
+        self.keys = CryptoKeys(self.store, SEALER, CipherSigningKeys(), clock=self.clock, random=random)
+        self.watches = Watches(self.store, SEALER, clock=self.clock, random=random)
         self.definitions = WatchRegistry(self.store, {SHOP.name: SHOP})
         self.plans = EndpointCache(
             self.definitions, SEALER, CipherSigningKeys(), clock=self.clock, user_agent="Hookward/test"

@@ -45,7 +45,7 @@ class Bench:
     def __init__(self) -> None:
         self.endpoints, self.tokens = Endpoints(), FakeTokens()
         store, clock = FakeDefinitions(), VirtualClock()
-        self.watches = Watches(store, SEALER, clock=clock, chance=FixedRandom())
+        self.watches = Watches(store, SEALER, clock=clock, random=FixedRandom())
         self.trials = WatchTester(
             store,
             SEALER,
@@ -55,7 +55,7 @@ class Bench:
             timeout=1.5,
             user_agent="Hookward/test",
             clock=clock,
-            chance=FixedRandom(),
+            random=FixedRandom(),
         )
 
     async def make(self, account: AccountId = ACCOUNT, **given: Any) -> tuple[WatchRecord, str | None]:

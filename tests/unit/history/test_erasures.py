@@ -47,7 +47,7 @@ class Store:
 
 
 def erasures(store: Store) -> Erasures:
-    return Erasures(store, clock=VirtualClock(), chance=FixedRandom())
+    return Erasures(store, clock=VirtualClock(), random=FixedRandom())
 
 
 async def test_an_erasure_is_kept_and_found_by_its_account_alone() -> None:

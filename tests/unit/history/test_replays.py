@@ -24,7 +24,7 @@ ACCOUNT = AccountId(1)
 
 async def replay(harness: WorkerHarness, id_: DeliveryId | None, *, new_id: bool = False, **more: Any) -> DeliveryId:
     given = {"owner": None, **more}
-    return await Replays(harness.store, clock=harness.clock, chance=FixedRandom()).replay(
+    return await Replays(harness.store, clock=harness.clock, random=FixedRandom()).replay(
         ACCOUNT, id_, new_id=new_id, **given
     )
 

@@ -20,7 +20,7 @@ import pytest
 import hookward
 from hookward.adapters.crypto.sealing import AesGcmSealer
 from hookward.config import Settings
-from hookward.domain.redaction import MASK, is_secret_name, quiet_repr
+from hookward.domain.redaction import MASK, is_secret_name, redacted_repr
 
 CANARY = "canary-7f3a"
 NO_SECRETS = {
@@ -111,7 +111,7 @@ def test_the_walk_would_see_a_secret_that_is_shown() -> None:
         client_secret: str
 
     class Quiet(Showing):
-        __repr__ = quiet_repr
+        __repr__ = redacted_repr
 
     assert CANARY in repr(filled(Showing))
     assert repr(filled(Quiet)) == f"Quiet(client_secret={MASK})"

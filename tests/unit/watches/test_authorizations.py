@@ -54,14 +54,14 @@ class Endpoint:
 
 class Desk:
     def __init__(self) -> None:
-        chance = FixedRandom()
+        random = FixedRandom()
         self.store = FakeDefinitions()
         self.flows = FakeFlows(self.store)
         self.endpoint = Endpoint()
-        self.watches = Watches(self.store, SEALER, clock=VirtualClock(), chance=chance)
+        self.watches = Watches(self.store, SEALER, clock=VirtualClock(), random=random)
         self.authorizations = Authorizations(
             self.flows, self.store, self.endpoint, self.watches.credentials, SEALER,
-            callback="http://127.0.0.1:8420/oauth2/callback", chance=chance,
+            callback="http://127.0.0.1:8420/oauth2/callback", random=random,
         )  # fmt: skip
 
     async def make(self, *, owner: str | None = None, **changes: Any) -> WatchRecord:

@@ -42,12 +42,12 @@ class Desk:
 
     def __init__(self) -> None:
         self.store = FakeDefinitions()
-        self.clock, self.chance = VirtualClock(), FixedRandom()
+        self.clock, self.random = VirtualClock(), FixedRandom()
         self.watches = self.with_keys(SEALER)
         self.changes = WatchChanges(self.store, self.watches, SEALER, clock=self.clock)
 
     def with_keys(self, sealer: AesGcmSealer) -> Watches:
-        return Watches(self.store, sealer, clock=self.clock, chance=self.chance)
+        return Watches(self.store, sealer, clock=self.clock, random=self.random)
 
     async def make(
         self, oauth: Any, *, account: AccountId = ACCOUNT, owner: str | None = None, watches: Watches | None = None,
@@ -287,5 +287,5 @@ def test_no_secret_is_in_a_repr() -> None:
 
 
 def test_a_watch_without_a_credential_has_no_token() -> None:
-    credentials = Credentials(SEALER, clock=VirtualClock(), chance=FixedRandom())
+    credentials = Credentials(SEALER, clock=VirtualClock(), random=FixedRandom())
     assert credentials.open(ACCOUNT, None) == CredentialState()

@@ -69,7 +69,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.store = Remembering()
-        self.watches = Watches(self.store, SEALER, clock=VirtualClock(), chance=FixedRandom())
+        self.watches = Watches(self.store, SEALER, clock=VirtualClock(), random=FixedRandom())
         self.changes = WatchChanges(self.store, self.watches, SEALER, clock=VirtualClock())
 
     async def make(self, **given: Any) -> WatchRecord:

@@ -43,12 +43,12 @@ def store() -> FakeDefinitions:
 
 @pytest.fixture
 def watches(store: FakeDefinitions) -> Watches:
-    return Watches(store, SEALER, clock=VirtualClock(), chance=FixedRandom())
+    return Watches(store, SEALER, clock=VirtualClock(), random=FixedRandom())
 
 
 @pytest.fixture
 def crypto_keys(store: FakeDefinitions) -> CryptoKeys:
-    return CryptoKeys(store, SEALER, CipherSigningKeys(), clock=VirtualClock(), chance=FixedRandom())
+    return CryptoKeys(store, SEALER, CipherSigningKeys(), clock=VirtualClock(), random=FixedRandom())
 
 
 async def create(watches: Watches, **given: Any) -> tuple[WatchRecord, str | None]:
@@ -308,7 +308,7 @@ class LaneStore(FakeDefinitions):
 
 async def test_the_lane_of_a_watch_has_the_slots_that_it_asked_for() -> None:
     store = LaneStore()
-    watches = Watches(store, SEALER, clock=VirtualClock(), chance=FixedRandom(), bounds=WatchBounds(concurrency=5))
+    watches = Watches(store, SEALER, clock=VirtualClock(), random=FixedRandom(), bounds=WatchBounds(concurrency=5))
     await create(watches)
     await create(watches, concurrency=5)
     assert store.slots == [None, 5]

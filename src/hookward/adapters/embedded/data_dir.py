@@ -19,7 +19,7 @@ from typing import Self
 import msgspec
 
 from hookward.domain.errors import ConfigError
-from hookward.domain.redaction import quiet_repr
+from hookward.domain.redaction import redacted_repr
 
 _LOCK = "serve.lock"
 _RUNTIME = "serve.json"
@@ -44,7 +44,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str | None = None
     queue_url: str | None = None
 
-    __repr__ = quiet_repr
+    __repr__ = redacted_repr
 
 
 class DataDir:

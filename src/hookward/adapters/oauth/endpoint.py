@@ -34,11 +34,11 @@ class HttpTokenEndpoint:
     and a refresh token that is sent twice looks stolen. ``timeout`` is seconds for one request.
     """
 
-    def __init__(self, sender: Sender, *, timeout: float, clock: Clock, chance: Random, log: Log) -> None:
+    def __init__(self, sender: Sender, *, timeout: float, clock: Clock, random: Random, log: Log) -> None:
         self._sender = sender
         self._timeout = timeout
         self._clock = clock
-        self._chance = chance
+        self._random = random
         self._log = log
         self._key = lru_cache(_KEPT_KEYS)(load_private_key)
 
@@ -82,7 +82,7 @@ class HttpTokenEndpoint:
             "iss": definition.client_id,
             "sub": definition.client_id,
             "aud": definition.access_token_url,
-            "jti": self._chance.bytes(16).hex(),
+            "jti": self._random.bytes(16).hex(),
             "iat": now,
             "exp": now + _ASSERTION_SECONDS,
         }

@@ -8,12 +8,13 @@ from typing import Any, Protocol
 import msgspec
 
 from hookward.application.access.api_keys import ApiKeyRow, new_api_key
+from hookward.application.ids import make_id
 from hookward.application.ports import Clock, Random
 from hookward.domain.access.accounts import AccountSettings, read_account
 from hookward.domain.access.api_keys import ApiKeyRequest
 from hookward.domain.access.callers import Scope
 from hookward.domain.errors import NotFound
-from hookward.domain.ids import AccountId, AccountRef, uuid7
+from hookward.domain.ids import AccountId, AccountRef
 
 _NOT_STORED = AccountId(0)
 _FIRST_KEY = ApiKeyRequest(name="first admin key", scopes=(Scope.ADMIN,))
@@ -50,11 +51,11 @@ class Accounts:
     """The use cases of operators. ``days`` is the retention of who set none, ``max_days`` the longest allowed."""
 
     def __init__(
-        self, store: AccountStore, *, clock: Clock, chance: Random, days: int = 10, max_days: int = 90
+        self, store: AccountStore, *, clock: Clock, random: Random, days: int = 10, max_days: int = 90
     ) -> None:
         self._store = store
         self._clock = clock
-        self._chance = chance
+        self._random = random
         self._days = days
         self._max_days = max_days
 
@@ -66,12 +67,12 @@ class Accounts:
         settings = read_account(given, max_days=self._max_days, whole=True)
         account = AccountRow(
             id=_NOT_STORED,
-            ref=AccountRef(uuid7(self._clock.now_us() // 1000, self._chance.bytes(10))),
+            ref=AccountRef(make_id(self._clock, self._random)),
             name=str(settings.name),
             zone=settings.zone or None,
             retention_days=settings.retention_days or None,
         )
-        key, text = new_api_key(_NOT_STORED, _FIRST_KEY, clock=self._clock, chance=self._chance)
+        key, text = new_api_key(_NOT_STORED, _FIRST_KEY, clock=self._clock, random=self._random)
         stored, first = await self._store.add(account, key)
         return stored, first, text
 

@@ -7,11 +7,12 @@ from typing import Any, Protocol
 
 import msgspec
 
+from hookward.application.ids import make_id
 from hookward.application.ports import Clock, Random
 from hookward.domain.access.api_keys import ApiKeyRequest, read_api_key
 from hookward.domain.access.callers import KEY_BYTES, Scope, key_digest, key_text
 from hookward.domain.errors import NotFound
-from hookward.domain.ids import AccountId, ApiKeyId, uuid7
+from hookward.domain.ids import AccountId, ApiKeyId
 
 
 class ApiKeyRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -47,10 +48,10 @@ class ApiKeyStore(Protocol):
 class ApiKeys:
     """The use cases of an account's administrators."""
 
-    def __init__(self, store: ApiKeyStore, *, clock: Clock, chance: Random) -> None:
+    def __init__(self, store: ApiKeyStore, *, clock: Clock, random: Random) -> None:
         self._store = store
         self._clock = clock
-        self._chance = chance
+        self._random = random
 
     async def create(self, account: AccountId, given: Any, *, may_operate: bool) -> tuple[ApiKeyRow, str]:
         """Check and store a key; answers it with its text, which is shown once.
@@ -58,7 +59,7 @@ class ApiKeys:
         Raises Invalid, or Forbidden where ``operator`` is to be granted by who has it not.
         """
         request = read_api_key(given, may_operate=may_operate)
-        row, text = new_api_key(account, request, clock=self._clock, chance=self._chance)
+        row, text = new_api_key(account, request, clock=self._clock, random=self._random)
         return await self._store.add(row), text
 
     async def listed(
@@ -80,11 +81,11 @@ class ApiKeys:
             raise NotFound(_NO_KEY)
 
 
-def new_api_key(account: AccountId, request: ApiKeyRequest, *, clock: Clock, chance: Random) -> tuple[ApiKeyRow, str]:
+def new_api_key(account: AccountId, request: ApiKeyRequest, *, clock: Clock, random: Random) -> tuple[ApiKeyRow, str]:
     """A key that is not stored yet, and its text."""
-    text = key_text(chance.bytes(KEY_BYTES))
+    text = key_text(random.bytes(KEY_BYTES))
     row = ApiKeyRow(
-        id=ApiKeyId(uuid7(clock.now_us() // 1000, chance.bytes(10))),
+        id=ApiKeyId(make_id(clock, random)),
         account=account,
         name=request.name,
         scopes=request.scopes,

@@ -11,12 +11,13 @@ import msgspec
 
 from hookward.application.aio.limits import FairSemaphore
 from hookward.application.crypto_keys.ports import SigningKeys
+from hookward.application.ids import make_id
 from hookward.application.ports import Clock, Random, Sealer
 from hookward.application.records import KeyRecord, PreviousSecret, WatchRecord, key_subject
 from hookward.domain.crypto_keys.model import Algorithm, KeyDefinition, Material
 from hookward.domain.crypto_keys.rules import DEFAULT_OVERLAP, Rotation, read_key, read_rotation
 from hookward.domain.errors import Conflict, Invalid, NotFound, Problem
-from hookward.domain.ids import AccountId, CryptoKeyId, Prefix, to_text, uuid7
+from hookward.domain.ids import AccountId, CryptoKeyId, Prefix, to_text
 from hookward.domain.signing.standard_webhooks import secret_to_text
 from hookward.domain.watches.model import WatchDefinition
 
@@ -79,7 +80,7 @@ class CryptoKeys:
     """The use cases of signing keys. ``overlap`` is for how many seconds a former secret signs by default."""
 
     def __init__(
-        self, store: CryptoKeyStore, sealer: Sealer, keys: SigningKeys, *, clock: Clock, chance: Random,
+        self, store: CryptoKeyStore, sealer: Sealer, keys: SigningKeys, *, clock: Clock, random: Random,
         overlap: float = DEFAULT_OVERLAP,
     ) -> None:  # fmt: skip
         self._store = store
@@ -87,7 +88,7 @@ class CryptoKeys:
         self._keys = keys
         self._making = FairSemaphore(MAKING)
         self._clock = clock
-        self._chance = chance
+        self._random = random
         self._overlap = overlap
 
     async def create(self, account: AccountId, given: Any, *, owner: str | None) -> tuple[KeyRecord, str | None]:
@@ -99,7 +100,7 @@ class CryptoKeys:
             definition, brought = await asyncio.to_thread(read_key, given, read=self._keys.read)
             material = brought or await self._made(definition.algorithm)
         row = make_key(
-            account, definition, material, owner=owner, sealer=self._sealer, clock=self._clock, chance=self._chance
+            account, definition, material, owner=owner, sealer=self._sealer, clock=self._clock, random=self._random
         )
         return await self._store.add_key(row), shown_secret(definition.algorithm, material)
 
@@ -183,10 +184,10 @@ class CryptoKeys:
 
 def make_key(
     account: AccountId, definition: KeyDefinition, material: Material, *, owner: str | None, sealer: Sealer,
-    clock: Clock, chance: Random,
+    clock: Clock, random: Random,
 ) -> KeyRecord:  # fmt: skip
     """A key, not yet stored."""
-    id_ = CryptoKeyId(uuid7(clock.now_us() // 1000, chance.bytes(10)))
+    id_ = CryptoKeyId(make_id(clock, random))
     row = KeyRecord(
         id=id_, account=account, definition=_encode(definition), secret=b"", public=material.public, owner=owner
     )

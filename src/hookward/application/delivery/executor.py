@@ -50,7 +50,7 @@ class AttemptExecutor:
 
     def __init__(
         self, plans: EndpointCache, sender: Sender, tokens: TokenSource, *, timeout: float, schedule: tuple[float, ...],
-        clock: Clock, chance: Random, log: AttemptLog, max_timeout: float = 30.0,
+        clock: Clock, random: Random, log: AttemptLog, max_timeout: float = 30.0,
     ) -> None:  # fmt: skip
         self._plans = plans
         self._sender = sender
@@ -59,7 +59,7 @@ class AttemptExecutor:
         self._max_timeout = max_timeout
         self._policy = Policy(schedule=schedule)
         self._clock = clock
-        self._chance = chance
+        self._random = random
         self._log = log
 
     async def deliver(self, parcel: DeliveryTask, recorder: Recorder, lease: SendWindow) -> bool:
@@ -84,7 +84,7 @@ class AttemptExecutor:
             plan = plan.towards(payload.address)
         make = partial(
             composed, plan, parcel.event.change, payload,
-            id_=parcel.id, number=parcel.number, span=self._chance.bytes(SPAN_BYTES), replay_of=parcel.replay_of,
+            id_=parcel.id, number=parcel.number, span=self._random.bytes(SPAN_BYTES), replay_of=parcel.replay_of,
         )  # fmt: skip
         if plan.grant is None:
             request, shown = await make(second=sent_us // _US)
@@ -141,7 +141,7 @@ class AttemptExecutor:
     ) -> Entry:
         policy = self._policy if plan.schedule is None else Policy(schedule=plan.schedule)
         now = self._clock.now_us() / _US
-        decision = decide(policy, parcel.number - parcel.base, outcome, now, self._chance.uniform())
+        decision = decide(policy, parcel.number - parcel.base, outcome, now, self._random.uniform())
         again = decision.wait is not None
         first = parcel.payload is None
         attempt = attempt_of(parcel.number, payload, shown, sent_us, outcome, with_body=first, veil=plan.veil)

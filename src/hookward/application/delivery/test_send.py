@@ -18,6 +18,7 @@ from hookward.application.delivery.endpoints import Endpoint, EndpointCache
 from hookward.application.delivery.request import SPAN_BYTES, attempt_of, composed, render
 from hookward.application.delivery.task import LoadedEvent
 from hookward.application.history.model import LoggedAttempt
+from hookward.application.ids import make_id
 from hookward.application.oauth.ports import TokenSource
 from hookward.application.ports import Clock, Random, Sealer
 from hookward.application.records import KeyRecord, WatchRecord
@@ -27,7 +28,7 @@ from hookward.domain.delivery.model import Attempt, Payload
 from hookward.domain.delivery.outcome import ErrorKind, Failure, Outcome
 from hookward.domain.errors import TemplateFailed
 from hookward.domain.events.model import ChangeEvent
-from hookward.domain.ids import AccountId, CryptoKeyId, DeliveryId, Prefix, from_text, uuid7
+from hookward.domain.ids import AccountId, CryptoKeyId, DeliveryId, Prefix, from_text
 from hookward.domain.resource_types.model import CompiledType
 from hookward.domain.watches.model import WatchStatus
 from hookward.domain.watches.test_send import preview, read_trial
@@ -38,7 +39,7 @@ class WatchTester:
 
     def __init__(
         self, store: WatchStore, sealer: Sealer, keys: SigningKeys, sender: Sender, tokens: TokenSource,
-        *, timeout: float, user_agent: str, clock: Clock, chance: Random,
+        *, timeout: float, user_agent: str, clock: Clock, random: Random,
     ) -> None:  # fmt: skip
         self._store = store
         self._sealer = sealer
@@ -48,7 +49,7 @@ class WatchTester:
         self._timeout = timeout
         self._user_agent = user_agent
         self._clock = clock
-        self._chance = chance
+        self._random = random
         self._sends = ConcurrencyLimit("test sends", retry_after=math.ceil(timeout))
         self._previews = ConcurrencyLimit("previews", retry_after=1)
 
@@ -79,8 +80,8 @@ class WatchTester:
             payload = Payload(method=plan.method, address=plan.address, body=None)
             outcome = Outcome(duration_us=0, failure=Failure(kind=ErrorKind.TEMPLATE, message=str(error)))
         else:
-            id_ = DeliveryId(uuid7(sent_us // 1000, self._chance.bytes(10)))
-            span = self._chance.bytes(SPAN_BYTES)
+            id_ = DeliveryId(make_id(self._clock, self._random))
+            span = self._random.bytes(SPAN_BYTES)
             make = partial(composed, plan, change, payload, id_=id_, number=1, span=span, test=True)
             timeout = plan.timeout or self._timeout
             if plan.grant is None:

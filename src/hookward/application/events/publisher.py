@@ -18,7 +18,7 @@ from hookward.application.ports import Clock, Log
 from hookward.domain.errors import HookwardError, Invalid, Problem, StoreUnavailable, TypeChanged
 from hookward.domain.events.model import ChangeEvent
 from hookward.domain.ids import EventId
-from hookward.domain.redaction import quiet_repr
+from hookward.domain.redaction import redacted_repr
 
 MAX_GROUP_EVENTS = 256
 MAX_GROUP_BYTES = 8 << 20
@@ -52,7 +52,7 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         change = self.change
         return len(change.body) + len(change.previous or b"") + len(change.extra or b"")
 
-    __repr__ = quiet_repr
+    __repr__ = redacted_repr
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True, gc=False):

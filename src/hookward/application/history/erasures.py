@@ -8,9 +8,10 @@ from typing import Any, Protocol
 
 import msgspec
 
+from hookward.application.ids import make_id
 from hookward.application.ports import Clock, Log, Random
 from hookward.domain.errors import Invalid, NotFound, Problem, StoreUnavailable
-from hookward.domain.ids import AccountId, uuid7
+from hookward.domain.ids import AccountId
 from hookward.domain.problems import is_text, problem, unknown_fields
 
 IDLE_SECONDS = 1.0
@@ -43,15 +44,15 @@ class ErasureStore(Protocol):
 class Erasures:
     """The use case: ask for an erasure, see how far it is."""
 
-    def __init__(self, store: ErasureStore, *, clock: Clock, chance: Random) -> None:
+    def __init__(self, store: ErasureStore, *, clock: Clock, random: Random) -> None:
         self._store = store
         self._clock = clock
-        self._chance = chance
+        self._random = random
 
     async def ask(self, account: AccountId, given: Any) -> Erasure:
         """Take an erasure; it is durable when this answers. Raises Invalid."""
         resource_type, resource_id = _read(given)
-        id_ = uuid7(self._clock.now_us() // 1000, self._chance.bytes(10))
+        id_ = make_id(self._clock, self._random)
         return await self._store.add(account, id_, resource_type, resource_id)
 
     async def get(self, account: AccountId, id_: bytes | None) -> Erasure:

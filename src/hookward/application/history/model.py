@@ -10,7 +10,7 @@ import msgspec
 
 from hookward.domain.delivery.model import DeliveryStatus
 from hookward.domain.ids import AccountId, DeliveryId, EventId, WatchId
-from hookward.domain.redaction import quiet_repr
+from hookward.domain.redaction import redacted_repr
 from hookward.domain.resource_types.operations import ChangeKind
 
 
@@ -94,7 +94,7 @@ class LoggedAttempt(msgspec.Struct, frozen=True, kw_only=True):
     truncated: bool
     remote: str | None
 
-    __repr__ = quiet_repr
+    __repr__ = redacted_repr
 
 
 class DeliveryLog(Protocol):
@@ -138,7 +138,7 @@ class LoggedEvent(msgspec.Struct, frozen=True, kw_only=True):
     previous: bytes | None = None
     extra: bytes | None = None
 
-    __repr__ = quiet_repr
+    __repr__ = redacted_repr
 
 
 class EventPage(msgspec.Struct, frozen=True, kw_only=True):

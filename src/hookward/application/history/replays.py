@@ -5,9 +5,10 @@ from __future__ import annotations
 from enum import Enum
 from typing import Protocol
 
+from hookward.application.ids import make_id
 from hookward.application.ports import Clock, Random
 from hookward.domain.errors import Conflict, NotFound
-from hookward.domain.ids import AccountId, DeliveryId, uuid7
+from hookward.domain.ids import AccountId, DeliveryId
 
 MAX_ATTEMPTS = 100
 """How many a delivery may have to be replayed under its own id: the log shows all of them, bodies too, at once."""
@@ -41,10 +42,10 @@ class ReplayStore(Protocol):
 class Replays:
     """The use case of ops whose integrator has mended an endpoint."""
 
-    def __init__(self, store: ReplayStore, *, clock: Clock, chance: Random) -> None:
+    def __init__(self, store: ReplayStore, *, clock: Clock, random: Random) -> None:
         self._store = store
         self._clock = clock
-        self._chance = chance
+        self._random = random
 
     async def replay(
         self, account: AccountId, id_: DeliveryId | None, *, owner: str | None, new_id: bool
@@ -52,7 +53,7 @@ class Replays:
         """Answers the delivery that is sent again; raises NotFound, or Conflict that says what to do first."""
         if id_ is None:
             raise NotFound(_UNKNOWN)
-        fresh = DeliveryId(uuid7(self._clock.now_us() // 1000, self._chance.bytes(10))) if new_id else None
+        fresh = DeliveryId(make_id(self._clock, self._random)) if new_id else None
         came = await self._store.replay(account, id_, owner=owner, new_id=fresh)
         if came is Replayed.UNKNOWN:
             raise NotFound(_UNKNOWN)

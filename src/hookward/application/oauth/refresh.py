@@ -50,7 +50,7 @@ class Desk:
     timeout: float
     seconds: float
     clock: Clock
-    chance: Random
+    random: Random
 
 
 class TokenRequest:
@@ -66,7 +66,7 @@ class TokenRequest:
         self.waiting_for = _ANOTHER
         self._desk = desk
         self._grant = grant
-        self._hold = CredentialLock(account=grant.account, credential=grant.credential, holder=desk.chance.bytes(16))
+        self._hold = CredentialLock(account=grant.account, credential=grant.credential, holder=desk.random.bytes(16))
         self._held = False
 
     async def run(self) -> AccessToken:
@@ -82,7 +82,7 @@ class TokenRequest:
                     return await self._ask(row)
                 if self._desk.clock.monotonic() >= self.until:
                     raise NoToken(_ANOTHER)
-                await asyncio.sleep(pause * (0.5 + self._desk.chance.uniform()))
+                await asyncio.sleep(pause * (0.5 + self._desk.random.uniform()))
                 pause = min(pause * 2, MAX_PAUSE)
         finally:
             if self._held:  # whoever waits has the token by then

@@ -41,15 +41,15 @@ class Tokens:
 
     def __init__(
         self, store: CredentialStore, shelf: TokenCache, endpoint: TokenEndpoint, sealer: Sealer,
-        *, timeout: float, clock: Clock, chance: Random, log: Log,
+        *, timeout: float, clock: Clock, random: Random, log: Log,
     ) -> None:  # fmt: skip
         self._clock = clock
         self._chores = BackgroundTasks(log)
         seconds = timeout + MARGIN
         self._desk = Desk(
             store=store, shelf=shelf, endpoint=endpoint, chores=self._chores, timeout=timeout, seconds=seconds,
-            rotations=UnsavedRefreshTokens(store, shelf, sealer, self._chores, seconds=seconds, chance=chance, log=log),
-            clock=clock, chance=chance,
+            rotations=UnsavedRefreshTokens(store, shelf, sealer, self._chores, seconds=seconds, random=random, log=log),
+            clock=clock, random=random,
         )  # fmt: skip
         self._kept: OrderedDict[Key, AccessToken] = OrderedDict()
         self._asking: dict[Key, _Asking] = {}

@@ -26,14 +26,14 @@ class UnsavedRefreshTokens:
 
     def __init__(
         self, store: CredentialStore, shelf: TokenCache, sealer: Sealer, chores: BackgroundTasks,
-        *, seconds: float, chance: Random, log: Log,
+        *, seconds: float, random: Random, log: Log,
     ) -> None:  # fmt: skip
         self._store = store
         self._shelf = shelf
         self._sealer = sealer
         self._chores = chores
         self._seconds = seconds
-        self._chance = chance
+        self._random = random
         self._log = log
         self._kept: dict[CredentialId, NewRefreshToken] = {}
         self._mending: set[CredentialId] = set()
@@ -71,7 +71,7 @@ class UnsavedRefreshTokens:
         await self._shelf.drop_rotation(hold.account, hold.credential)
 
     async def _mend(self, account: AccountId, credential: CredentialId) -> None:
-        hold = CredentialLock(account=account, credential=credential, holder=self._chance.bytes(16))
+        hold = CredentialLock(account=account, credential=credential, holder=self._random.bytes(16))
         pause = FIRST_PAUSE
         try:
             while (own := self._kept.get(credential)) is not None:

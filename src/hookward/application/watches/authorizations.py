@@ -103,7 +103,7 @@ class Authorizations:
 
     def __init__(
         self, flows: FlowStore, definitions: WatchStore, endpoint: TokenEndpoint, credentials: Credentials,
-        sealer: Sealer, *, callback: str, chance: Random,
+        sealer: Sealer, *, callback: str, random: Random,
     ) -> None:  # fmt: skip
         self._flows = flows
         self._definitions = definitions
@@ -111,7 +111,7 @@ class Authorizations:
         self._credentials = credentials
         self._sealer = sealer
         self._callback = callback
-        self._chance = chance
+        self._random = random
         self._exchanges = ConcurrencyLimit("authorizations", retry_after=RETRY_SECONDS)
 
     async def begin(self, row: WatchRecord) -> Begun:
@@ -120,7 +120,7 @@ class Authorizations:
         if oauth is None or oauth.auth_url is None:
             raise Conflict(_NO_AUTH_URL)
         redirect_uri = oauth.redirect_uri or self._callback
-        state, verifier = (secret_text(self._chance.bytes(SECRET_BYTES)) for _ in range(2))
+        state, verifier = (secret_text(self._random.bytes(SECRET_BYTES)) for _ in range(2))
         flow = _Flow(
             verifier=verifier, redirect_uri=redirect_uri, client_id=oauth.client_id, auth_url=oauth.auth_url,
             access_token_url=oauth.access_token_url,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from hookward.application.ids import make_id
 from hookward.application.oauth.credentials import (
     CredentialState,
     HeldCredential,
@@ -14,7 +15,7 @@ from hookward.application.oauth.credentials import (
     write_state,
 )
 from hookward.application.ports import Clock, Random, Sealer
-from hookward.domain.ids import AccountId, CredentialId, uuid7
+from hookward.domain.ids import AccountId, CredentialId
 from hookward.domain.oauth.model import AUTHORIZATION_REQUIRED, GrantType, OAuthDefinition
 from hookward.domain.watches.model import WatchStatus
 from hookward.domain.watches.rules import WatchRequest
@@ -31,10 +32,10 @@ class CredentialChoice(msgspec.Struct, frozen=True, kw_only=True):
 class Credentials:
     """Makes credentials, and tells what becomes of one when its watch changes."""
 
-    def __init__(self, sealer: Sealer, *, clock: Clock, chance: Random) -> None:
+    def __init__(self, sealer: Sealer, *, clock: Clock, random: Random) -> None:
         self._sealer = sealer
         self._clock = clock
-        self._chance = chance
+        self._random = random
 
     def open(self, account: AccountId, held: HeldCredential | None) -> CredentialState:
         """What is sealed of a credential; nothing where there is none."""
@@ -69,10 +70,10 @@ class Credentials:
 
         Another owner may know the refresh token that was given once, and must not come by those that replaced it.
         """
-        id_ = CredentialId(uuid7(self._clock.now_us() // 1000, self._chance.bytes(10)))
+        id_ = CredentialId(make_id(self._clock, self._random))
         kin = _client(oauth) if owner is None else (*_client(oauth), f"owner {owner}")
         if state.given is None and oauth.grant_type is GrantType.REFRESH_TOKEN:
-            kin = (*kin, self._chance.bytes(16).hex())
+            kin = (*kin, self._random.bytes(16).hex())
         state = msgspec.structs.replace(state, kin=kin)
         return NewCredential(
             id=id_,

@@ -11,6 +11,7 @@ import msgspec
 
 from hookward.application.aio.limits import FairSemaphore
 from hookward.application.crypto_keys.service import NEW_SECRET_BYTES, make_key
+from hookward.application.ids import make_id
 from hookward.application.oauth.credentials import HeldCredential, NewCredential
 from hookward.application.ports import Clock, Random, Sealer
 from hookward.application.records import KeyRecord, WatchRecord, seal_subject
@@ -19,7 +20,7 @@ from hookward.application.watches.registry import WatchQuery
 from hookward.domain.crypto_keys.model import KeyDefinition, Material
 from hookward.domain.crypto_keys.rules import MAX_KEY_NAME
 from hookward.domain.errors import Invalid, NotFound, Problem, pointer_to
-from hookward.domain.ids import AccountId, CredentialId, CryptoKeyId, Prefix, WatchId, from_text, to_text, uuid7
+from hookward.domain.ids import AccountId, CredentialId, CryptoKeyId, Prefix, WatchId, from_text, to_text
 from hookward.domain.resource_types.model import ResourceType
 from hookward.domain.signing.standard_webhooks import secret_to_text
 from hookward.domain.watches.model import WatchBounds, WatchDefinition, WatchSecrets, WatchStatus
@@ -66,16 +67,16 @@ class Watches:
     """
 
     def __init__(
-        self, store: WatchStore, sealer: Sealer, *, clock: Clock, chance: Random,
+        self, store: WatchStore, sealer: Sealer, *, clock: Clock, random: Random,
         bounds: WatchBounds = DEFAULT_BOUNDS, check_key: KeyCheck = no_keys,
     ) -> None:  # fmt: skip
         self._store = store
         self._sealer = sealer
         self._clock = clock
-        self._chance = chance
+        self._random = random
         self.bounds = bounds
         self.check_key = check_key
-        self.credentials = Credentials(sealer, clock=clock, chance=chance)
+        self.credentials = Credentials(sealer, clock=clock, random=random)
         self._checks = FairSemaphore(CHECKS)
 
     async def create(
@@ -171,15 +172,15 @@ class Watches:
     def new_key(self, account: AccountId, definition: WatchDefinition, *, owner: str | None) -> tuple[KeyRecord, str]:
         """A key for one watch, not stored yet, with its secret as an integrator keeps it."""
         key = KeyDefinition(name=(definition.name or definition.address)[:MAX_KEY_NAME])
-        secret = self._chance.bytes(NEW_SECRET_BYTES)
+        secret = self._random.bytes(NEW_SECRET_BYTES)
         row = make_key(
             account, key, Material(secret=secret), owner=owner, sealer=self._sealer, clock=self._clock,
-            chance=self._chance,
+            random=self._random,
         )  # fmt: skip
         return row, secret_to_text(secret)
 
     def _new_id(self) -> bytes:
-        return uuid7(self._clock.now_us() // 1000, self._chance.bytes(10))
+        return make_id(self._clock, self._random)
 
 
 _NO_WATCH = "there is no such watch"

@@ -7,7 +7,7 @@ from enum import IntEnum
 import msgspec
 
 from hookward.domain.ids import AccountId, DeliveryId, EventId, WatchId
-from hookward.domain.redaction import quiet_repr
+from hookward.domain.redaction import redacted_repr
 from hookward.domain.resource_types.operations import ChangeKind
 
 
@@ -58,7 +58,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     message: str | None = None
     remote: str | None = None
 
-    __repr__ = quiet_repr
+    __repr__ = redacted_repr
 
 
 class Payload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -68,7 +68,7 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     address: str
     body: bytes | None
 
-    __repr__ = quiet_repr
+    __repr__ = redacted_repr
 
 
 class Wait(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-from hookward.domain.redaction import quiet_repr
+from hookward.domain.redaction import redacted_repr
 
 
 class ErrorKind(StrEnum):
@@ -31,7 +31,7 @@ class Response(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     body: bytes
     truncated: bool = False
 
-    __repr__ = quiet_repr
+    __repr__ = redacted_repr
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -19,7 +19,7 @@ from hookward.domain.events.model import ChangeEvent
 from hookward.domain.ids import AccountId, EventId
 from hookward.domain.json import encode_exact
 from hookward.domain.problems import is_text, problem, unknown_fields
-from hookward.domain.redaction import quiet_repr
+from hookward.domain.redaction import redacted_repr
 from hookward.domain.resource_types.model import CompiledType, ResourceType, as_text, identity_of
 from hookward.domain.resource_types.operations import ChangeKind
 
@@ -54,7 +54,7 @@ class ReadEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     occurred: datetime | None
     key: str | None
 
-    __repr__ = quiet_repr
+    __repr__ = redacted_repr
 
 
 def read_event(given: Any, types: Mapping[str, CompiledType]) -> ReadEvent:

@@ -11,7 +11,7 @@ import msgspec
 from hookward.domain.errors import Invalid
 from hookward.domain.ids import Prefix, from_text
 from hookward.domain.problems import problem, unknown_fields
-from hookward.domain.redaction import quiet_repr
+from hookward.domain.redaction import redacted_repr
 from hookward.domain.resource_types.model import ResourceType
 from hookward.domain.resource_types.operations import ChangeKind
 from hookward.domain.watches.attempt_rules import read_concurrency, read_retry, read_timeout
@@ -54,7 +54,7 @@ class WatchRequest(msgspec.Struct, frozen=True, kw_only=True):
     make_key: bool
     refresh_token: str | None = None
 
-    __repr__ = quiet_repr
+    __repr__ = redacted_repr
 
 
 def read_watch(

@@ -90,7 +90,7 @@ async def _guarded(
     service = request.app[SERVICE]
     request_id = request.headers.get("X-Request-Id", "")
     if not _REQUEST_ID.fullmatch(request_id):
-        request_id = service.chance.bytes(12).hex()
+        request_id = service.random.bytes(12).hex()
     request[REQUEST_ID] = request_id
     try:
         response = await handler(request)

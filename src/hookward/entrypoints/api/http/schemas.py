@@ -17,7 +17,7 @@ from hookward.domain.access.callers import Scope
 from hookward.domain.delivery.model import DeliveryStatus
 from hookward.domain.delivery.outcome import ErrorKind
 from hookward.domain.oauth.model import ClientAuthMethod, GrantType
-from hookward.domain.redaction import quiet_repr
+from hookward.domain.redaction import redacted_repr
 from hookward.domain.resource_types.model import BodyShape
 from hookward.domain.resource_types.operations import ChangeKind
 from hookward.domain.watches.model import LevelDetails, StoreBodies, WatchMethod, WatchStatus
@@ -26,7 +26,7 @@ from hookward.domain.watches.model import LevelDetails, StoreBodies, WatchMethod
 class Wire(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Base of all wire types."""
 
-    __repr__ = quiet_repr
+    __repr__ = redacted_repr
 
 
 class ProblemItem(Wire, frozen=True, omit_defaults=True):

@@ -18,6 +18,7 @@ from aiohttp import web
 from hookward.application.events.publisher import NewEvent
 from hookward.application.history.model import EventPage as Found
 from hookward.application.history.model import EventQuery, LoggedEvent, LogQuery
+from hookward.application.ids import make_id
 from hookward.application.resource_types.cache import MAX_TYPE_CHANGES, TYPE_KEEPS_CHANGING
 from hookward.domain.errors import (
     HookwardError,
@@ -33,7 +34,7 @@ from hookward.domain.errors import (
 from hookward.domain.events.mirrored import IDEMPOTENCY_KEY
 from hookward.domain.events.model import ChangeEvent, split_events
 from hookward.domain.events.rules import ReadEvent, read_event
-from hookward.domain.ids import AccountId, EventId, Prefix, from_text, to_text, unix_ms_of, uuid7
+from hookward.domain.ids import AccountId, EventId, Prefix, from_text, to_text, unix_ms_of
 from hookward.domain.json import decode_exact, encode_exact
 from hookward.entrypoints.api.dependencies import Caller, Service
 from hookward.entrypoints.api.http.listing import LOG_PARAMETERS, Filters, cursors, event_name
@@ -209,7 +210,7 @@ def new_event(value: Any, account: AccountId, service: Service) -> NewEvent:
 def event_of(value: Any, read: ReadEvent, account: AccountId, service: Service) -> NewEvent:
     """An event that was read, with an id; ``value`` is what its idempotency key stands for."""
     change = ChangeEvent(
-        id=EventId(uuid7(service.clock.now_us() // 1000, service.chance.bytes(10))),
+        id=EventId(make_id(service.clock, service.random)),
         account=account,
         resource_type=read.type.name,
         type_version=read.type.version,

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from hookward.domain.redaction import quiet_repr
+from hookward.domain.redaction import redacted_repr
 from hookward.entrypoints.api.http.schemas import WatchStatusWord, Wire
 
 WatchIdText = Annotated[str, Meta(pattern="^wat_[0-9a-f]{32}$")]
@@ -33,7 +33,7 @@ Limit = Annotated[int, Meta(ge=1, le=200, description="How many to answer at mos
 class Input(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """Base of all that comes in."""
 
-    __repr__ = quiet_repr
+    __repr__ = redacted_repr
 
 
 class PublishEvent(Input, frozen=True, kw_only=True):

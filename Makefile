@@ -1,11 +1,5 @@
-# make demo           everything at work on this machine; Ctrl-C ends it
-# make demo ONCE=1    the same, but ends by itself: exit status 0 only if every delivery arrived and verified
-# make serve          the whole service, data in .hookward
-# make test, check, bench
-# make fuzz           20,000 made-up requests: no 5xx, no answer that the OpenAPI document does not have; CASES=… others
-#
-# Needs Python 3.11 or later and nothing else; uses uv where it is. All goes into .venv, and with npm some of the
-# tests' peers into tests/peers/node_modules.
+# `make help` lists the targets. They need Python 3.11 or later and nothing else; uv is used where it is installed.
+# Everything goes into .venv and, with npm, some peers of the tests into tests/peers/node_modules.
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -21,26 +15,31 @@ PEERS := $(if $(shell command -v npm 2>/dev/null),tests/peers/node_modules/.inst
 # What the unit tests have to cover is counted with them alone: it doubles what a test costs.
 PYTEST := $(BIN)/python -m pytest -n 4 --dist loadfile
 
-.PHONY: setup demo serve test fuzz check bench clean
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve test fuzz check fix bench clean
 .DELETE_ON_ERROR:
 
-setup: $(VENV)/.dev $(PEERS)
+# A target with a `##` comment is listed; text in brackets names the variables that it reads.
+help: ## list the targets
+	@awk -F ' ## ' '/^[a-z-]+:.* ## / { split($$1, t, ":"); printf "  make %-11s %s\n", t[1], $$2 }' $(firstword $(MAKEFILE_LIST))
 
-demo: $(VENV)/.runtime
+setup: $(VENV)/.dev $(PEERS) ## install the service, its development tools and the peers of the tests
+
+demo: $(VENV)/.runtime ## run the demo until Ctrl-C [ONCE=1: end when every delivery has been verified; JSON=1]
 	@$(BIN)/hookward demo $(if $(ONCE),--once) $(if $(JSON),--json)
 
-serve: $(VENV)/.runtime
+serve: $(VENV)/.runtime ## run the whole service, data in .hookward [CONFIG=file]
 	@$(BIN)/hookward serve $(if $(CONFIG),--config $(CONFIG))
 
-test: $(VENV)/.dev $(PEERS)
+test: $(VENV)/.dev $(PEERS) ## run all tests [ARGS=…: only these, with pytest's options]
 	$(if $(ARGS),$(PYTEST) $(ARGS),$(PYTEST) tests/unit --cov=hookward.domain --cov=hookward.application \
 	  --cov-report=term-missing:skip-covered --cov-fail-under=100)
 	$(if $(ARGS),,$(PYTEST) --ignore=tests/unit)
 
-fuzz: $(VENV)/.dev
+fuzz: $(VENV)/.dev ## send generated requests: no 5xx, no response that OpenAPI does not describe [CASES=20000]
 	$(BIN)/python -m pytest -s tests/acceptance/test_fuzz.py --fuzz-cases $(or $(CASES),20000)
 
-check: $(VENV)/.dev
+check: $(VENV)/.dev ## check format, lint, types, import contracts, words and lock files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -50,10 +49,14 @@ check: $(VENV)/.dev
 	  -e '(PIP|UV)_([A-Z]+_)?[I]NDEX' || \
 	  { echo 'a committed file names a package index'; exit 1; }
 
-bench: $(VENV)/.dev
+fix: $(VENV)/.dev ## format, and fix what the linter can fix
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.dev ## measure throughput, latency and memory [ARGS=--quick]
 	$(BIN)/python -m benchmarks $(ARGS)
 
-clean:
+clean: ## remove what the targets made, but no data
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage build dist
 
 # A Python that works and is new enough: the name alone proves nothing (version managers leave stubs on the path).

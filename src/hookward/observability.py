@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from hookward.application.ports import Log
-from hookward.domain.delivery.model import Entry
+from hookward.domain.delivery.model import DeliveryUpdate
 from hookward.domain.delivery.outcome import Outcome
 from hookward.domain.ids import Prefix, to_text
 from hookward.domain.redaction import redacted, redacted_message
@@ -107,7 +107,7 @@ class AttemptLines:
         self._lines: list[bytes] = []
         self._scheduled: asyncio.TimerHandle | None = None
 
-    def attempted(self, entry: Entry, outcome: Outcome) -> None:
+    def attempted(self, entry: DeliveryUpdate, outcome: Outcome) -> None:
         """Note an attempt; nothing of its headers or bodies is logged."""
         if not self._enabled:
             return

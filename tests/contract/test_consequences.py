@@ -34,7 +34,7 @@ def held(watch, seconds: float, **values: object):
     wait = Wait(seconds=seconds, number=2)
     return new_entry(
         new_event(), watch, RETRYING, attempts=1, attempt=new_attempt(code=429), wait=wait,
-        consequence=WatchEffect(hold=seconds), **values,
+        watch_effect=WatchEffect(hold=seconds), **values,
     )  # fmt: skip
 
 
@@ -42,7 +42,7 @@ def gone(watch, *, version: int | None = None, **values: object):
     """A delivery whose endpoint said that there is none any more."""
     consequence = WatchEffect(disable="gone", version=watch.version if version is None else version)
     attempt = new_attempt(code=410)
-    return new_entry(new_event(), watch, FAILED, attempts=1, attempt=attempt, consequence=consequence, **values)
+    return new_entry(new_event(), watch, FAILED, attempts=1, attempt=attempt, watch_effect=consequence, **values)
 
 
 async def record(world: World, token: int, *entries) -> None:
@@ -89,7 +89,7 @@ async def test_of_several_holds_in_one_record_the_longest_counts(world, watch, t
 
 
 async def test_a_delivery_that_ends_holds_its_lane_as_well(world, watch, token):
-    entry = new_entry(new_event(), watch, FAILED, attempts=1, consequence=WatchEffect(hold=60))
+    entry = new_entry(new_event(), watch, FAILED, attempts=1, watch_effect=WatchEffect(hold=60))
 
     await record(world, token, entry)
 
@@ -196,7 +196,7 @@ def unauthorized(watch, *, version: int | None = None, **values: object):
     """A delivery for which there is no token until somebody authorizes."""
     consequence = WatchEffect(pause="authorization required", version=watch.version if version is None else version)
     wait = Wait(seconds=1, number=1)
-    values = {"reason": "authorization required", "wait": wait, "consequence": consequence, **values}
+    values = {"reason": "authorization required", "wait": wait, "watch_effect": consequence, **values}
     return new_entry(new_event(watch.account), watch, PENDING, **values)
 
 

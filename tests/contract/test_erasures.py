@@ -8,7 +8,7 @@ import pytest
 from hookward.adapters.postgres.history.erasures import PostgresErasures
 from hookward.application.events.publisher import NewEvent
 from hookward.application.history.erasures import Erasure
-from hookward.domain.delivery.model import Attempt, DeliveryStatus, Entry, Payload, Wait
+from hookward.domain.delivery.model import Attempt, DeliveryStatus, DeliveryUpdate, Payload, Wait
 from hookward.domain.ids import AccountId, DeliveryId
 from hookward.domain.resource_types.operations import ChangeKind
 from tests.contract.world import ACCOUNT, World, moved, new_attempt, new_entry, new_event, new_id
@@ -59,7 +59,7 @@ def shows(text: str) -> bool:
     return CANARY in text or CANARY.encode().hex() in text
 
 
-async def stored(world: World, status: DeliveryStatus) -> Entry:
+async def stored(world: World, status: DeliveryStatus) -> DeliveryUpdate:
     """A matched event with a delivery of every part."""
     watch = await world.watch()
     [event] = await world.accept(new_canary())

@@ -13,7 +13,7 @@ from hookward.adapters.postgres.history.events import PostgresEventHistory
 from hookward.adapters.postgres.history.search import MAX_ARMS
 from hookward.application.events.publisher import NewEvent
 from hookward.application.history.model import EventPage, EventQuery
-from hookward.domain.delivery.model import DeliveryStatus, Entry, Wait
+from hookward.domain.delivery.model import DeliveryStatus, DeliveryUpdate, Wait
 from hookward.domain.ids import DeliveryId, EventId, Prefix, WatchId, delivery_id, to_text, unix_ms_of, uuid7
 from hookward.domain.resource_types.operations import ChangeKind
 from tests.contract.world import ACCOUNT, World, new_attempt, new_entry, new_event, new_id, new_watch
@@ -96,7 +96,9 @@ class ResultStore:
         bad: list[tuple[int | None, str | None]] = [(503, None), (418, None), (None, "dns")]
         return (status, 200, None) if status is DELIVERED else (status, *self.chance.choice(bad))
 
-    def entry(self, event: NewEvent, watch: Any, status: DeliveryStatus, code: int | None, error: str | None) -> Entry:
+    def entry(
+        self, event: NewEvent, watch: Any, status: DeliveryStatus, code: int | None, error: str | None
+    ) -> DeliveryUpdate:
         attempt = new_attempt(code=code, error=error)
         wait = Wait(seconds=60, number=2) if status.open else None
         return new_entry(event, watch, status, attempts=1, wait=wait, attempt=attempt)

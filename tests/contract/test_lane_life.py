@@ -6,7 +6,7 @@ import pytest
 
 from hookward.application.delivery.admission import DueDelivery
 from hookward.application.records import WatchRecord
-from hookward.domain.delivery.model import DeliveryStatus, Entry, Wait
+from hookward.domain.delivery.model import DeliveryStatus, DeliveryUpdate, Wait
 from tests.contract.world import World, moved, new_attempt, new_entry, new_event
 
 ASLEEP = """
@@ -31,7 +31,7 @@ class Life:
         self.tokens: dict[str, int] = {}
         self.pulled: dict[str, list[DueDelivery]] = {"one": [], "two": []}
         self.slots: dict[str, dict[int, int]] = {"one": {}, "two": {}}
-        self.entries: dict[bytes, Entry] = {}
+        self.entries: dict[bytes, DeliveryUpdate] = {}
 
     async def begin(self) -> None:
         self.watches = [await self.world.watch(slots=slots) for slots in (1, 2, 3)]
@@ -69,7 +69,7 @@ class Life:
             await self.world.ledger.record(self.tokens[worker], entries, done=[], slots=slots)
             slots = {}
 
-    def outcome(self, each: DueDelivery) -> Entry:
+    def outcome(self, each: DueDelivery) -> DeliveryUpdate:
         entry, number = self.entries[each.id], each.number
         if self.choice.random() < 0.5:
             return moved(entry, DeliveryStatus.DELIVERED, attempts=number, attempt=new_attempt(number))

@@ -63,9 +63,9 @@ async def record_of_all_kinds(world: World) -> tuple[int, list[Any], dict[int, i
     entries = [
         new_entry(new_event(), watch, DELIVERED, attempts=1, attempt=new_attempt()),
         new_entry(new_event(), watch, RETRYING, attempts=1, wait=Wait(seconds=1, number=2), payload=payload,
-                  consequence=WatchEffect(hold=60)),
+                  watch_effect=WatchEffect(hold=60)),
         new_entry(new_event(), other, FAILED, attempts=1,
-                  consequence=WatchEffect(disable="gone", version=other.version)),
+                  watch_effect=WatchEffect(disable="gone", version=other.version)),
         moved(waiting[0], DELIVERED, attempts=2, attempt=new_attempt(2)),
         moved(waiting[1], RETRYING, attempts=2, attempt=new_attempt(2, code=500), wait=again),
     ]  # fmt: skip

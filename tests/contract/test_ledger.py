@@ -1,7 +1,7 @@
 import pytest
 
 from hookward.application.records import WatchRecord
-from hookward.domain.delivery.model import DeliveryStatus, Entry, Payload, Wait
+from hookward.domain.delivery.model import DeliveryStatus, DeliveryUpdate, Payload, Wait
 from hookward.domain.errors import LeaseLost
 from tests.contract.world import World, moved, new_attempt, new_entry, new_event
 
@@ -202,7 +202,7 @@ async def test_an_entry_that_cannot_be_stored_leaves_nothing_of_its_group(world,
     assert await world.everything() == before
 
 
-async def pulled(world: World, watch: WatchRecord, token: int) -> Entry:
+async def pulled(world: World, watch: WatchRecord, token: int) -> DeliveryUpdate:
     """A delivery whose first attempt failed, taken again under a lease."""
     entry = await world.wait(
         watch, number=2, status=RETRYING, attempt=new_attempt(code=500),

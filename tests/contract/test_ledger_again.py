@@ -5,24 +5,24 @@ import asyncio
 import pytest
 
 from hookward.application.records import WatchRecord
-from hookward.domain.delivery.model import DeliveryStatus, Entry, Payload, Wait
+from hookward.domain.delivery.model import DeliveryStatus, DeliveryUpdate, Payload, Wait
 from tests.contract.world import World, moved, new_attempt, new_entry, new_event
 
 PENDING, RETRYING, DELIVERED, FAILED, CANCELLED = DeliveryStatus
 PAYLOAD = Payload(method="POST", address="http://127.0.0.1/", body=b"{}")
 
 
-def fails_for_now(entry: Entry, number: int, **values: object) -> Entry:
+def fails_for_now(entry: DeliveryUpdate, number: int, **values: object) -> DeliveryUpdate:
     attempt = new_attempt(number, code=500)
     wait = Wait(seconds=0, number=number + 1)
     return moved(entry, RETRYING, attempts=number, attempt=attempt, wait=wait, **values)
 
 
-def arrives(entry: Entry, number: int) -> Entry:
+def arrives(entry: DeliveryUpdate, number: int) -> DeliveryUpdate:
     return moved(entry, DELIVERED, attempts=number, attempt=new_attempt(number))
 
 
-async def finish(world: World, token: int, entry: Entry, number: int) -> None:
+async def finish(world: World, token: int, entry: DeliveryUpdate, number: int) -> None:
     """Take a waiting delivery and record that it arrived, as any worker may."""
     await world.lanes.pull(token, lanes=10)
     await world.ledger.record(token, [arrives(entry, number)], done=[], slots={entry.lane: 1})
@@ -40,7 +40,9 @@ async def test_a_record_sent_twice_leaves_what_it_left_once(world, kind):
     assert await world.everything() == before
 
 
-async def record_of(kind: str, world: World, watch: WatchRecord, token: int) -> tuple[Entry, list[int], dict[int, int]]:
+async def record_of(
+    kind: str, world: World, watch: WatchRecord, token: int
+) -> tuple[DeliveryUpdate, list[int], dict[int, int]]:
     if kind.endswith("again"):
         entry = await world.wait(watch, number=2, status=RETRYING, attempt=new_attempt(), payload=PAYLOAD)
         await world.lanes.pull(token, lanes=1)

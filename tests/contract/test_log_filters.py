@@ -10,7 +10,7 @@ import pytest
 
 from hookward.adapters.postgres.history.deliveries import PostgresDeliveryHistory
 from hookward.application.history.model import LogPage, LogQuery
-from hookward.domain.delivery.model import DeliveryStatus, Entry, Wait
+from hookward.domain.delivery.model import DeliveryStatus, DeliveryUpdate, Wait
 from hookward.domain.ids import EventId, Prefix, delivery_id, to_text, unix_ms_of
 from hookward.domain.resource_types.operations import ChangeKind
 from tests.contract.world import ACCOUNT, World, new_attempt, new_entry, new_event, new_id, new_watch
@@ -26,7 +26,7 @@ class Shelf:
     def __init__(self, world: World, *, scan: int = 50_000) -> None:
         self.world = world
         self.log = PostgresDeliveryHistory(world.database, scan=scan, text_scan=scan)
-        self.entries: dict[bytes, Entry] = {}
+        self.entries: dict[bytes, DeliveryUpdate] = {}
         self.owners: dict[bytes, str | None] = {}
         self.hosts: dict[bytes, str] = {}
         self.chance = random.Random(7)
@@ -89,7 +89,7 @@ class Shelf:
     def expected(self, **query: Any) -> list[bytes]:
         return sorted((id_ for id_, entry in self.entries.items() if self._matches(entry, query)), reverse=True)
 
-    def _matches(self, entry: Entry, query: dict[str, Any]) -> bool:
+    def _matches(self, entry: DeliveryUpdate, query: dict[str, Any]) -> bool:
         attempt = entry.attempt
         assert attempt is not None
         facts = {
@@ -102,7 +102,7 @@ class Shelf:
         in_time = query.get("since_ms", 0) <= ms < query.get("until_ms", 1 << 48)
         return same and in_time and self._found(entry, query.get("search"))
 
-    def _found(self, entry: Entry, text: str | None) -> bool:
+    def _found(self, entry: DeliveryUpdate, text: str | None) -> bool:
         assert entry.attempt is not None
         if text is None:
             return True

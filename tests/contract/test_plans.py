@@ -14,7 +14,7 @@ from hookward.adapters.clock import SystemClock
 from hookward.adapters.postgres.events import PostgresBacklog
 from hookward.adapters.postgres.pool import open_pool
 from hookward.application.history.model import LogQuery
-from hookward.domain.delivery.model import DeliveryStatus, Entry, Payload, Wait, WatchEffect
+from hookward.domain.delivery.model import DeliveryStatus, DeliveryUpdate, Payload, Wait, WatchEffect
 from hookward.domain.ids import DeliveryId, EventId, WatchId
 from tests.contract.explaining import RecordingDatabase, Scan, scans
 from tests.contract.servers import MAJORS
@@ -69,7 +69,7 @@ async def split_and_fan(world: World) -> None:
     await world.outbox.split(TOKEN, first)
 
 
-async def waiting_entries(world: World) -> list[Entry]:
+async def waiting_entries(world: World) -> list[DeliveryUpdate]:
     rows = await world.rows(
         "SELECT w.delivery_id, w.event_id, w.lane_id FROM waiting w WHERE token = $1 LIMIT 40", TOKEN
     )
@@ -114,7 +114,7 @@ async def record_consequences(world: World) -> None:
     consequences = [WatchEffect(hold=60), WatchEffect(disable="gone", version=rows[0][2])] * 32
     entries = [
         moved(blank, FAILED, waited=False, id=DeliveryId(bytes(row[0])), watch=WatchId(bytes(row[0])), lane=row[1],
-              consequence=consequence)
+              watch_effect=consequence)
         for row, consequence in zip(rows, consequences, strict=True)
     ]  # fmt: skip
     await world.ledger.record(TOKEN, entries, done=[], slots={})

@@ -8,15 +8,15 @@ from hookward.adapters.postgres.lanes import PostgresLanes
 from hookward.adapters.postgres.pool import open_pool
 from hookward.application.delivery.admission import DueDelivery
 from hookward.application.records import WatchRecord
-from hookward.domain.delivery.model import DeliveryStatus, Entry, Payload
+from hookward.domain.delivery.model import DeliveryStatus, DeliveryUpdate, Payload
 from tests.contract.world import SLOTS, World, new_attempt
 
 
-async def waits(world: World, watch: WatchRecord, *dues: float) -> list[Entry]:
+async def waits(world: World, watch: WatchRecord, *dues: float) -> list[DeliveryUpdate]:
     return [await world.wait(watch, due=due) for due in dues]
 
 
-def ids_of(entries: list[Entry]) -> list[bytes]:
+def ids_of(entries: list[DeliveryUpdate]) -> list[bytes]:
     return [entry.id for entry in entries]
 
 

@@ -9,7 +9,7 @@ from hookward.adapters.postgres.history.replays import PostgresReplays
 from hookward.adapters.postgres.history.retention import PostgresRetention
 from hookward.adapters.postgres.upkeep import day_bounds
 from hookward.application.history.replays import Replayed
-from hookward.domain.delivery.model import DeliveryStatus, Entry, Payload, Wait
+from hookward.domain.delivery.model import DeliveryStatus, DeliveryUpdate, Payload, Wait
 from hookward.domain.errors import StoreUnavailable
 from hookward.domain.ids import DeliveryId, EventId
 from tests.contract.world import ACCOUNT, World, new_attempt, new_entry, new_event, new_id
@@ -33,7 +33,7 @@ async def make_day(world: World, day: int) -> None:
 
 async def store(
     world: World, day: int, status: DeliveryStatus = DELIVERED, *, account: int = ACCOUNT, matched: bool = True
-) -> Entry:
+) -> DeliveryUpdate:
     """An event of a day, with its delivery and an attempt."""
     [event] = await world.accept(new_event(account, id=EventId(new_id(day * DAY_MS + 5))))
     if matched:
@@ -55,7 +55,7 @@ async def kept(world: World) -> list[set[bytes]]:
     ]
 
 
-def rows_of(*entries: Entry) -> list[set[bytes]]:
+def rows_of(*entries: DeliveryUpdate) -> list[set[bytes]]:
     ids: set[bytes] = {each.id for each in entries}
     return [{each.event for each in entries}, ids, ids]
 

@@ -24,7 +24,7 @@ from hookward.adapters.postgres.watches import PostgresWatches
 from hookward.application.delivery.dispatcher import Claim
 from hookward.application.events.publisher import NewEvent
 from hookward.application.records import WatchRecord
-from hookward.domain.delivery.model import Attempt, DeliveryStatus, Entry, Wait
+from hookward.domain.delivery.model import Attempt, DeliveryStatus, DeliveryUpdate, Wait
 from hookward.domain.events.model import ChangeEvent
 from hookward.domain.ids import AccountId, EventId, WatchId, delivery_id, uuid7
 from hookward.domain.resource_types.operations import ChangeKind
@@ -61,10 +61,10 @@ def new_watch(account: int = ACCOUNT) -> WatchRecord:
     )  # fmt: skip
 
 
-def new_entry(event: NewEvent, watch: WatchRecord, status: DeliveryStatus, **values: Any) -> Entry:
+def new_entry(event: NewEvent, watch: WatchRecord, status: DeliveryStatus, **values: Any) -> DeliveryUpdate:
     """What a worker records of a delivery: by default one that never waited, without an attempt."""
     change = event.change
-    return Entry(
+    return DeliveryUpdate(
         id=delivery_id(event.id, watch.id), account=change.account, event=event.id, watch=watch.id, lane=watch.lane,
         resource_type=change.resource_type, kind=change.kind, resource_id=change.resource_id, status=status,
         **{"waited": False, "attempts": 0, **values},
@@ -77,7 +77,7 @@ def new_attempt(number: int = 1, code: int | None = 200, **values: Any) -> Attem
     )
 
 
-def moved(entry: Entry, status: DeliveryStatus, **values: Any) -> Entry:
+def moved(entry: DeliveryUpdate, status: DeliveryStatus, **values: Any) -> DeliveryUpdate:
     """What a worker records of a delivery that waited."""
     blank: dict[str, Any] = {"waited": True, "wait": None, "payload": None, "attempt": None}
     return msgspec.structs.replace(entry, status=status, **{**blank, **values})
@@ -155,7 +155,7 @@ class World:
     async def wait(
         self, watch: WatchRecord, *, due: float = 0.0, number: int = 1, status: DeliveryStatus = DeliveryStatus.PENDING,
         event: NewEvent | None = None, **values: Any,
-    ) -> Entry:  # fmt: skip
+    ) -> DeliveryUpdate:  # fmt: skip
         """A delivery that waits in the watch's lane, due in so many seconds, recorded as a worker would."""
         [event] = await self.accept(event or new_event(watch.account))
         await self.value("DELETE FROM outbox WHERE events = ARRAY[$1::uuid]", event.id)

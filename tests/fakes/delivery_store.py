@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 import msgspec
 
 from hookward.application.delivery.admission import DueDelivery
-from hookward.application.delivery.dispatcher import POISON_CRASHES, Claim
+from hookward.application.delivery.dispatcher import Claim
 from hookward.application.history.replays import MAX_ATTEMPTS, Replayed
 from hookward.application.records import KeyRecord, WatchRecord
 from hookward.application.watches.registry import DefinitionDelta
-from hookward.domain.delivery.model import Attempt, DeliveryStatus, Entry, Payload, WatchEffect
+from hookward.domain.delivery.model import POISON_CRASHES, Attempt, DeliveryStatus, DeliveryUpdate, Payload, WatchEffect
 from hookward.domain.errors import LeaseLost, StoreUnavailable
 from hookward.domain.events.model import ChangeEvent
 from hookward.domain.ids import AccountId, DeliveryId, EventId, WatchId
@@ -68,7 +68,7 @@ class WaitingRow:
 class Logged:
     """A delivery in the log."""
 
-    entry: Entry
+    entry: DeliveryUpdate
     status: DeliveryStatus
     reason: str | None
     attempts: list[Attempt] = field(default_factory=list)
@@ -85,7 +85,7 @@ class FakeStore:
         self.down = False
         self.away: set[str] = set()
         self.lost: set[str] = set()
-        self.refused: Callable[[Entry], bool] = lambda _entry: False
+        self.refused: Callable[[DeliveryUpdate], bool] = lambda _entry: False
         self.version = 1
         self.watches: dict[WatchId, WatchRecord] = {}
         self.keys: list[KeyRecord] = []
@@ -222,7 +222,7 @@ class FakeStore:
     # ResultStore.
 
     async def record(
-        self, token: int, entries: Sequence[Entry], *, done: Sequence[int], slots: Mapping[int, int]
+        self, token: int, entries: Sequence[DeliveryUpdate], *, done: Sequence[int], slots: Mapping[int, int]
     ) -> None:
         self._reach()
         self._fence(token)
@@ -234,8 +234,8 @@ class FakeStore:
         for seq in done:
             self.outbox.pop(seq, None)
         for entry in entries:
-            if entry.consequence is not None:
-                self._feel(entry, entry.consequence)
+            if entry.watch_effect is not None:
+                self._feel(entry, entry.watch_effect)
         for entry in entries:
             self._write(token, entry)
         for lane, count in slots.items():
@@ -246,7 +246,7 @@ class FakeStore:
                 self._wake(lane, 0.0)
         self._reach("record")
 
-    def _feel(self, entry: Entry, consequence: WatchEffect) -> None:
+    def _feel(self, entry: DeliveryUpdate, consequence: WatchEffect) -> None:
         lane, watch = self.lanes[entry.lane], self.watches[entry.watch]
         if consequence.disable is not None and watch.version == consequence.version:
             self.version += 1
@@ -265,7 +265,7 @@ class FakeStore:
             if lane.wake_at is not None:
                 lane.wake_at = max(lane.wake_at, lane.held_until)
 
-    def _write(self, token: int, entry: Entry) -> None:
+    def _write(self, token: int, entry: DeliveryUpdate) -> None:
         logged = self.log.get(entry.id)
         if logged is None:
             logged = self.log[entry.id] = Logged(entry, entry.status, entry.reason)

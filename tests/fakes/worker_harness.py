@@ -19,7 +19,7 @@ from hookward.application.delivery.worker import Worker
 from hookward.application.ports import Sealer
 from hookward.application.records import WatchRecord
 from hookward.application.watches.registry import WatchRegistry
-from hookward.domain.delivery.model import DeliveryStatus, Entry
+from hookward.domain.delivery.model import DeliveryStatus, DeliveryUpdate
 from hookward.domain.delivery.outcome import ErrorKind, Failure, Outcome, Response
 from hookward.domain.delivery.request import OutgoingRequest
 from hookward.domain.errors import LeaseLost, StoreUnavailable
@@ -41,11 +41,11 @@ Endpoint = Callable[[OutgoingRequest], Outcome | float]
 
 
 def ok(_request: OutgoingRequest) -> Outcome:
-    return Outcome(duration_us=1000, answer=Response(status=200, headers=(), body=b""))
+    return Outcome(duration_us=1000, response=Response(status=200, headers=(), body=b""))
 
 
 def status(code: int) -> Endpoint:
-    return lambda _request: Outcome(duration_us=1000, answer=Response(status=code, headers=(), body=b"no"))
+    return lambda _request: Outcome(duration_us=1000, response=Response(status=code, headers=(), body=b"no"))
 
 
 def hang(_request: OutgoingRequest) -> float:
@@ -114,7 +114,7 @@ class NoLines:
     def __init__(self) -> None:
         self.count = 0
 
-    def attempted(self, _entry: Entry, _outcome: Outcome) -> None:
+    def attempted(self, _entry: DeliveryUpdate, _outcome: Outcome) -> None:
         self.count += 1
 
 

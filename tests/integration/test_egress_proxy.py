@@ -50,7 +50,7 @@ async def test_a_delivery_goes_through_a_tunnel_that_is_kept() -> None:
     ):
         outcomes = [await send(sender, f"{endpoint.url}/a?b=c") for _ in range(2)]
     authority = f"{TARGET}:{endpoint.port}"
-    assert [(outcome.answer and outcome.answer.body, outcome.remote) for outcome in outcomes] == [
+    assert [(outcome.response and outcome.response.body, outcome.remote) for outcome in outcomes] == [
         (b"ok", authority)
     ] * 2
     assert [received.line for received in endpoint.requests] == ["POST /a?b=c HTTP/1.1"] * 2

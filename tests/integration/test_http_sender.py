@@ -30,7 +30,7 @@ async def test_an_answer_comes_back_whole() -> None:
     async with Endpoint(answering(answer)) as endpoint, HttpSender(LOOPBACK) as sender:
         outcome = await sender.send(request(endpoint.url), timeout=5)
     headers = (("X-A", "1"), ("x-a", "2"), ("X-Latin", "café"), ("Content-Length", "5"))
-    assert outcome.answer == Response(status=201, headers=headers, body=b"hello", truncated=False)
+    assert outcome.response == Response(status=201, headers=headers, body=b"hello", truncated=False)
     assert outcome.remote == f"127.0.0.1:{endpoint.port}"
     assert outcome.failure is None
     assert 0 < outcome.duration_us < 5_000_000
@@ -49,14 +49,14 @@ async def test_an_answer_comes_back_whole() -> None:
 async def test_every_framing_is_read_and_the_connection_used_again(answer: bytes, body: bytes) -> None:
     async with Endpoint(answering(answer)) as endpoint, HttpSender(LOOPBACK) as sender:
         outcomes = [await sender.send(request(endpoint.url), timeout=5) for _ in range(3)]
-    assert [outcome.answer and outcome.answer.body for outcome in outcomes] == [body] * 3
+    assert [outcome.response and outcome.response.body for outcome in outcomes] == [body] * 3
     assert endpoint.connections == 1
 
 
 async def test_an_answer_without_length_ends_with_its_connection() -> None:
     async with Endpoint(closing(b"HTTP/1.0 200 OK\r\n\r\nto the end")) as endpoint, HttpSender(LOOPBACK) as sender:
         outcome = await sender.send(request(endpoint.url), timeout=5)
-    assert outcome.answer == Response(status=200, headers=(), body=b"to the end")
+    assert outcome.response == Response(status=200, headers=(), body=b"to the end")
 
 
 async def test_the_address_is_sent_as_it_is_written() -> None:
@@ -97,8 +97,8 @@ async def test_a_compressed_answer_stays_compressed() -> None:
     head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     async with Endpoint(answering(head + body)) as endpoint, HttpSender(LOOPBACK) as sender:
         outcome = await sender.send(request(endpoint.url), timeout=5)
-    assert outcome.answer is not None
-    assert outcome.answer.body == body
+    assert outcome.response is not None
+    assert outcome.response.body == body
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -107,8 +107,8 @@ async def test_a_redirect_is_an_answer_and_not_followed(status: int) -> None:
         answer = f"HTTP/1.1 {status} Moved\r\nLocation: {target.url}/\r\nContent-Length: 0\r\n\r\n".encode()
         async with Endpoint(answering(answer)) as endpoint, HttpSender(LOOPBACK) as sender:
             outcome = await sender.send(request(endpoint.url), timeout=5)
-    assert outcome.answer is not None
-    assert (outcome.answer.status, target.connections) == (status, 0)
+    assert outcome.response is not None
+    assert (outcome.response.status, target.connections) == (status, 0)
 
 
 async def test_a_cookie_is_not_sent_back() -> None:
@@ -124,7 +124,7 @@ async def test_a_proxy_in_the_environment_is_ignored(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     async with Endpoint(answering(OK)) as endpoint, HttpSender(LOOPBACK) as sender:
         outcome = await sender.send(request(endpoint.url), timeout=5)
-    assert outcome.answer is not None
+    assert outcome.response is not None
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ async def test_a_long_answer_is_cut_and_its_connection_used_again(
     answer = f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n".encode() + b"x" * size
     async with Endpoint(answering(answer)) as endpoint, HttpSender(LOOPBACK) as sender:
         outcomes = [await sender.send(request(endpoint.url), timeout=5) for _ in range(2)]
-    seen = [(len(o.answer.body), o.answer.truncated) for o in outcomes if o.answer]
+    seen = [(len(o.response.body), o.response.truncated) for o in outcomes if o.response]
     assert (seen, endpoint.connections) == ([(kept, truncated)] * 2, connections)
 
 
@@ -180,7 +180,7 @@ async def test_a_kept_connection_that_closes_unanswered_costs_one_resend(method:
 
     async with Endpoint(script) as endpoint, HttpSender(LOOPBACK) as sender:
         outcomes = [await sender.send(request(endpoint.url, method), timeout=5) for _ in range(2)]
-    assert [outcome.answer and outcome.answer.body for outcome in outcomes] == [b"ok", b"ok"]
+    assert [outcome.response and outcome.response.body for outcome in outcomes] == [b"ok", b"ok"]
     assert (endpoint.connections, len(endpoint.requests)) == (2, 3)
     assert endpoint.requests[1] == endpoint.requests[2]
 
@@ -199,7 +199,7 @@ async def test_a_resend_takes_no_kept_connection() -> None:
     async with Endpoint(script) as endpoint, HttpSender(LOOPBACK) as sender:
         await asyncio.gather(*(sender.send(request(endpoint.url), timeout=5) for _ in range(2)))
         outcome = await sender.send(request(endpoint.url), timeout=5)
-    assert outcome.answer is not None
+    assert outcome.response is not None
     assert (endpoint.connections, len(endpoint.requests)) == (3, 4)
 
 
@@ -223,8 +223,8 @@ async def test_an_answer_that_nobody_asked_for_is_nobodys_answer() -> None:
         await sent.wait()
         await sender.send(request(other.url), timeout=5)  # a round trip, in which the forged answer is read
         outcome = await sender.send(request(endpoint.url), timeout=5)
-    assert outcome.answer is not None
-    assert (outcome.answer.status, endpoint.connections) == (200, 2)
+    assert outcome.response is not None
+    assert (outcome.response.status, endpoint.connections) == (200, 2)
 
 
 async def test_a_cancelled_send_closes_its_connection() -> None:
@@ -243,4 +243,4 @@ async def test_a_cancelled_send_closes_its_connection() -> None:
         async with asyncio.timeout(5):
             await endpoint.ended.acquire()
         outcome = await sender.send(request(endpoint.url), timeout=5)
-    assert (outcome.answer is not None, endpoint.connections) == (True, 2)
+    assert (outcome.response is not None, endpoint.connections) == (True, 2)

@@ -71,8 +71,8 @@ async def test_an_answer_before_the_end_of_a_body_counts_and_costs_the_connectio
     async with Endpoint(script) as endpoint, HttpSender(LOOPBACK) as sender:
         for _ in range(2):
             outcome = await sender.send(request(endpoint.url), timeout=5)
-            assert outcome.answer is not None
-            assert outcome.answer.status == 413
+            assert outcome.response is not None
+            assert outcome.response.status == 413
     assert endpoint.connections == 2
 
 

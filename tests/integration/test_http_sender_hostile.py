@@ -22,7 +22,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 async def send(sender: HttpSender, address: str, *, party: str = "", timeout: float = 5) -> Outcome:
-    request = OutgoingRequest(method="POST", address=address, headers=(), body=b"{}", party=party)
+    request = OutgoingRequest(method="POST", address=address, headers=(), body=b"{}", connection_owner=party)
     return await sender.send(request, timeout=timeout)
 
 
@@ -69,7 +69,7 @@ NO_HTTP: dict[str, bytes] = {
 @pytest.mark.parametrize("answer", NO_HTTP.values(), ids=NO_HTTP)
 async def test_what_is_no_sound_answer_is_a_protocol_failure(answer: bytes) -> None:
     outcome = await send_once(closing(answer))
-    assert (kind_of(outcome), outcome.answer) == (ErrorKind.PROTOCOL, None)
+    assert (kind_of(outcome), outcome.response) == (ErrorKind.PROTOCOL, None)
 
 
 @pytest.mark.parametrize("interim", [b"100 Continue", b"103 Early Hints", b"199 Whatever"])
@@ -92,15 +92,15 @@ async def test_length_and_chunks_together_end_the_connection_at_the_least() -> N
     async with Endpoint(script) as endpoint, HttpSender(LOOPBACK) as sender:
         await send(sender, endpoint.url)
         outcome = await send(sender, endpoint.url)
-    assert (outcome.answer and outcome.answer.body, endpoint.connections) == (b"ok", 2)
+    assert (outcome.response and outcome.response.body, endpoint.connections) == (b"ok", 2)
 
 
 async def test_what_is_compressed_is_bounded_as_it_comes_and_never_unpacked() -> None:
     bomb = gzip.compress(bytes(100_000_000), 9)
     answer = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb) + bomb
     outcome = await send_once(answering(answer))
-    assert outcome.answer is not None
-    assert (outcome.answer.body, outcome.answer.truncated) == (bomb[: SenderBounds().log_limit], True)
+    assert outcome.response is not None
+    assert (outcome.response.body, outcome.response.truncated) == (bomb[: SenderBounds().log_limit], True)
 
 
 async def test_a_trailer_without_end_is_a_protocol_failure() -> None:
@@ -138,7 +138,7 @@ async def test_an_answer_to_no_request_is_none_to_the_next() -> None:
 
     async with Endpoint(script) as endpoint, HttpSender(LOOPBACK) as sender:
         outcomes = [await send(sender, endpoint.url) for _ in range(2)]
-    assert [outcome.answer and outcome.answer.body for outcome in outcomes] == [b"early", b"ok"]
+    assert [outcome.response and outcome.response.body for outcome in outcomes] == [b"early", b"ok"]
     assert endpoint.connections == 2
 
 
@@ -165,7 +165,7 @@ async def test_what_one_partys_endpoint_sends_unasked_reaches_no_other_party() -
         await send(sender, endpoint.url, party="1")
         turn.set()
         outcomes = [await send(sender, endpoint.url, party=party) for party in ("2", "3")]
-    assert [outcome.answer and outcome.answer.body for outcome in outcomes] == [b"ok", b"ok"]
+    assert [outcome.response and outcome.response.body for outcome in outcomes] == [b"ok", b"ok"]
 
 
 async def reset_at_once(talk: Talk) -> None:
@@ -211,12 +211,12 @@ async def test_a_server_that_redirects_to_itself_is_asked_once() -> None:
     answer = b"HTTP/1.1 307 Temporary Redirect\r\nLocation: /\r\nContent-Length: 0\r\n\r\n"
     async with Endpoint(answering(answer)) as endpoint, HttpSender(LOOPBACK) as sender:
         outcome = await send(sender, endpoint.url)
-    assert (outcome.answer and outcome.answer.status, len(endpoint.requests)) == (307, 1)
+    assert (outcome.response and outcome.response.status, len(endpoint.requests)) == (307, 1)
 
 
 async def test_bytes_of_no_encoding_come_back_as_they_are() -> None:
     answer = b"HTTP/1.1 200 \xff\xfe\r\nX-Raw: \xc3\x28 \xf0\x9f\r\nContent-Length: 5\r\n\r\n\0\xff\xfe\xc3\x28"
     outcome = await send_once(answering(answer))
-    assert outcome.answer is not None
-    assert dict(outcome.answer.headers)["X-Raw"] == b"\xc3\x28 \xf0\x9f".decode("latin-1")
-    assert outcome.answer.body == b"\0\xff\xfe\xc3\x28"
+    assert outcome.response is not None
+    assert dict(outcome.response.headers)["X-Raw"] == b"\xc3\x28 \xf0\x9f".decode("latin-1")
+    assert outcome.response.body == b"\0\xff\xfe\xc3\x28"

@@ -62,7 +62,7 @@ async def test_a_trusted_certificate_is_a_delivery(tmp_path: Path) -> None:
     server, client = certificate(tmp_path)
     async with Endpoint(answering(OK), tls=server) as endpoint:
         outcome = await send(endpoint.url, tls=client)
-    assert outcome.answer is not None
+    assert outcome.response is not None
 
 
 async def test_a_large_body_arrives_whole(tmp_path: Path) -> None:

@@ -160,8 +160,8 @@ async def test_a_connection_that_spoke_unasked_while_idle_is_not_used_again(unas
         await sent.wait()
         await sender.send(request(other.url), timeout=5)  # a round trip, in which it is read
         outcome = await sender.send(request(endpoint.url), timeout=5)
-    assert outcome.answer is not None
-    assert (outcome.answer.body, endpoint.connections) == (b"ok", 2)
+    assert outcome.response is not None
+    assert (outcome.response.body, endpoint.connections) == (b"ok", 2)
 
 
 @pytest.mark.parametrize("behind", [OK, b"HTTP/1.1 100 Continue\r\n\r\n"])
@@ -175,7 +175,7 @@ async def test_what_follows_an_answer_belongs_to_no_other_request(behind: bytes)
 
     async with Endpoint(script) as endpoint, HttpSender(LOOPBACK) as sender:
         outcomes = [await sender.send(request(endpoint.url), timeout=5) for _ in range(2)]
-    assert [outcome.answer and outcome.answer.body for outcome in outcomes] == [b"first", b"ok"]
+    assert [outcome.response and outcome.response.body for outcome in outcomes] == [b"first", b"ok"]
 
 
 ENDING: dict[str, Script] = {
@@ -190,7 +190,7 @@ ENDING: dict[str, Script] = {
 async def test_a_server_that_ends_its_connections_gets_new_ones(script: Script) -> None:
     async with Endpoint(script) as endpoint, HttpSender(LOOPBACK) as sender:
         outcomes = [await sender.send(request(endpoint.url), timeout=5) for _ in range(3)]
-    assert [outcome.answer and outcome.answer.body for outcome in outcomes] == [b"ok"] * 3
+    assert [outcome.response and outcome.response.body for outcome in outcomes] == [b"ok"] * 3
     assert endpoint.connections == 3
 
 
@@ -217,7 +217,7 @@ async def test_an_answer_that_arrives_byte_by_byte_is_read() -> None:
 
     async with Endpoint(script) as endpoint, HttpSender(LOOPBACK) as sender:
         outcomes = [await sender.send(request(endpoint.url), timeout=5) for _ in range(3)]
-    assert [outcome.answer and outcome.answer.body for outcome in outcomes] == [b"ok"] * 3
+    assert [outcome.response and outcome.response.body for outcome in outcomes] == [b"ok"] * 3
     assert endpoint.connections == 1
 
 

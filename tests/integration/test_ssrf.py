@@ -32,11 +32,11 @@ async def drive(policy: EgressPolicy, trap: Trap, proxy: EgressProxy | None = No
     control = f"http://{CONTROL}:{trap.port}/"
     found: dict[str, ErrorKind | None] = {}
     async with HttpSender(policy, resolver=HostileNames(), proxy=proxy) as sender:
-        assert (await send(sender, control)).answer is not None
+        assert (await send(sender, control)).response is not None
         for address in at(trap.port):
             outcome = await send(sender, address)
             found[address] = None if outcome.failure is None else outcome.failure.kind
-        assert (await send(sender, control)).answer is not None
+        assert (await send(sender, control)).response is not None
     return found
 
 
@@ -81,7 +81,7 @@ async def test_an_address_that_is_one_is_called_forbidden(host: str) -> None:
 async def test_the_trap_would_be_reached_if_all_were_opened(host: str) -> None:
     async with Trap() as trap, HttpSender(ALL_OPENED, resolver=HostileNames()) as sender:
         outcome = await send(sender, f"http://{host}:{trap.port}/")
-    assert (outcome.answer and outcome.answer.body, trap.connections) == (b"ok", 1)
+    assert (outcome.response and outcome.response.body, trap.connections) == (b"ok", 1)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ async def test_a_redirect_to_a_forbidden_address_is_not_followed(host: str) -> N
         answer = b"HTTP/1.1 307 Moved\r\nLocation: %b\r\nContent-Length: 0\r\n\r\n" % location
         async with Endpoint(answering(answer), host=CONTROL) as endpoint, HttpSender(ONE_OPENED) as sender:
             outcome = await send(sender, endpoint.url)
-    assert (outcome.answer and outcome.answer.status, trap.connections) == (307, 0)
+    assert (outcome.response and outcome.response.status, trap.connections) == (307, 0)
 
 
 async def test_a_port_of_another_protocol_is_not_connected_to() -> None:

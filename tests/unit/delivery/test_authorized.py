@@ -38,7 +38,7 @@ def authorized(harness: WorkerHarness, **values: object) -> WatchRecord:
 def answers(*codes: int) -> Endpoint:
     left = list(codes)
     return lambda _request: Outcome(
-        duration_us=1000, answer=Response(status=left.pop(0) if len(left) > 1 else left[0], headers=(), body=b"")
+        duration_us=1000, response=Response(status=left.pop(0) if len(left) > 1 else left[0], headers=(), body=b"")
     )
 
 
@@ -72,7 +72,7 @@ async def test_an_endpoint_that_answers_with_the_token_does_not_put_it_into_the_
     def echo(request: OutgoingRequest) -> Outcome:
         sent = dict(request.headers + request.changing)["Authorization"]
         answer = Response(status=200, headers=(("X-Echo", sent),), body=f"you sent {sent}".encode())
-        return Outcome(duration_us=1000, answer=answer)
+        return Outcome(duration_us=1000, response=answer)
 
     harness.tokens = FakeTokens("canary-token")
     authorized(harness)

@@ -43,7 +43,7 @@ async def test_a_request_goes_on_behalf_of_the_account_and_the_owner_of_its_watc
     await harness.start_session()
     harness.publish()
     await harness.settled()
-    assert {request.party for request in harness.endpoints.received} == {"1", "1/integrator-7"}
+    assert {request.connection_owner for request in harness.endpoints.received} == {"1", "1/integrator-7"}
 
 
 @pytest.mark.parametrize("change", [{"status": WatchStatus.DISABLED}, {"deleted": True}])

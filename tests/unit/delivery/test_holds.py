@@ -22,7 +22,7 @@ HERE = "http://a.test/"
 
 def busy(seconds: object, code: int = 429) -> Endpoint:
     headers = (("Retry-After", str(seconds)),)
-    return lambda _request: Outcome(duration_us=1000, answer=Response(status=code, headers=headers, body=b""))
+    return lambda _request: Outcome(duration_us=1000, response=Response(status=code, headers=headers, body=b""))
 
 
 def in_turn(*answers: Endpoint) -> Endpoint:

@@ -30,49 +30,49 @@ AWKWARD = "p/ä\"s's<w>&ör d\\+%"
     ],
 )  # fmt: skip
 def test_a_secret_is_masked_however_it_comes_back(echo: str) -> None:
-    assert SecretMask([AWKWARD]).data(f"it was {echo}!".encode()).replace(b'"', b"") == f"it was {MASK}!".encode()
+    assert SecretMask([AWKWARD]).mask_bytes(f"it was {echo}!".encode()).replace(b'"', b"") == f"it was {MASK}!".encode()
 
 
 def test_a_secret_that_came_as_latin_1_is_masked() -> None:
-    assert SecretMask([AWKWARD]).data(AWKWARD.encode("latin-1")) == MASK.encode()
-    assert SecretMask(["pässwörd"]).text("pässwörd") == MASK
-    assert SecretMask(["pässwörd"]).text("pässwörd".encode().decode("latin-1")) == MASK
+    assert SecretMask([AWKWARD]).mask_bytes(AWKWARD.encode("latin-1")) == MASK.encode()
+    assert SecretMask(["pässwörd"]).mask_text("pässwörd") == MASK
+    assert SecretMask(["pässwörd"]).mask_text("pässwörd".encode().decode("latin-1")) == MASK
 
 
 def test_every_occurrence_of_every_secret_is_masked_the_longer_first() -> None:
-    veil = SecretMask(["secret-one", "secret-one-and-more"])
-    assert veil.data(b"secret-one-and-more,secret-one") == b"%b,%b" % (MASK.encode(), MASK.encode())
+    mask = SecretMask(["secret-one", "secret-one-and-more"])
+    assert mask.mask_bytes(b"secret-one-and-more,secret-one") == b"%b,%b" % (MASK.encode(), MASK.encode())
 
 
 def test_a_short_secret_is_masked_where_it_stands_alone() -> None:
-    assert SecretMask(["prod"]).data(b'{"env":"prod","of":"product","a":"xprod"}') == (
+    assert SecretMask(["prod"]).mask_bytes(b'{"env":"prod","of":"product","a":"xprod"}') == (
         b'{"env":"%b","of":"product","a":"xprod"}' % MASK.encode()
     )
 
 
 def test_what_is_too_short_to_be_a_secret_stays() -> None:
-    assert SecretMask(["1", "", "no"]).data(b'{"count":1,"no":1}') == b'{"count":1,"no":1}'
+    assert SecretMask(["1", "", "no"]).mask_bytes(b'{"count":1,"no":1}') == b'{"count":1,"no":1}'
     assert repr(SecretMask(["1"])) == repr(NO_MASK) == "<SecretMask 0>"
 
 
 @pytest.mark.parametrize("size", range(1, 11))
 def test_the_end_of_an_answer_that_was_cut_is_masked_as_it_may_begin_a_secret(size: int) -> None:
     body = b"it was " + b"-" * 60 + b"canary-1234"[:size]
-    assert SecretMask(["canary-1234"]).data(body, cut=True) == body[:-64] + MASK.encode()
-    assert SecretMask(["canary-1234"]).data(body) == body
-    assert NO_MASK.data(body, cut=True) == body
+    assert SecretMask(["canary-1234"]).mask_bytes(body, cut=True) == body[:-64] + MASK.encode()
+    assert SecretMask(["canary-1234"]).mask_bytes(body) == body
+    assert NO_MASK.mask_bytes(body, cut=True) == body
 
 
 def test_who_has_an_endpoint_echo_guesses_does_not_learn_that_a_beginning_is_right() -> None:
     def shown(guess: bytes) -> bytes:
-        return SecretMask(["Basic c2VjcmV0"]).data(b"-" * 100 + guess, cut=True)
+        return SecretMask(["Basic c2VjcmV0"]).mask_bytes(b"-" * 100 + guess, cut=True)
 
     assert shown(b"Basic c2V") == shown(b"Basic c2X")
 
 
 def test_the_end_that_is_masked_does_not_tell_how_long_a_secret_is() -> None:
     body = b"-" * 1000
-    assert SecretMask(["s" * 9]).data(body, cut=True) == SecretMask(["s" * 63]).data(body, cut=True)
+    assert SecretMask(["s" * 9]).mask_bytes(body, cut=True) == SecretMask(["s" * 63]).mask_bytes(body, cut=True)
 
 
 TEXTS = st.text(st.characters(exclude_characters="*", exclude_categories=["Cs"]), min_size=8, max_size=40)
@@ -80,7 +80,7 @@ TEXTS = st.text(st.characters(exclude_characters="*", exclude_categories=["Cs"])
 
 @given(TEXTS, TEXTS, TEXTS)
 def test_no_secret_of_eight_characters_comes_through(secret: str, before: str, after: str) -> None:
-    assert secret.encode() not in SecretMask([secret]).data((before + secret + after).encode())
+    assert secret.encode() not in SecretMask([secret]).mask_bytes((before + secret + after).encode())
 
 
 def test_nothing_is_shown_of_the_values() -> None:
@@ -98,7 +98,7 @@ async def test_an_endpoint_that_echoes_what_it_was_sent_puts_no_secret_into_the_
         sent = dict(request.headers)
         headers = tuple([(f"X-Echo-{name}", value) for name, value in sent.items()])
         body = json.dumps({**sent, "password": "s3cret-password", "bearer": "t0ken-canary"}).encode()
-        return Outcome(duration_us=1, answer=Response(status=200, headers=headers, body=body))
+        return Outcome(duration_us=1, response=Response(status=200, headers=headers, body=body))
 
     harness.endpoints.script["http://a.test/"] = echo
     await harness.start_session()
@@ -114,9 +114,9 @@ async def test_an_endpoint_that_echoes_what_it_was_sent_puts_no_secret_into_the_
 
 
 def test_headers_are_masked_in_name_and_value_and_stay_the_same_where_nothing_is_secret() -> None:
-    veil = SecretMask(("a-secret-value",))
+    mask = SecretMask(("a-secret-value",))
     told = {"X-Echo": "it is a-secret-value", "X-a-secret-value": "1", "Date": "today"}
-    assert veil.headers(told) == {"X-Echo": f"it is {MASK}", f"X-{MASK}": "1", "Date": "today"}
+    assert mask.mask_headers(told) == {"X-Echo": f"it is {MASK}", f"X-{MASK}": "1", "Date": "today"}
     plain = {"Date": "today"}
-    assert veil.headers(plain) is plain
-    assert SecretMask().headers(told) is told
+    assert mask.mask_headers(plain) is plain
+    assert SecretMask().mask_headers(told) is told

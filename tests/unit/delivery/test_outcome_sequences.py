@@ -36,7 +36,7 @@ class Reply:
         if self.kind is not None:
             return Outcome(duration_us=1000, failure=Failure(kind=self.kind, message=f"it was {self.kind}"))
         headers = () if self.retry_after is None else (("Retry-After", str(self.retry_after)),)
-        return Outcome(duration_us=1000, answer=Response(status=self.status, headers=headers, body=b""))
+        return Outcome(duration_us=1000, response=Response(status=self.status, headers=headers, body=b""))
 
     @property
     def hold(self) -> float:

@@ -20,7 +20,7 @@ def again(schedule: tuple[float, ...], attempt: int, outcome: Outcome, chance: f
 
 
 def answered(status: int, *headers: tuple[str, str]) -> Outcome:
-    return Outcome(duration_us=1, answer=Response(status=status, headers=headers, body=b""))
+    return Outcome(duration_us=1, response=Response(status=status, headers=headers, body=b""))
 
 
 def busy(retry_after: str, *, status: int = 429) -> Outcome:

@@ -74,7 +74,7 @@ async def test_the_log_keeps_a_bounded_part_of_an_answer_s_headers_and_masks_wha
 ) -> None:
     harness.watch("http://a.test/")
     headers = (("Set-Cookie", "canary"), *((f"X-{number}", "x" * 1000) for number in range(90)))
-    answer = Outcome(duration_us=1, answer=Response(status=200, headers=headers, body=b""))
+    answer = Outcome(duration_us=1, response=Response(status=200, headers=headers, body=b""))
     harness.endpoints.script["http://a.test/"] = lambda _request: answer
     await harness.start_session()
     harness.publish()

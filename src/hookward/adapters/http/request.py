@@ -74,7 +74,7 @@ class Preparations:
 
     def of(self, request: OutgoingRequest) -> Prepared:
         """Find or make it; raises ValueError for what HTTP/1.1 cannot carry."""
-        key = (request.method, request.address, request.headers, request.party)
+        key = (request.method, request.address, request.headers, request.connection_owner)
         prepared = self._kept.get(key)
         if prepared is None:
             prepared = _prepare(*key, self._loop)

@@ -81,7 +81,7 @@ class HttpSender:
             if exchange.expired:
                 task.uncancel()
         return Outcome(
-            duration_us=(perf_counter_ns() - started) // 1000, answer=answer, failure=failure, remote=exchange.remote
+            duration_us=(perf_counter_ns() - started) // 1000, response=answer, failure=failure, remote=exchange.remote
         )
 
     async def _exchange(self, request: OutgoingRequest, exchange: Exchange) -> Response:

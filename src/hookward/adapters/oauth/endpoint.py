@@ -98,7 +98,7 @@ class HttpTokenEndpoint:
             account=grant.account,
             credential_id=grant.credential.hex(),
             grant=str(kind),
-            status=None if outcome.answer is None else outcome.answer.status,
+            status=None if outcome.response is None else outcome.response.status,
             ms=outcome.duration_us // 1000,
             error=None if failure is None else failure.message,
         )
@@ -114,8 +114,8 @@ def place_of(address: str) -> str:
 
 
 def _tokens_of(outcome: Outcome, *, place: str, consented: str | None, secrets: Collection[str]) -> TokenAnswer:
-    if outcome.answer is not None:
-        return granted(outcome.answer, place=place, consented=consented, secrets=secrets)
+    if outcome.response is not None:
+        return granted(outcome.response, place=place, consented=consented, secrets=secrets)
     failure = outcome.failure
     assert failure is not None
     forbidden = failure.kind is ErrorKind.FORBIDDEN_ADDRESS

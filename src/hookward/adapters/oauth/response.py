@@ -101,7 +101,7 @@ def _refusal(error: object, status: int, *, place: str, consented: str | None, v
         )
     if code is None:
         return NoToken(f"{place} answered {status}{' with an error' if status < 300 else ''}.")
-    return NoToken(f"{place} answered {status}, {veil.text(code)}{_HINTS.get(code, '')}.")
+    return NoToken(f"{place} answered {status}, {veil.mask_text(code)}{_HINTS.get(code, '')}.")
 
 
 def _tokens(said: dict[str, Any], answered: str) -> TokenAnswer:

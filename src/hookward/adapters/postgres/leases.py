@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hookward.adapters.postgres.pool import ConnectionPool
-from hookward.application.delivery.dispatcher import POISON_CRASHES
+from hookward.domain.delivery.model import POISON_CRASHES
 from hookward.domain.errors import LeaseLost
 
 # A PostgreSQL that was away could renew nobody's lease: nobody takes over just after its start, except from a worker

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from hookward.adapters.postgres.pool import ConnectionPool
-from hookward.application.delivery.dispatcher import POISON_CRASHES, Claim
+from hookward.application.delivery.dispatcher import Claim
+from hookward.domain.delivery.model import POISON_CRASHES
 from hookward.domain.errors import LeaseLost
 from hookward.domain.events.model import ChangeEvent
 from hookward.domain.ids import DeliveryId, EventId, WatchId, millisecond_of

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from hookward.adapters.postgres import lanes
 from hookward.adapters.postgres.pool import Acquired, ConnectionPool
 from hookward.adapters.postgres.watch_effects import change_watches, hold_lanes, stop_lanes
-from hookward.domain.delivery.model import Entry
+from hookward.domain.delivery.model import DeliveryUpdate
 from hookward.domain.errors import LeaseLost
 
 # Deliveries that come straight from the outbox, with their attempt if there was one, and the outbox rows that are
@@ -110,7 +110,7 @@ class PostgresResults:
         self._database = database
 
     async def record(
-        self, token: int, entries: Sequence[Entry], *, done: Sequence[int], slots: Mapping[int, int]
+        self, token: int, entries: Sequence[DeliveryUpdate], *, done: Sequence[int], slots: Mapping[int, int]
     ) -> None:
         """Write entries, delete the outbox rows ``done`` and give ``slots`` back, all in one transaction.
 
@@ -119,7 +119,7 @@ class PostgresResults:
         """
         waits = [entry for entry in entries if entry.wait is not None]
         moved = [entry for entry in entries if entry.waited]
-        felt = [entry for entry in entries if entry.consequence is not None]
+        felt = [entry for entry in entries if entry.watch_effect is not None]
         if not waits and not moved and not slots and not felt:
             async with self._database.connection() as connection:
                 await _fresh(connection, token, entries, done)
@@ -144,7 +144,7 @@ class PostgresResults:
                 raise LeaseLost
 
 
-async def _fresh(connection: Acquired, token: int, entries: Sequence[Entry], done: Sequence[int]) -> None:
+async def _fresh(connection: Acquired, token: int, entries: Sequence[DeliveryUpdate], done: Sequence[int]) -> None:
     fresh = [entry for entry in entries if not entry.waited]
     tried = [(entry.id, entry.attempt) for entry in entries if entry.attempt is not None]
     held = await connection.fetchval(
@@ -181,7 +181,7 @@ async def _fresh(connection: Acquired, token: int, entries: Sequence[Entry], don
         raise LeaseLost
 
 
-async def _begin(connection: Acquired, token: int, entries: Sequence[Entry]) -> None:
+async def _begin(connection: Acquired, token: int, entries: Sequence[DeliveryUpdate]) -> None:
     begun = [(entry, entry.wait) for entry in entries if entry.wait is not None]
     if not begun:
         return
@@ -198,7 +198,7 @@ async def _begin(connection: Acquired, token: int, entries: Sequence[Entry]) -> 
     )
 
 
-async def _move(connection: Acquired, token: int, entries: Sequence[Entry]) -> None:
+async def _move(connection: Acquired, token: int, entries: Sequence[DeliveryUpdate]) -> None:
     if not entries:
         return
     again = [(entry, entry.wait) for entry in entries if entry.wait is not None]
@@ -231,7 +231,7 @@ async def _move(connection: Acquired, token: int, entries: Sequence[Entry]) -> N
     )
 
 
-async def _keep(connection: Acquired, token: int, entries: Sequence[Entry]) -> None:
+async def _keep(connection: Acquired, token: int, entries: Sequence[DeliveryUpdate]) -> None:
     kept = [(entry.id, entry.payload) for entry in entries if entry.payload is not None]
     if not kept:
         return

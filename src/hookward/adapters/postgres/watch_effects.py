@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from hookward.adapters.postgres.pool import Acquired
-from hookward.domain.delivery.model import Entry
+from hookward.domain.delivery.model import DeliveryUpdate
 from hookward.domain.watches.model import WatchStatus
 
 # The version is bumped first, as every change of a definition does: its row lock puts them in order. A watch that was
@@ -50,12 +50,12 @@ class Changed(NamedTuple):
     paused: set[int]
 
 
-async def change_watches(connection: Acquired, token: int, entries: Sequence[Entry]) -> Changed:
+async def change_watches(connection: Acquired, token: int, entries: Sequence[DeliveryUpdate]) -> Changed:
     """Disable or pause the watches that attempts ended or stopped. Before any lane is locked."""
     changes = [
         (each.version, status, entry.watch, reason)
         for entry in entries
-        if (each := entry.consequence) is not None
+        if (each := entry.watch_effect) is not None
         for status, reason in ((WatchStatus.PAUSED, each.pause), (WatchStatus.DISABLED, each.disable))
         if reason is not None
     ]
@@ -79,8 +79,10 @@ async def stop_lanes(connection: Acquired, changed: Changed) -> None:
         await connection.execute(_PAUSE, list(changed.paused))
 
 
-async def hold_lanes(connection: Acquired, token: int, entries: Sequence[Entry]) -> None:
+async def hold_lanes(connection: Acquired, token: int, entries: Sequence[DeliveryUpdate]) -> None:
     """Hold the lanes whose endpoints asked for it."""
-    holds = [(entry.lane, entry.consequence.hold) for entry in entries if entry.consequence and entry.consequence.hold]
+    holds = [
+        (entry.lane, entry.watch_effect.hold) for entry in entries if entry.watch_effect and entry.watch_effect.hold
+    ]
     if holds:
         await connection.execute(_HOLD, token, [lane for lane, _ in holds], [seconds for _, seconds in holds])

@@ -90,7 +90,7 @@ class AuthorizedSender:
         self, grant: TokenGrant, make: Make, token: AccessToken, refused: AuthorizedAttempt, began: float, end: float
     ) -> tuple[AuthorizedAttempt, AccessToken]:
         """The exchange with another token, and that, where the endpoint answered 401; else as it was."""
-        answer = refused.outcome.answer
+        answer = refused.outcome.response
         if answer is None or answer.status != UNAUTHORIZED:
             return refused, token
         try:
@@ -110,8 +110,8 @@ class AuthorizedSender:
         request, shown = await make(second=sent_us // _US, token=token)
         timeout = max(end - self._clock.monotonic(), 0.001)  # none left: it says that it timed out
         outcome = await self._sender.send(request, timeout=timeout)
-        if outcome.answer is not None:  # which may repeat what was sent
-            outcome = msgspec.structs.replace(outcome, answer=_veil_of(token.value).answer(outcome.answer))
+        if outcome.response is not None:  # which may repeat what was sent
+            outcome = msgspec.structs.replace(outcome, response=_veil_of(token.value).mask_response(outcome.response))
         return AuthorizedAttempt(sent_us=sent_us, shown=shown, outcome=outcome)
 
     def _since(self, began: float) -> int:

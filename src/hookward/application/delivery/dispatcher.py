@@ -16,14 +16,13 @@ from hookward.application.delivery.task import ClaimedRow, DeliveryTask, LoadedE
 from hookward.application.events.publisher import Waker
 from hookward.application.ports import Clock, Log
 from hookward.application.watches.registry import WatchRegistry
-from hookward.domain.delivery.model import DeliveryStatus, Entry, Wait
+from hookward.domain.delivery.model import POISON_CRASHES, DeliveryStatus, DeliveryUpdate, Wait
 from hookward.domain.errors import LeaseLost, StoreUnavailable
 from hookward.domain.events.model import ChangeEvent
 from hookward.domain.ids import DeliveryId, EventId, WatchId, delivery_id
 
 BATCH_EVENTS = 256
 CLOSE_SECONDS = 0.75
-POISON_CRASHES = 3
 FAN_OUT = 256
 FAN_OUT_CHUNK = 1000
 MAX_FAN_OUTS = 256
@@ -280,5 +279,5 @@ class Dispatcher:
         self._recorder.close(claim.seq)
 
 
-def _waiting(parcel: DeliveryTask, crashes: int) -> Entry:
+def _waiting(parcel: DeliveryTask, crashes: int) -> DeliveryUpdate:
     return parcel.entry(DeliveryStatus.PENDING, attempts=0, wait=Wait(seconds=0.0, number=1, crashes=crashes))

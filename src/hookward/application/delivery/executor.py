@@ -14,7 +14,7 @@ from hookward.application.delivery.request import SPAN_BYTES, attempt_of, compos
 from hookward.application.delivery.task import DeliveryTask
 from hookward.application.oauth.ports import TokenSource
 from hookward.application.ports import Clock, Random
-from hookward.domain.delivery.model import NOT_KEPT, DeliveryStatus, Entry, Payload, Wait, WatchEffect
+from hookward.domain.delivery.model import NOT_KEPT, DeliveryStatus, DeliveryUpdate, Payload, Wait, WatchEffect
 from hookward.domain.delivery.outcome import ErrorKind, Failure, Outcome
 from hookward.domain.delivery.retry import Decision, Policy, decide
 from hookward.domain.errors import HookwardError, StoreUnavailable, TemplateFailed
@@ -30,7 +30,7 @@ UNAUTHORIZED_SECONDS = 1.0
 class AttemptLog(Protocol):
     """One wide line an attempt."""
 
-    def attempted(self, entry: Entry, outcome: Outcome) -> None: ...
+    def attempted(self, entry: DeliveryUpdate, outcome: Outcome) -> None: ...
 
 
 class SendWindow(Protocol):
@@ -102,7 +102,7 @@ class AttemptExecutor:
         entry = self._entry(parcel, plan, payload, shown, sent_us, outcome)
         recorder.settle(parcel, entry)
         self._log.attempted(entry, outcome)
-        return entry.consequence is not None
+        return entry.watch_effect is not None
 
     async def _plan(self, parcel: DeliveryTask, recorder: Recorder, lease: SendWindow) -> tuple[Endpoint, float] | None:
         """How its request is made, and how long that may take, in seconds; ``None`` when there is nothing to send."""
@@ -138,7 +138,7 @@ class AttemptExecutor:
         shown: dict[str, str],
         sent_us: int,
         outcome: Outcome,
-    ) -> Entry:
+    ) -> DeliveryUpdate:
         policy = self._policy if plan.schedule is None else Policy(schedule=plan.schedule)
         now = self._clock.now_us() / _US
         decision = decide(policy, parcel.number - parcel.base, outcome, now, self._random.uniform())
@@ -154,7 +154,7 @@ class AttemptExecutor:
             attempt=attempt,
             wait=_wait(decision, parcel.number),
             payload=payload if first and again else None,
-            consequence=_consequence(decision, plan, payload) if decision.hold or decision.disable else None,
+            watch_effect=_consequence(decision, plan, payload) if decision.hold or decision.disable else None,
         )
 
 
@@ -168,14 +168,14 @@ def _consequence(decision: Decision, plan: Endpoint, payload: Payload) -> WatchE
     return WatchEffect(hold=decision.hold, disable=decision.disable, version=plan.version)
 
 
-def _later(parcel: DeliveryTask, error: HookwardError) -> Entry:
+def _later(parcel: DeliveryTask, error: HookwardError) -> DeliveryUpdate:
     seconds = NO_STORE_SECONDS if isinstance(error, StoreUnavailable) else UNMAKEABLE_SECONDS
     wait = Wait(seconds=seconds, number=parcel.number)
     reason = f"its request cannot be made: {error}".replace("\0", "")
     return parcel.entry(parcel.standing, attempts=parcel.number - 1, reason=reason, wait=wait)
 
 
-def _unauthorized(parcel: DeliveryTask, plan: Endpoint, sent: Payload | None) -> Entry:
+def _unauthorized(parcel: DeliveryTask, plan: Endpoint, sent: Payload | None) -> DeliveryUpdate:
     """It waits until somebody authorizes, and so does its watch; what was ``sent`` once stays as it is (G11)."""
     return parcel.entry(
         parcel.standing,
@@ -183,7 +183,7 @@ def _unauthorized(parcel: DeliveryTask, plan: Endpoint, sent: Payload | None) ->
         reason=AUTHORIZATION_REQUIRED,
         wait=Wait(seconds=UNAUTHORIZED_SECONDS, number=parcel.number),
         payload=sent if parcel.payload is None else None,
-        consequence=WatchEffect(pause=AUTHORIZATION_REQUIRED, version=plan.version),
+        watch_effect=WatchEffect(pause=AUTHORIZATION_REQUIRED, version=plan.version),
     )
 
 

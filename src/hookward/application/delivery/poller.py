@@ -7,14 +7,13 @@ from collections.abc import Callable
 from typing import Protocol
 
 from hookward.application.delivery.admission import DueDelivery
-from hookward.application.delivery.dispatcher import POISON_CRASHES
 from hookward.application.delivery.lanes import Lanes
 from hookward.application.delivery.lease import Lease
 from hookward.application.delivery.recorder import Recorder
 from hookward.application.delivery.task import DeliveryTask, LoadedEvent, TaskState
 from hookward.application.ports import Log
 from hookward.application.watches.registry import WatchRegistry
-from hookward.domain.delivery.model import DeliveryStatus, Wait
+from hookward.domain.delivery.model import POISON_CRASHES, DeliveryStatus, Wait
 from hookward.domain.errors import StoreUnavailable
 from hookward.domain.events.model import ChangeEvent
 from hookward.domain.ids import AccountId

@@ -10,7 +10,7 @@ import msgspec
 
 from hookward.application.delivery.task import DeliveryTask, TaskState
 from hookward.application.ports import Log
-from hookward.domain.delivery.model import DeliveryStatus, Entry
+from hookward.domain.delivery.model import DeliveryStatus, DeliveryUpdate
 from hookward.domain.errors import LeaseLost, StoreUnavailable
 
 MAX_GROUP = 512
@@ -23,7 +23,7 @@ class ResultStore(Protocol):
     """Where outcomes become durable."""
 
     async def record(
-        self, token: int, entries: Sequence[Entry], *, done: Sequence[int], slots: Mapping[int, int]
+        self, token: int, entries: Sequence[DeliveryUpdate], *, done: Sequence[int], slots: Mapping[int, int]
     ) -> None:
         """Write all in one transaction; LeaseLost (and nothing changed) when the lease has ended."""
         ...
@@ -48,7 +48,7 @@ class Recorder:
         self._linger = linger
         self._after = after
         self._doubt = doubt
-        self._entries: list[Entry] = []
+        self._entries: list[DeliveryUpdate] = []
         self._done: list[int] = []
         self._some = asyncio.Event()
         self._idle = asyncio.Event()
@@ -56,7 +56,7 @@ class Recorder:
         self.held = 0
         """Bytes of the bodies that are not written yet."""
 
-    def settle(self, parcel: DeliveryTask, entry: Entry) -> None:
+    def settle(self, parcel: DeliveryTask, entry: DeliveryUpdate) -> None:
         """Take what became of a parcel's attempt."""
         parcel.stage = TaskState.SETTLED
         self._add(entry)
@@ -71,7 +71,7 @@ class Recorder:
             parcel.stage = TaskState.SETTLED
         self._leave(parcel)
 
-    def enter(self, entry: Entry) -> None:
+    def enter(self, entry: DeliveryUpdate) -> None:
         """Take an entry that no parcel stands for."""
         self._add(entry)
 
@@ -105,7 +105,7 @@ class Recorder:
             if not self._some.is_set():
                 self._idle.set()
 
-    def _add(self, entry: Entry) -> None:
+    def _add(self, entry: DeliveryUpdate) -> None:
         self._entries.append(entry)
         self.held += _weight(entry)
         self._wake()
@@ -121,7 +121,7 @@ class Recorder:
             if not claimed.parcels:
                 self._done.append(claimed.seq)
 
-    async def _write(self, entries: list[Entry], done: list[int], slots: dict[int, int]) -> None:
+    async def _write(self, entries: list[DeliveryUpdate], done: list[int], slots: dict[int, int]) -> None:
         if not entries and not done and not slots:
             return
         *groups, last = _groups(entries)
@@ -129,7 +129,7 @@ class Recorder:
             await self._write_group(group, [], {})
         await self._write_group(last, done, slots)
 
-    async def _write_group(self, entries: list[Entry], done: list[int], slots: dict[int, int]) -> None:
+    async def _write_group(self, entries: list[DeliveryUpdate], done: list[int], slots: dict[int, int]) -> None:
         while True:
             try:
                 await self._ledger.record(self._token, entries, done=done, slots=slots)
@@ -145,7 +145,9 @@ class Recorder:
             else:
                 return
 
-    async def _isolate(self, entries: list[Entry], done: list[int], slots: dict[int, int], error: Exception) -> None:
+    async def _isolate(
+        self, entries: list[DeliveryUpdate], done: list[int], slots: dict[int, int], error: Exception
+    ) -> None:
         if len(entries) == 1 and entries[0].attempt is not None:
             entry = entries[0]
             self._log.error("record.refused_by_store", delivery_id=entry.id.hex(), error=type(error).__name__)
@@ -161,9 +163,9 @@ class Recorder:
         await self._write_group(entries[middle:], done, slots)
 
 
-def _groups(entries: list[Entry]) -> list[list[Entry]]:
+def _groups(entries: list[DeliveryUpdate]) -> list[list[DeliveryUpdate]]:
     """One group at least, each of entries that one statement takes."""
-    groups: list[list[Entry]] = [[]]
+    groups: list[list[DeliveryUpdate]] = [[]]
     size = 0
     for entry in entries:
         size += _weight(entry)
@@ -174,7 +176,7 @@ def _groups(entries: list[Entry]) -> list[list[Entry]]:
     return groups
 
 
-def _weight(entry: Entry) -> int:
+def _weight(entry: DeliveryUpdate) -> int:
     """Bytes of the bodies that an entry keeps in memory; what is logged and what is sent again are one object."""
     attempt, payload = entry.attempt, entry.payload
     sent = len(payload.body or b"") if payload else 0

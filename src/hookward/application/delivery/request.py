@@ -78,7 +78,7 @@ def compose(
         headers=plan.headers,
         changing=tuple(changing.items()),
         body=payload.body,
-        party=plan.party,
+        connection_owner=plan.party,
     )
     return request, shown
 
@@ -114,7 +114,7 @@ def attempt_of(
 
     An endpoint may answer with what it was sent: ``veil`` masks that too.
     """
-    answer, failure = outcome.answer, outcome.failure
+    answer, failure = outcome.response, outcome.failure
     own = (payload.body or b"") if number > 1 else payload.body  # empty: none, unlike the attempt before
     request: dict[str, Any] = {"method": payload.method, "address": payload.address, "headers": shown}
     headers, cut = _logged_headers(answer, veil)
@@ -126,7 +126,7 @@ def attempt_of(
         request_body=own if with_body else None,
         code=answer.status if answer else None,
         response=_encode(headers) if answer else None,
-        response_body=veil.data(answer.body, cut=answer.truncated) if answer else None,
+        response_body=veil.mask_bytes(answer.body, cut=answer.truncated) if answer else None,
         truncated=cut or (answer.truncated if answer else False),
         error=failure.kind if failure else None,
         message=failure.message.replace("\0", "") if failure else None,
@@ -141,6 +141,6 @@ def _logged_headers(answer: Response | None, veil: SecretMask) -> tuple[dict[str
     for name, value in answer.headers if answer else ():
         size += len(name) + len(value)
         if size > MAX_LOGGED_HEADERS:
-            return veil.headers(logged), True
+            return veil.mask_headers(logged), True
         logged[name] = MASK if name.lower() in _SECRET_ANSWERS else value
-    return veil.headers(logged), False
+    return veil.mask_headers(logged), False

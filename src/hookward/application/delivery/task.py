@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
-from hookward.domain.delivery.model import DeliveryStatus, Entry, Payload, Wait
+from hookward.domain.delivery.model import DeliveryStatus, DeliveryUpdate, Payload, Wait
 from hookward.domain.events.model import ChangeEvent
 from hookward.domain.ids import DeliveryId, WatchId
 
@@ -118,16 +118,16 @@ class DeliveryTask:
         """Where it stands while its next attempt has not been made."""
         return DeliveryStatus.PENDING if self.number == self.base + 1 else DeliveryStatus.RETRYING
 
-    def entry(self, status: DeliveryStatus, **values: Any) -> Entry:
+    def entry(self, status: DeliveryStatus, **values: Any) -> DeliveryUpdate:
         """A line for the ledger about this delivery."""
         change = self.event.change
-        return Entry(
+        return DeliveryUpdate(
             id=self.id, account=change.account, event=change.id, watch=self.watch, lane=self.lane,
             resource_type=change.resource_type, kind=change.kind, resource_id=change.resource_id,
             status=status, waited=self.waited, **values,
         )  # fmt: skip
 
-    def parked(self, *, held: bool, seconds: float = 0.0) -> Entry:
+    def parked(self, *, held: bool, seconds: float = 0.0) -> DeliveryUpdate:
         """The line that makes it wait: under our lease while its attempt is in flight, or free and due then."""
         wait = Wait(seconds=seconds, number=self.number, held=held)
         return self.entry(self.standing, attempts=self.number - 1, wait=wait)

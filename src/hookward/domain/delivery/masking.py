@@ -35,7 +35,7 @@ class SecretMask:
     def __repr__(self) -> str:
         return f"<SecretMask {len(self._needles)}>"
 
-    def data(self, data: bytes, *, cut: bool = False) -> bytes:
+    def mask_bytes(self, data: bytes, *, cut: bool = False) -> bytes:
         """``data`` without the values; of one that was ``cut``, without an end as long as the beginning of a value.
 
         That end is left out whatever it is: masked only where it begins a value, it would tell who has an endpoint
@@ -51,24 +51,26 @@ class SecretMask:
             return data[: -self._tail] + _MASK
         return data
 
-    def headers(self, headers: dict[str, str]) -> dict[str, str]:
+    def mask_headers(self, headers: dict[str, str]) -> dict[str, str]:
         """Names and values without the secret ones; looked through together first, as hardly any holds one."""
         if not self._needles:
             return headers
         together = "\n".join([*headers, *headers.values()]).encode("latin-1", "replace")
         for needle in self._needles:
             if needle in together:
-                return {self.text(name): self.text(value) for name, value in headers.items()}
+                return {self.mask_text(name): self.mask_text(value) for name, value in headers.items()}
         return headers
 
-    def text(self, text: str) -> str:
+    def mask_text(self, text: str) -> str:
         """A header's name or value, read as latin-1 as HTTP's are, without the values."""
-        return self.data(text.encode("latin-1", "replace")).decode("latin-1")
+        return self.mask_bytes(text.encode("latin-1", "replace")).decode("latin-1")
 
-    def answer(self, answer: Response) -> Response:
+    def mask_response(self, response: Response) -> Response:
         """What an endpoint answered, without the values."""
-        headers = tuple([(self.text(name), self.text(value)) for name, value in answer.headers])
-        return msgspec.structs.replace(answer, headers=headers, body=self.data(answer.body, cut=answer.truncated))
+        headers = tuple([(self.mask_text(name), self.mask_text(value)) for name, value in response.headers])
+        return msgspec.structs.replace(
+            response, headers=headers, body=self.mask_bytes(response.body, cut=response.truncated)
+        )
 
 
 NO_MASK = SecretMask()

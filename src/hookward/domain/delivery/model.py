@@ -33,6 +33,9 @@ class DeliveryStatus(IntEnum):
 _WORDS = {status: status.name.lower() for status in DeliveryStatus}
 
 
+POISON_CRASHES = 3
+"""An event or delivery that so many workers have died with is suspected to be what killed them."""
+
 NOT_KEPT = b""
 """Instead of a request body: a body that was sent is JSON, and never empty."""
 
@@ -97,7 +100,7 @@ class WatchEffect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     version: int = 0
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class DeliveryUpdate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One line for the ledger: where a delivery stands now, with the attempt that took it there, if any.
 
     ``waited`` says that it has a row among the waiting, which this entry moves or ends. ``wait`` is ``None`` for a
@@ -119,4 +122,4 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     attempt: Attempt | None = None
     wait: Wait | None = None
     payload: Payload | None = None
-    consequence: WatchEffect | None = None
+    watch_effect: WatchEffect | None = None

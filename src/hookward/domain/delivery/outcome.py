@@ -49,6 +49,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """
 
     duration_us: int
-    answer: Response | None = None
+    response: Response | None = None
     failure: Failure | None = None
     remote: str | None = None

@@ -22,7 +22,7 @@ class OutgoingRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     headers: tuple[tuple[str, str], ...]
     changing: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
-    party: str = ""
+    connection_owner: str = ""
 
     def __repr__(self) -> str:
         size = 0 if self.body is None else len(self.body)

@@ -56,7 +56,7 @@ def decide(policy: Policy, attempt: int, outcome: Outcome, now: float, chance: f
     ``chance`` is uniform in [0, 1). A 429 or 503 that says for how long to stay away holds the watch for as long, on
     the last attempt too, and the retry comes no earlier; elsewhere ``Retry-After`` means nothing to us.
     """
-    answer = outcome.answer
+    answer = outcome.response
     if answer is not None and 200 <= answer.status < 300:
         return _DELIVERED
     if answer is not None and answer.status == GONE:

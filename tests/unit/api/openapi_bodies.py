@@ -27,7 +27,7 @@ from hookward.domain.resource_types.rules import READ_ONLY as OF_TYPE
 from hookward.domain.resource_types.rules import read_type
 from hookward.domain.watches.changes import patched, read_changed_watch
 from hookward.domain.watches.model import WatchDefinition, WatchSecrets
-from hookward.domain.watches.rules import READ_ONLY as OF_WATCH
+from hookward.domain.watches.properties import READ_ONLY as OF_WATCH
 from hookward.domain.watches.rules import read_watch
 from hookward.domain.watches.test_send import preview, read_trial
 from hookward.entrypoints.api.openapi.service import describe

@@ -24,7 +24,8 @@ from hookward.domain.ids import AccountId
 from hookward.domain.resource_types.model import CompiledType, ResourceType
 from hookward.domain.resource_types.operations import ChangeKind
 from hookward.domain.watches.model import WatchMethod, WatchStatus
-from hookward.domain.watches.rules import READ_ONLY, read_watch
+from hookward.domain.watches.properties import READ_ONLY
+from hookward.domain.watches.rules import read_watch
 from hookward.entrypoints.api.app import make_app
 from hookward.entrypoints.api.dependencies import Service
 from hookward.entrypoints.api.http import schemas as wire

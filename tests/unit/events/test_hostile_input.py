@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hookward.domain.errors import Invalid, Problem
 from hookward.domain.events.rules import ReadEvent, read_event
 from hookward.domain.resource_types.model import CompiledType
-from hookward.domain.watches.rules import NOT_YET, WatchRequest, read_watch
+from hookward.domain.watches.properties import NOT_YET
+from hookward.domain.watches.rules import WatchRequest, read_watch
 from tests.unit.events.json_strategies import documents
 from tests.unit.resource_types.resource_types import built_in
 

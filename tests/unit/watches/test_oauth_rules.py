@@ -86,7 +86,7 @@ def test_everything_that_is_missing_is_named_at_once() -> None:
         "/oauth2Auth/accessTokenUrl": "accessTokenUrl is missing; give the URL of the token endpoint",
         "/oauth2Auth/clientSecret": "clientSecret is missing; give it, or clientAuthMethod none",
         "/oauth2Auth/refreshToken": (
-            "grantType refresh_token needs a refreshToken, or an authUrl at which somebody authorizes"
+            "grantType refresh_token needs a refreshToken, or an authUrl at which a person can authorize it"
         ),
     }
 

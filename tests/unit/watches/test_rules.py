@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from hookward.domain.watches.document_rules import MAX_ADDRESS
+from hookward.domain.watches.limits import MAX_ADDRESS, MAX_HEADERS, MAX_KEYS, MAX_NAME
 from hookward.domain.watches.model import WatchDefinition, WatchMethod, WatchSecrets, WatchStatus
-from hookward.domain.watches.rules import MAX_HEADERS, MAX_KEYS, MAX_NAME, NOT_YET, READ_ONLY, WatchRequest
+from hookward.domain.watches.properties import NOT_YET, READ_ONLY
+from hookward.domain.watches.rules import WatchRequest
 from tests.unit.watches.watch_input import KEY_IDS, RIGHT, problems, read, the_problem
 
 NO_TEXTS = [0, 1.5, True, [], {}]

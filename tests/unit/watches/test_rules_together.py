@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hookward.domain.errors import Invalid, Problem
 from hookward.domain.events.rules import read_scope
 from hookward.domain.problems import MAX_STRANGERS
-from hookward.domain.watches.rules import NOT_YET, READ_ONLY
+from hookward.domain.watches.properties import NOT_YET, READ_ONLY
 from tests.unit.resource_types.resource_types import built_in, made_up
 from tests.unit.watches.watch_input import KEY_IDS, RIGHT, problems, read, read_all, the_problem
 

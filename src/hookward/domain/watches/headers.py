@@ -1,4 +1,4 @@
-"""Which headers a watch may add to its requests (``httpRequestHeader``), by RFC 9110 and by what is ours to set."""
+"""Validate ``httpRequestHeader``: names and values by RFC 9110, without the headers that the service sets."""
 
 from __future__ import annotations
 
@@ -13,22 +13,21 @@ MAX_NAME = 255
 MAX_VALUE_BYTES = 8192
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-# Anything but control characters, Unicode's line breaks and halves of surrogate pairs, no blank at either end; sent as
-# UTF-8.
+# No control characters, Unicode line breaks or halves of surrogate pairs, and no blank at either end. Sent as UTF-8.
 _VALUE = re.compile(r"(?![\t ])[\t\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\U0010ffff]*(?<![\t ])")
 _HOP_BY_HOP = frozenset({
     "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
     "transfer-encoding", "upgrade",
 })  # fmt: skip
-# Expect would have every request wait for an interim answer; a second traceparent makes both void (W3C).
+# Expect makes each request wait for an interim response; two traceparent headers make both void (W3C).
 _RESERVED = _HOP_BY_HOP | {"host", "content-length", "expect", "traceparent"}
 _RESERVED_PREFIXES = ("webhook-", "hookward-")
 
 
 def name_complaint(name: str, *, authenticated: bool, signed: bool = False) -> str | None:
-    """What is wrong with a header's name, if anything.
+    """Return what is wrong with the name of a header, or None.
 
-    ``authenticated`` says that Authorization is set already, ``signed`` that signatures are.
+    ``authenticated``: the watch sets Authorization itself. ``signed``: it sets signature headers.
     """
     lower = name.lower()
     if not _TOKEN.fullmatch(name) or len(name) > MAX_NAME:
@@ -43,7 +42,7 @@ def name_complaint(name: str, *, authenticated: bool, signed: bool = False) -> s
 
 
 def value_complaint(value: Any) -> str | None:
-    """What is wrong with a header's value, if anything; it quotes nothing, for values are secrets."""
+    """Return what is wrong with the value of a header, or None. The message quotes nothing: values are secrets."""
     if isinstance(value, str) and _VALUE.fullmatch(value) and len(value.encode()) <= MAX_VALUE_BYTES:
         return None
     return (
@@ -53,7 +52,7 @@ def value_complaint(value: Any) -> str | None:
 
 
 def header_complaints(given: dict[str, Any], *, authenticated: bool, signed: bool = False) -> Iterator[tuple[str, str]]:
-    """All that is wrong with some headers: the name of each at fault, and a sentence."""
+    """Yield the name of each wrong header with what is wrong with it."""
     seen: set[str] = set()
     for name, value in given.items():
         complaints = [name_complaint(name, authenticated=authenticated, signed=signed), value_complaint(value)]

@@ -1,4 +1,4 @@
-"""What a watch may say of the OAuth2 tokens it is to send (``oauth2Auth``), by RFC 6749 and by what is ours to send."""
+"""Validate ``oauth2Auth``: the client and the token endpoint of RFC 6749, and which parameters a watch may add."""
 
 from __future__ import annotations
 
@@ -12,24 +12,23 @@ import msgspec
 from hookward.domain.oauth.model import ClientAuthMethod, GrantType, OAuthDefinition
 from hookward.domain.problems import is_text, quoted
 from hookward.domain.templates.addresses import address_complaints
+from hookward.domain.watches.blocks import OAuth2AuthIn, names_in
+from hookward.domain.watches.limits import (
+    MAX_CLIENT_ID,
+    MAX_OAUTH_SCOPE,
+    MAX_PARAMETER_NAME,
+    MAX_PARAMETER_VALUE,
+    MAX_PARAMETERS,
+    MAX_SECRET,
+    MAX_TOKEN,
+    MAX_URL,
+)
 from hookward.domain.watches.reader import Reader
 
-MAX_CLIENT_ID = 1024
-MAX_SECRET = 16384
-MAX_TOKEN = 16384
-MAX_URL = 2048
-MAX_SCOPE = 4096
-MAX_PARAMETERS = 32
-MAX_PARAMETER_NAME = 255
-MAX_PARAMETER_VALUE = 4096
-
 KeyCheck = Callable[[str], str | None]
-"""What is wrong with the private key of a client, if anything, as "must be …"; it quotes nothing of it."""
+"""Return what is wrong with the private key of a client as "must be …", or None. The message quotes nothing of it."""
 
-PROPERTIES = (
-    "grantType", "clientId", "clientSecret", "refreshToken", "authUrl", "accessTokenUrl", "redirectUri", "scope",
-    "clientAuthMethod", "extraParameters",
-)  # fmt: skip
+PROPERTIES = names_in(OAuth2AuthIn)
 
 OF_TOKEN_REQUESTS = frozenset({
     "grant_type", "client_id", "client_secret", "refresh_token", "scope", "redirect_uri", "code", "code_verifier",
@@ -39,7 +38,7 @@ OF_AUTHORIZATIONS = frozenset({
     "response_type", "response_mode", "client_id", "redirect_uri", "scope", "state", "code_challenge",
     "code_challenge_method", "request", "request_uri",
 })  # fmt: skip
-"""Parameters that are ours to set; twice in one request they are an error (RFC 6749 §3.1)."""
+"""Parameters that the service sets. A parameter given twice in one request is an error (RFC 6749 §3.1)."""
 
 _Word = TypeVar("_Word", GrantType, ClientAuthMethod)
 _VISIBLE = re.compile(r"[\x20-\x7e]+")  # VSCHAR of RFC 6749, appendix A
@@ -49,7 +48,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class OAuthRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """An ``oauth2Auth`` that is right: what may be read back, and what is secret."""
+    """A valid ``oauth2Auth``: the part that may be read back, and the secrets."""
 
     definition: OAuthDefinition
     client_secret: str | None
@@ -60,13 +59,13 @@ class OAuthRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def no_keys(_text: str) -> str | None:
-    """The check of who has none: every key is wrong."""
+    """Reject every private key: the ``KeyCheck`` where there is no implementation."""
     return "must be a private key, which cannot be checked here; use another clientAuthMethod"
 
 
 def read_oauth(reader: Reader, check_key: KeyCheck, *, has_token: bool) -> OAuthRequest | None:
-    """The block, where there is one and it is right; ``has_token`` says that there is a refresh token already."""
-    block = reader.block("oauth2Auth", PROPERTIES)
+    """Return the block if it is given and valid. ``has_token``: the watch already has a refresh token."""
+    block = reader.block("oauth2Auth", OAuth2AuthIn)
     if block is None:
         return None
     before = len(reader.problems)
@@ -92,21 +91,21 @@ def read_oauth(reader: Reader, check_key: KeyCheck, *, has_token: bool) -> OAuth
 
 
 def _check_grant(reader: Reader, block: Mapping[str, Any], grant: GrantType, *, has_token: bool) -> None:
-    """What goes with which grant."""
+    """Add a problem for each property that its grant type excludes or needs."""
     if grant is GrantType.CLIENT_CREDENTIALS:
         for name in ("refreshToken", "authUrl", "redirectUri"):
             if block.get(name) is not None:
                 reader.problem(f"{name} goes with grantType refresh_token only; leave it out", "oauth2Auth", name)
     elif block.get("refreshToken") is None and block.get("authUrl") is None and not has_token:
         reader.problem(
-            "grantType refresh_token needs a refreshToken, or an authUrl at which somebody authorizes",
+            "grantType refresh_token needs a refreshToken, or an authUrl at which a person can authorize it",
             "oauth2Auth",
             "refreshToken",
         )
 
 
 def _secret(reader: Reader, block: Mapping[str, Any], method: ClientAuthMethod, check_key: KeyCheck) -> str | None:
-    """The client's secret, or its private key."""
+    """Return the client secret, or the private key of the client."""
     path = ("oauth2Auth", "clientSecret")
     secret = block.get("clientSecret")
     if method is ClientAuthMethod.NONE:
@@ -126,7 +125,7 @@ def _secret(reader: Reader, block: Mapping[str, Any], method: ClientAuthMethod, 
 
 
 def _word(reader: Reader, name: str, allowed: tuple[_Word, ...]) -> _Word | None:
-    """One of a few words, the first by default; ``None`` where it is another."""
+    """Return one of the ``allowed`` words, the first by default; ``None`` for any other."""
     value = reader.given["oauth2Auth"].get(name)
     if value is None:
         return allowed[0]
@@ -137,7 +136,10 @@ def _word(reader: Reader, name: str, allowed: tuple[_Word, ...]) -> _Word | None
 
 
 def _visible(reader: Reader, name: str, limit: int, *, needed: str | None = None) -> str | None:
-    """A text of what RFC 6749 lets ids, secrets and tokens hold; with ``needed``, its cure, one has to be there."""
+    """Return a string of the characters that RFC 6749 allows in ids, secrets and tokens.
+
+    With ``needed``, the second half of the message, it is required.
+    """
     value = reader.given["oauth2Auth"].get(name)
     if value is None:
         if needed is not None:
@@ -181,15 +183,17 @@ def _scope(reader: Reader) -> str | None:
     value = reader.given["oauth2Auth"].get("scope")
     if value is None:
         return None
-    if not is_text(value, MAX_SCOPE) or _SCOPE.fullmatch(value) is None:
-        message = f"scope must be words of visible ASCII without quotes and backslashes, at most {MAX_SCOPE} characters"
+    if not is_text(value, MAX_OAUTH_SCOPE) or _SCOPE.fullmatch(value) is None:
+        message = (
+            f"scope must be words of visible ASCII without quotes and backslashes, at most {MAX_OAUTH_SCOPE} characters"
+        )
         reader.problem(f"{message}, each separated by one blank (RFC 6749 §3.3)", "oauth2Auth", "scope")
         return None
     return value
 
 
 def _parameters(reader: Reader, given: Any) -> dict[str, str]:
-    """What else the token endpoint is told, and the page at which somebody authorizes."""
+    """Return the parameters to add to token requests and authorization requests."""
     if given is None:
         return {}
     path = ("oauth2Auth", "extraParameters")

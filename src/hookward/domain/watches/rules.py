@@ -1,4 +1,4 @@
-"""What makes a watch right: every property checked, every problem named at once."""
+"""Validate a watch: check every property and name every problem at once."""
 
 from __future__ import annotations
 
@@ -13,39 +13,28 @@ from hookward.domain.ids import Prefix, from_text
 from hookward.domain.problems import problem, unknown_fields
 from hookward.domain.redaction import redacted_repr
 from hookward.domain.resource_types.model import ResourceType
-from hookward.domain.resource_types.operations import ChangeKind
-from hookward.domain.watches.attempt_rules import read_concurrency, read_retry, read_timeout
-from hookward.domain.watches.document_rules import DocumentRules, read_details, read_previous, read_zone
+from hookward.domain.watches.blocks import BasicAuthIn, SignatureIn
+from hookward.domain.watches.document_rules import read_previous, sample_document
 from hookward.domain.watches.headers import header_complaints
+from hookward.domain.watches.limits import MAX_CREDENTIAL, MAX_HEADERS, MAX_KEYS
 from hookward.domain.watches.model import (
-    StoreBodies,
     WatchBounds,
     WatchDefinition,
-    WatchMethod,
     WatchSecrets,
     WatchStatus,
 )
 from hookward.domain.watches.oauth_rules import KeyCheck, no_keys, read_oauth
-from hookward.domain.watches.reader import Reader
+from hookward.domain.watches.properties import NOT_YET, READ_ONLY, WRITABLE, read_attributes
+from hookward.domain.watches.reader import Reader, WatchReader
 
 DEFAULT_BOUNDS = WatchBounds()
-MAX_NAME = 255
-MAX_HEADERS = 50
-MAX_KEYS = 8
-
-READ_ONLY = frozenset({"id", "resourceType", "scope", "statusReason", "owner", "created", "updated"})
-# Promised, and not yet there: only the default is taken.
-NOT_YET: Mapping[str, tuple[Any, ...]] = {
-    "changed": ([],),
-    "ordered": (False,),
-    "rateLimit": (),
-}
 
 
 class WatchRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A watch that is right as far as it alone can be judged; ``key_ids`` still have to exist.
+    """A valid watch in a request; that its crypto keys exist is still to be checked.
 
-    ``refresh_token`` is one that was given now.
+    ``key_ids`` are the keys that the request names. ``make_key``: a key must be created for it. ``refresh_token`` is
+    the one in the request, if any.
     """
 
     definition: WatchDefinition
@@ -61,18 +50,18 @@ def read_watch(
     given: Any, resource_type: ResourceType | None, scope: Mapping[str, str], *, second: int,
     bounds: WatchBounds = DEFAULT_BOUNDS, check_key: KeyCheck = no_keys, has_token: bool = False,
 ) -> WatchRequest:  # fmt: skip
-    """Check a watch that is to be created; raises Invalid with every problem.
+    """Validate a watch that is to be created. Raises Invalid with every problem.
 
-    ``second`` is the moment (seconds since 1970) at which its template is tried on the type's sample. Without a type,
-    because what was given as one is wrong, all that can be judged is. ``check_key`` judges the private key of an OAuth2
-    client; ``has_token`` says that the watch has a refresh token already.
+    ``second`` is the time (seconds since 1970) at which its template is tried on the type's sample. Without a type, as
+    the request names none that exists, everything else is validated. ``check_key`` validates the private key of an
+    OAuth2 client. ``has_token``: the watch already has a refresh token.
     """
     if not isinstance(given, dict):
         raise Invalid(_NO_OBJECT, (problem(_NO_OBJECT),))
-    reader = Reader(given)
-    reader.problems += unknown_fields((name for name in given if name not in READ_ONLY), _KNOWN, "a watch")
-    for name, defaults in NOT_YET.items():
-        if not any(_same(given.get(name), each) for each in (None, *defaults)):
+    reader = WatchReader(given, resource_type, bounds=bounds)
+    reader.problems += unknown_fields((name for name in given if name not in READ_ONLY), WRITABLE, "a watch")
+    for name, accepted in NOT_YET.items():
+        if not any(_same(given.get(name), each) for each in (None, *accepted)):
             reader.problem(f"{name} is not yet supported; leave it out", name)
     authenticated, username, password = _basic_auth(reader)
     if authenticated and given.get("oauth2Auth") is not None:
@@ -82,27 +71,17 @@ def read_watch(
     authenticated = authenticated or given.get("oauth2Auth") is not None
     headers = _headers(reader, authenticated=authenticated, signed=signed)
     previous = read_previous(reader)
-    rules = DocumentRules(reader, resource_type, scope, second=second, previous=previous)
+    if resource_type is not None:
+        reader.sample = sample_document(resource_type, scope, second=second, previous=previous)
     definition = WatchDefinition(
-        address=rules.address(),
         scope=dict(scope),
-        name=reader.text("name", limit=MAX_NAME),
-        events=_events(reader),
-        method=reader.choice("method", WatchMethod.ALL),
-        schema=rules.schema(),
         username=username,
         header_names=tuple(headers),
         signed=signed,
         key_ids=key_ids,
-        filter=rules.filter(),
-        level_details=read_details(reader),
         add_previous_data=previous,
-        time_zone=read_zone(reader),
-        retry=read_retry(reader, bounds),
-        timeout=read_timeout(reader, bounds),
-        concurrency=read_concurrency(reader, bounds),
-        store_bodies=StoreBodies(reader.choice("storeBodies", tuple(StoreBodies))),
         oauth=None if oauth is None else oauth.definition,
+        **read_attributes(reader),
     )
     status = WatchStatus[reader.choice("status", tuple(each.word for each in WatchStatus)).upper()]
     if reader.problems:
@@ -119,7 +98,7 @@ def read_watch(
 
 
 def key_ids_in(given: Any) -> dict[int, str]:
-    """The ids of crypto keys that a watch names where they may stand, by position; whatever else is wrong with it."""
+    """Return the well-formed ids of crypto keys in a watch, by position, whatever else is wrong with it."""
     block = given.get("signature") if isinstance(given, dict) else None
     ids = block.get("cryptoKeyIds") if isinstance(block, dict) else None
     if not isinstance(ids, list) or len(ids) > MAX_KEYS:
@@ -128,33 +107,15 @@ def key_ids_in(given: Any) -> dict[int, str]:
 
 
 def _same(value: Any, other: Any) -> bool:
-    """Whether two JSON values are the same; to Python ``0 == False``."""
+    """Whether two JSON values are the same; in Python ``0 == False``."""
     return type(value) is type(other) and bool(value == other)
 
 
-def _events(reader: Reader) -> tuple[str, ...]:
-    value = reader.given.get("events")
-    if value is None:
-        return ()
-    words = [kind.word for kind in ChangeKind]
-    if not isinstance(value, list) or not 1 <= len(value) <= len(words):
-        reader.problem(
-            f"events must be a list of 1 to {len(words)} of {', '.join(words)}; leave it out for all", "events"
-        )
-        return ()
-    for index, each in enumerate(value):
-        if each not in words:
-            reader.problem(f"must be one of {', '.join(words)}", "events", index)
-        elif each in value[:index]:
-            reader.problem(f"{each} is named twice", "events", index)
-    return tuple(each for each in value if each in words)
-
-
 def _basic_auth(reader: Reader) -> tuple[bool, str | None, str | None]:
-    if reader.block("basicAuth", ("username", "password")) is None:
+    if reader.block("basicAuth", BasicAuthIn) is None:
         return False, None, None
-    username = reader.text("basicAuth", "username", limit=1024, required=True)
-    password = reader.text("basicAuth", "password", limit=1024, required=True)
+    username = reader.text("basicAuth", "username", limit=MAX_CREDENTIAL, required=True)
+    password = reader.text("basicAuth", "password", limit=MAX_CREDENTIAL, required=True)
     for name, value in (("username", username), ("password", password)):
         if value is not None and re.search(r"[\x00-\x1f\x7f]", value):
             reader.problem(f"{name} must hold no control characters (RFC 7617)", "basicAuth", name)
@@ -176,7 +137,7 @@ def _headers(reader: Reader, *, authenticated: bool, signed: bool) -> dict[str, 
 
 
 def _signature(reader: Reader) -> tuple[bool, tuple[str, ...]]:
-    block = reader.block("signature", ("enabled", "cryptoKeyIds", "secret"))
+    block = reader.block("signature", SignatureIn)
     if block is None:
         return False, ()
     enabled = block.get("enabled")
@@ -200,11 +161,5 @@ def _is_key_id(value: Any) -> TypeGuard[str]:
     return isinstance(value, str) and from_text(Prefix.CRYPTO_KEY, value) is not None
 
 
-_WRITABLE: tuple[str, ...] = (
-    "address", "name", "events", "method", "status", "basicAuth", "httpRequestHeader", "schema", "signature",
-    "filter", "levelDetails", "addPreviousData", "timeZone", "retry", "timeout", "concurrency", "storeBodies",
-    "oauth2Auth",
-)  # fmt: skip
-_KNOWN = (*_WRITABLE, *NOT_YET)
 PROBLEMS = "the watch has problems"
 _NO_OBJECT = "a watch must be a JSON object with at least an address"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,13 +13,12 @@ from aiohttp import web
 from hookward.adapters.catalog import load_catalog
 from hookward.application.access.authenticator import ApiKeyCache
 from hookward.domain.access.callers import Scope
-from hookward.domain.ids import AccountId
 from hookward.domain.resource_types.model import CompiledType
 from hookward.entrypoints.api.app import make_app
-from hookward.entrypoints.api.dependencies import Keys, Service
 from hookward.entrypoints.api.resources.mirrored import refuse_unchanging
 from hookward.entrypoints.api.route import Route
 from tests.fakes.access import FakeApiKeys
+from tests.fakes.api_parts import access_parts, api_parts, resource_type_parts
 from tests.fakes.virtual_time import VirtualClock
 
 PUBLIC = frozenset({"/livez", "/readyz", "/openapi.json", "/docs", "/.well-known/jwks.json", "/oauth2/callback"})
@@ -46,10 +45,15 @@ class Entry:
 def surface() -> list[Entry]:
     """Every entry, each once."""
     store = FakeApiKeys()
-    keys = Keys("hw_bootstrap", ApiKeyCache(store, store, clock=VirtualClock()), account=AccountId(1))
-    values: dict[str, Any] = {each.name: None for each in fields(Service)}
-    types = {each.name: CompiledType(each, None) for each in load_catalog()}
-    app = make_app(Service(**{**values, "keys": keys, "types": types, "path_prefixes": ("/api/2.3",)}))
+    app = make_app(
+        api_parts(
+            access=access_parts(
+                known_keys=ApiKeyCache(store, store, clock=VirtualClock()), bootstrap_key="hw_bootstrap"
+            ),
+            resource_types=resource_type_parts({each.name: CompiledType(each, None) for each in load_catalog()}),
+            path_prefixes=("/api/2.3",),
+        )
+    )
     return [
         Entry(
             method=route.method,

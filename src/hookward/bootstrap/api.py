@@ -1,13 +1,14 @@
-"""The api's parts."""
+"""Wire the api: one function for each room of the application."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from hookward.adapters.clock import OffsetClock, SystemClock, SystemRandom
+from hookward.adapters.crypto.sealing import AesGcmSealer
 from hookward.adapters.crypto.signing_keys import CipherSigningKeys
 from hookward.adapters.json_schema import JsonSchemas, ResourceSchema
 from hookward.adapters.oauth.client_keys import check_private_key
@@ -25,25 +26,32 @@ from hookward.adapters.postgres.resource_types import PostgresResourceTypes
 from hookward.adapters.postgres.upkeep import PostgresUpkeep
 from hookward.adapters.postgres.watches import PostgresWatches
 from hookward.adapters.valkey.wakeups import QueueWaker, open_queue
-from hookward.application.access.accounts import Accounts
 from hookward.application.access.api_keys import ApiKeys
 from hookward.application.access.authenticator import ApiKeyCache
-from hookward.application.aio.tasks import background
+from hookward.application.aio.tasks import Tasks, background
 from hookward.application.crypto_keys.jwks import PublishedKeys
 from hookward.application.crypto_keys.service import CryptoKeys
 from hookward.application.delivery.test_send import WatchTester
 from hookward.application.events.backlog import Backlogs
 from hookward.application.events.publisher import Publisher
 from hookward.application.history.erasures import Erasures
-from hookward.application.history.model import DeliveryLog, EventLog
 from hookward.application.history.replays import Replays
-from hookward.application.ports import Clock, Log, Random
+from hookward.application.ports import Log
 from hookward.application.resource_types.cache import ResourceTypeCache
 from hookward.application.resource_types.routes import AccountRouteCache
 from hookward.application.resource_types.service import ResourceTypes
 from hookward.application.watches.authorizations import Authorizations
 from hookward.application.watches.changes import WatchChanges
 from hookward.application.watches.service import Watches
+from hookward.bootstrap.api_parts import (
+    AccessParts,
+    ApiParts,
+    CryptoKeyParts,
+    EventParts,
+    HistoryParts,
+    ResourceTypeParts,
+    WatchParts,
+)
 from hookward.bootstrap.factories import (
     USER_AGENT,
     accounts_of,
@@ -66,138 +74,174 @@ _CLOCK_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ApiParts:
-    """What the api's handlers work with."""
+class _Process:
+    """What every room is built from. ``stack`` closes what a room opens, ``tasks`` run its background work."""
 
-    publisher: Publisher
-    watches: Watches
-    changes: WatchChanges
-    authorizations: Authorizations
-    trials: WatchTester
-    crypto_keys: CryptoKeys
-    published_keys: PublishedKeys
-    log: DeliveryLog
-    backlogs: Backlogs
-    events: EventLog
-    replays: Replays
-    erasures: Erasures
-    types: dict[str, CompiledType]
-    type_book: ResourceTypeCache
-    route_book: AccountRouteCache
-    resource_types: ResourceTypes
-    clock: Clock
-    random: Random
-    logger: Log
-    bootstrap_key: str | None = field(repr=False)
-    checks: dict[str, Callable[[], Awaitable[bool]]]
-    accounts: Accounts
-    api_keys: ApiKeys
-    keyring: ApiKeyCache
-    path_prefixes: tuple[str, ...]
+    settings: Settings
+    stack: AsyncExitStack
+    tasks: Tasks
+    pool: ConnectionPool
+    sealer: AesGcmSealer
+    clock: OffsetClock
+    random: SystemRandom
+    log: Log
 
 
 @asynccontextmanager
 async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
-    """Build what the api needs; on the way out everything accepted has been answered."""
+    """Build what the api needs; on the way out, wait until every accepted event has been answered."""
     stores = find_stores(settings)
     log = get_log(process="api")
-    clock, random = OffsetClock(), SystemRandom()
     sealer = sealer_of(settings)
     async with AsyncExitStack() as stack:
         tasks = await stack.enter_async_context(background(log))
-        database = await stack.enter_async_context(
+        pool = await stack.enter_async_context(
             open_pool(stores.database_url, name="hookward api", size=settings.database.pool_size)
         )
-        await check_master_keys(database, settings, sealer)
-        keyring = ApiKeyCache(
-            PostgresApiKeys(database),
-            PostgresApiKeys(await stack.enter_async_context(_revocations(stores))),
-            clock=clock,
+        await check_master_keys(pool, settings, sealer)
+        process = _Process(
+            settings=settings,
+            stack=stack,
+            tasks=tasks,
+            pool=pool,
+            sealer=sealer,
+            clock=OffsetClock(),
+            random=SystemRandom(),
+            log=log,
         )
-        tasks.start(keyring.follow)
-        tasks.start(keyring.note)
-        queue = open_queue(stores.queue_url)
-        stack.push_async_callback(queue.aclose, close_connection_pool=True)
-        waker = QueueWaker(queue, clock=clock, log=log)
-        tasks.start(waker.run)
-        upkeep = PostgresUpkeep(database)
-        tasks.start(lambda: _follow_clock(upkeep, clock))
-        publisher = Publisher(PostgresEvents(database), waker, clock=clock, log=log)
-        stack.push_async_callback(publisher.close)
-        types = {name: CompiledType(each, ResourceSchema(each.schema)) for name, each in built_in_types().items()}
-        sender = await stack.enter_async_context(open_sender(settings))
-        token_sender = await stack.enter_async_context(open_token_sender(settings))
-        tokens = await stack.enter_async_context(
-            open_tokens(settings, database, sealer, clock=clock, random=random, log=log)
-        )
-        definitions = PostgresWatches(database)
-        watches = Watches(
-            definitions, sealer, clock=clock, random=random, bounds=watch_bounds(settings), check_key=check_private_key
-        )
-        type_store = PostgresResourceTypes(database)
-        type_book = ResourceTypeCache(types, type_store, JsonSchemas())
-        stack.push_async_callback(type_book.close)
-        route_book = AccountRouteCache(type_store)
-        stack.push_async_callback(route_book.close)
-        backlogs = Backlogs(PostgresBacklog(database), bound=settings.limits.backlog, log=log)
-        tasks.start(backlogs.run)
+        access = await _open_access(process, stores)
+        waker = _open_waker(process, stores)
+        upkeep = PostgresUpkeep(pool)
+        tasks.start(lambda: _follow_clock(upkeep, process.clock))
+        events = _open_events(process, waker)
+        watches = await _open_watches(process)
         yield ApiParts(
-            publisher=publisher,
+            access=access,
+            events=events,
+            resource_types=_open_resource_types(process),
             watches=watches,
-            changes=WatchChanges(definitions, watches, sealer, clock=clock),
-            authorizations=Authorizations(
-                PostgresAuthorizations(database),
-                definitions,
-                HttpTokenEndpoint(token_sender, timeout=settings.oauth.timeout, clock=clock, random=random, log=log),
-                watches.credentials,
-                sealer,
-                callback=public_url(settings) + CALLBACK,
-                random=random,
-            ),
-            trials=WatchTester(
-                definitions,
-                sealer,
-                CipherSigningKeys(),
-                sender,
-                tokens,
-                timeout=settings.delivery.timeout,
-                user_agent=USER_AGENT,
-                clock=clock,
-                random=random,
-            ),
-            crypto_keys=CryptoKeys(
-                PostgresCryptoKeys(database),
-                sealer,
-                CipherSigningKeys(),
-                clock=clock,
-                random=random,
-                overlap=settings.security.key_overlap,
-            ),
-            published_keys=PublishedKeys(PostgresCryptoKeys(database), CipherSigningKeys(), clock=clock),
-            log=PostgresDeliveryHistory(database),
-            backlogs=backlogs,
-            events=PostgresEventHistory(database),
-            replays=Replays(PostgresReplays(database), clock=clock, random=random),
-            erasures=Erasures(PostgresErasures(database), clock=clock, random=random),
-            types=types,
-            type_book=type_book,
-            route_book=route_book,
-            resource_types=ResourceTypes(type_store, JsonSchemas(), built_in_types()),
+            crypto_keys=_crypto_keys(process),
+            history=_history(process),
+            checks={"database": upkeep.answers, "queue": waker.ping},
+            path_prefixes=settings.server.path_prefixes,
+            clock=process.clock,
+            random=process.random,
+            log=log,
+        )
+
+
+async def _open_access(process: _Process, stores: Stores) -> AccessParts:
+    clock, random = process.clock, process.random
+    api_keys = PostgresApiKeys(process.pool)
+    revocations = await process.stack.enter_async_context(_open_revocations(stores))
+    known_keys = ApiKeyCache(api_keys, PostgresApiKeys(revocations), clock=clock)
+    process.tasks.start(known_keys.follow)
+    process.tasks.start(known_keys.note)
+    return AccessParts(
+        accounts=accounts_of(process.pool, process.settings, clock=clock, random=random),
+        api_keys=ApiKeys(api_keys, clock=clock, random=random),
+        known_keys=known_keys,
+        bootstrap_key=bootstrap_key(process.settings),
+    )
+
+
+def _open_revocations(stores: Stores) -> AbstractAsyncContextManager[ConnectionPool]:
+    """Open a connection for revoked keys alone: they must be heard of within a second, however busy the others are."""
+    return open_pool(stores.database_url, name="hookward api keys", size=1, statement_timeout=2.0, acquire_timeout=2.0)
+
+
+def _open_waker(process: _Process, stores: Stores) -> QueueWaker:
+    queue = open_queue(stores.queue_url)
+    process.stack.push_async_callback(queue.aclose, close_connection_pool=True)
+    waker = QueueWaker(queue, clock=process.clock, log=process.log)
+    process.tasks.start(waker.run)
+    return waker
+
+
+def _open_events(process: _Process, waker: QueueWaker) -> EventParts:
+    publisher = Publisher(PostgresEvents(process.pool), waker, clock=process.clock, log=process.log)
+    process.stack.push_async_callback(publisher.close)
+    backlogs = Backlogs(PostgresBacklog(process.pool), bound=process.settings.limits.backlog, log=process.log)
+    process.tasks.start(backlogs.run)
+    return EventParts(publisher=publisher, backlogs=backlogs)
+
+
+def _open_resource_types(process: _Process) -> ResourceTypeParts:
+    store, schemas, types = PostgresResourceTypes(process.pool), JsonSchemas(), built_in_types()
+    built_in = {name: CompiledType(each, ResourceSchema(each.schema)) for name, each in types.items()}
+    cache = ResourceTypeCache(built_in, store, schemas)
+    process.stack.push_async_callback(cache.close)
+    routes = AccountRouteCache(store)
+    process.stack.push_async_callback(routes.close)
+    return ResourceTypeParts(
+        built_in=built_in, cache=cache, routes=routes, service=ResourceTypes(store, schemas, types)
+    )
+
+
+async def _open_watches(process: _Process) -> WatchParts:
+    settings, clock, random, log = process.settings, process.clock, process.random, process.log
+    sender = await process.stack.enter_async_context(open_sender(settings))
+    token_sender = await process.stack.enter_async_context(open_token_sender(settings))
+    tokens = await process.stack.enter_async_context(
+        open_tokens(settings, process.pool, process.sealer, clock=clock, random=random, log=log)
+    )
+    store = PostgresWatches(process.pool)
+    watches = Watches(
+        store,
+        process.sealer,
+        clock=clock,
+        random=random,
+        bounds=watch_bounds(settings),
+        check_key=check_private_key,
+    )
+    return WatchParts(
+        service=watches,
+        changes=WatchChanges(store, watches, process.sealer, clock=clock),
+        authorizations=Authorizations(
+            PostgresAuthorizations(process.pool),
+            store,
+            HttpTokenEndpoint(token_sender, timeout=settings.oauth.timeout, clock=clock, random=random, log=log),
+            watches.credentials,
+            process.sealer,
+            callback=public_url(settings) + CALLBACK,
+            random=random,
+        ),
+        tester=WatchTester(
+            store,
+            process.sealer,
+            CipherSigningKeys(),
+            sender,
+            tokens,
+            timeout=settings.delivery.timeout,
+            user_agent=USER_AGENT,
             clock=clock,
             random=random,
-            logger=log,
-            bootstrap_key=bootstrap_key(settings),
-            checks={"database": upkeep.answers, "queue": waker.ping},
-            accounts=accounts_of(database, settings, clock=clock, random=random),
-            api_keys=ApiKeys(PostgresApiKeys(database), clock=clock, random=random),
-            keyring=keyring,
-            path_prefixes=settings.server.path_prefixes,
-        )
+        ),
+    )
 
 
-def _revocations(stores: Stores) -> AbstractAsyncContextManager[ConnectionPool]:
-    """A connection of its own: what is revoked must be heard of within a second, whatever the others wait for."""
-    return open_pool(stores.database_url, name="hookward api keys", size=1, statement_timeout=2.0, acquire_timeout=2.0)
+def _crypto_keys(process: _Process) -> CryptoKeyParts:
+    return CryptoKeyParts(
+        service=CryptoKeys(
+            PostgresCryptoKeys(process.pool),
+            process.sealer,
+            CipherSigningKeys(),
+            clock=process.clock,
+            random=process.random,
+            overlap=process.settings.security.key_overlap,
+        ),
+        published=PublishedKeys(PostgresCryptoKeys(process.pool), CipherSigningKeys(), clock=process.clock),
+    )
+
+
+def _history(process: _Process) -> HistoryParts:
+    clock, random = process.clock, process.random
+    return HistoryParts(
+        deliveries=PostgresDeliveryHistory(process.pool),
+        events=PostgresEventHistory(process.pool),
+        replays=Replays(PostgresReplays(process.pool), clock=clock, random=random),
+        erasures=Erasures(PostgresErasures(process.pool), clock=clock, random=random),
+    )
 
 
 async def _follow_clock(upkeep: PostgresUpkeep, clock: OffsetClock) -> None:

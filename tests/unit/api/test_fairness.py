@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any, cast
 
 import pytest
@@ -17,13 +16,15 @@ from hookward.adapters.catalog import load_catalog
 from hookward.application.events.backlog import Backlogs
 from hookward.application.events.publisher import NewEvent
 from hookward.application.resource_types.cache import ResourceTypeCache
+from hookward.bootstrap.api_parts import ApiParts, EventParts
 from hookward.domain.ids import AccountId, EventId
 from hookward.domain.resource_types.model import CompiledType
 from hookward.domain.resource_types.routing import Match, OperationIndex
-from hookward.entrypoints.api.dependencies import Caller, Scope, Service
+from hookward.entrypoints.api.dependencies import Caller, Scope
 from hookward.entrypoints.api.http.requests import REQUEST_ID
 from hookward.entrypoints.api.resources.events import publish_batch
 from hookward.entrypoints.api.resources.mirrored import publish_match
+from tests.fakes.api_parts import api_parts, resource_type_parts
 from tests.fakes.resource_types import FakeTypes
 from tests.fakes.virtual_time import FixedRandom, SilentLog, VirtualClock
 
@@ -77,24 +78,24 @@ class Sent(dict[Any, Any]):
         return self._body
 
 
-async def plain(service: Service, known: CompiledType) -> web.Response:
+async def plain(parts: ApiParts, known: CompiledType) -> web.Response:
     one = {"resourceType": known.type.name, "scope": {"tenantId": "t"}, "event": "created", "resource": {"id": "1"}}
     sent = Sent(json.dumps({"events": [one] * COUNT}).encode())
-    return await publish_batch(cast("Any", sent), PUBLISHER, service)
+    return await publish_batch(cast("Any", sent), PUBLISHER, parts)
 
 
-async def mirrored(service: Service, known: CompiledType) -> web.Response:
+async def mirrored(parts: ApiParts, known: CompiledType) -> web.Response:
     sent = Sent(json.dumps({"operations": [{"operation": "create", "id": "1", "payload": {}}] * COUNT}).encode())
     match = OperationIndex([TYPE]).resolve("POST", PATH)
     assert isinstance(match, Match)
-    return await publish_match(cast("Any", sent), PUBLISHER, service, match, known)
+    return await publish_match(cast("Any", sent), PUBLISHER, parts, match, known)
 
 
-async def jsv(service: Service, known: CompiledType) -> web.Response:
+async def jsv(parts: ApiParts, known: CompiledType) -> web.Response:
     sent = Sent(b"{RegistrationID: 3, Tags: [" + b"a," * 50_000 + b"a]}", "text/jsv")
     match = OperationIndex([SESSION]).resolve("POST", "/Ams/1/Event/2/EventRegistrationSessions")
     assert isinstance(match, Match)
-    return await publish_match(cast("Any", sent), PUBLISHER, service, match, known)
+    return await publish_match(cast("Any", sent), PUBLISHER, parts, match, known)
 
 
 @pytest.mark.parametrize("publish", [plain, mirrored])
@@ -112,15 +113,17 @@ async def test_others_have_their_turn_while_much_jsv_is_read() -> None:
 
 
 async def among_others(schema: Ticking, publish: Any, known: CompiledType) -> web.Response:
-    nothing: dict[str, Any] = {each.name: None for each in fields(Service)}
-    own = {
-        "publisher": Taking(), "clock": VirtualClock(), "random": FixedRandom(),
-        "type_book": ResourceTypeCache({TYPE.name: known}, FakeTypes(), cast("Any", None)),
-        "backlogs": Backlogs(cast("Any", None), bound=1, log=SilentLog()),
-    }  # fmt: skip
+    backlogs = Backlogs(cast("Any", None), bound=1, log=SilentLog())
+    types = {TYPE.name: known}
+    parts = api_parts(
+        events=EventParts(publisher=cast("Any", Taking()), backlogs=backlogs),
+        resource_types=resource_type_parts(types, cache=ResourceTypeCache(types, FakeTypes(), cast("Any", None))),
+        clock=VirtualClock(),
+        random=FixedRandom(),
+    )
     ticking = asyncio.create_task(schema.tick())
     try:
-        answer: web.Response = await publish(Service(**{**nothing, **own}), known)
+        answer: web.Response = await publish(parts, known)
     finally:
         ticking.cancel()
     return answer

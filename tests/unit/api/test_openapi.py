@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 from collections import Counter
@@ -27,7 +26,6 @@ from hookward.domain.watches.model import WatchMethod, WatchStatus
 from hookward.domain.watches.properties import READ_ONLY
 from hookward.domain.watches.rules import read_watch
 from hookward.entrypoints.api.app import make_app
-from hookward.entrypoints.api.dependencies import Service
 from hookward.entrypoints.api.http import schemas as wire
 from hookward.entrypoints.api.http.requests import MAX_LIMIT
 from hookward.entrypoints.api.openapi.document import encode
@@ -38,6 +36,7 @@ from hookward.entrypoints.api.resources import crypto_keys as wire_keys
 from hookward.entrypoints.api.resources import watch_schemas as wire_requests
 from hookward.entrypoints.api.route import Route
 from hookward.entrypoints.api.routes import ROUTES, mirrored_routes, unchanging_routes, watch_routes
+from tests.fakes.api_parts import api_parts, resource_type_parts
 
 TYPES = built_in_types()
 DOCUMENT = describe(TYPES.values())
@@ -104,11 +103,10 @@ def test_a_route_says_all_that_its_description_needs(route: Route | OpenRoute) -
 
 def test_every_route_of_the_service_is_in_the_document_and_nothing_else() -> None:
     known = {name: CompiledType(each, None) for name, each in TYPES.items()}
-    given: dict[str, Any] = dict.fromkeys(each.name for each in dataclasses.fields(Service))
-    service = Service(**given | {"types": known, "path_prefixes": ()})
+    parts = api_parts(resource_types=resource_type_parts(known))
     served = {
         (route.method.lower(), plain_path(route.resource.canonical))
-        for route in make_app(service).router.routes()
+        for route in make_app(parts).router.routes()
         if route.resource is not None and route.method != "HEAD" and not route.resource.canonical.startswith(PAGES)
     }
     described = {(method, path) for path, methods in DOCUMENT["paths"].items() for method in methods}

@@ -18,7 +18,7 @@ from hookward.domain.resource_types.model import CompiledType
 from hookward.domain.resource_types.operations import METHODS
 from hookward.domain.resource_types.paths import RESERVED
 from hookward.domain.resource_types.routing import OperationIndex, WatchMatch, settled
-from hookward.entrypoints.api.dependencies import SERVICE, Caller, Scope, Service, check_scope
+from hookward.entrypoints.api.dependencies import AUTHENTICATOR, PARTS, ApiParts, Caller, Scope, check_scope
 from hookward.entrypoints.api.http.requests import authorization_of
 from hookward.entrypoints.api.resources.mirrored import match_of, paths_below, publish_match
 from hookward.entrypoints.api.resources.watches import create_watch_on_route
@@ -35,21 +35,21 @@ async def own_routes(
     nowhere = request.match_info.http_exception
     if nowhere is None or nowhere.status != web.HTTPNotFound.status_code:
         return await handler(request)
-    service, header = request.app[SERVICE], authorization_of(request)
-    if not _may_be_own(request, service) or (header is None and request.method not in METHODS):
+    parts, header = request.app[PARTS], authorization_of(request)
+    if not _may_be_own(request, parts) or (header is None and request.method not in METHODS):
         return await handler(request)
-    return await _answer(request, await service.keys.caller(header), service)
+    return await _answer(request, await request.app[AUTHENTICATOR].caller(header), parts)
 
 
-def _may_be_own(request: web.Request, service: Service) -> bool:
-    return any(path.split("/")[1] not in RESERVED for path in paths_below(request, service))
+def _may_be_own(request: web.Request, parts: ApiParts) -> bool:
+    return any(path.split("/")[1] not in RESERVED for path in paths_below(request, parts))
 
 
-async def _answer(request: web.Request, caller: Caller, service: Service) -> web.Response:
+async def _answer(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """What the newest version of the type that has this path makes of the request; 404 or 405 where none has it."""
     for fresh in (False, *[True] * MAX_TYPE_CHANGES):
         try:
-            return await _attempt(request, caller, service, fresh=fresh)
+            return await _attempt(request, caller, parts, fresh=fresh)
         except TypeChanged:
             continue
         except _MAYBE_OLD:
@@ -58,33 +58,33 @@ async def _answer(request: web.Request, caller: Caller, service: Service) -> web
     raise StoreUnavailable(TYPE_KEEPS_CHANGING)
 
 
-async def _attempt(request: web.Request, caller: Caller, service: Service, *, fresh: bool) -> web.Response:
-    index = await service.route_book.index(caller.account, fresh=fresh)
-    watched = _watched(request, service, index)
+async def _attempt(request: web.Request, caller: Caller, parts: ApiParts, *, fresh: bool) -> web.Response:
+    index = await parts.resource_types.routes.index(caller.account, fresh=fresh)
+    watched = _watched(request, parts, index)
     if watched is not None:
         check_scope(caller, Scope.WATCHES)
-        known = await service.type_book.find(caller.account, watched.type.name)
+        known = await parts.resource_types.cache.find(caller.account, watched.type.name)
         if known is None or watched.route not in known.type.watch_routes:
             raise TypeChanged(watched.type.name)  # since the index was read
-        return await create_watch_on_route(request, caller, service, known.type, watched.parameters)
-    match = match_of(request, service, index)
+        return await create_watch_on_route(request, caller, parts, known.type, watched.parameters)
+    match = match_of(request, parts, index)
     check_scope(caller, Scope.PUBLISH)
-    known = await _known(match.type.name, caller, service, fresh=fresh)
+    known = await _known(match.type.name, caller, parts, fresh=fresh)
     meant = None if known is None else settled(match, known.type)
     if known is None or meant is None:
         raise TypeChanged(match.type.name)
-    return await publish_match(request, caller, service, meant, known)
+    return await publish_match(request, caller, parts, meant, known)
 
 
-def _watched(request: web.Request, service: Service, index: OperationIndex) -> WatchMatch | None:
+def _watched(request: web.Request, parts: ApiParts, index: OperationIndex) -> WatchMatch | None:
     if request.method != "POST":
         return None
-    found = (index.watched(path) for path in paths_below(request, service))
+    found = (index.watched(path) for path in paths_below(request, parts))
     return next((each for each in found if each is not None), None)
 
 
-async def _known(name: str, caller: Caller, service: Service, *, fresh: bool) -> CompiledType | None:
+async def _known(name: str, caller: Caller, parts: ApiParts, *, fresh: bool) -> CompiledType | None:
     if fresh:
-        return await service.type_book.find(caller.account, name)
-    await service.type_book.learn(caller.account, name)
-    return service.type_book.known(caller.account, name)
+        return await parts.resource_types.cache.find(caller.account, name)
+    await parts.resource_types.cache.learn(caller.account, name)
+    return parts.resource_types.cache.known(caller.account, name)

@@ -18,7 +18,7 @@ from aiohttp import web
 
 from hookward.domain.errors import Forbidden, HookwardError, RequestRejected, StoreUnavailable, TooManyPending
 from hookward.entrypoints.api.account_routes import own_routes
-from hookward.entrypoints.api.dependencies import SERVICE, Service
+from hookward.entrypoints.api.dependencies import AUTHENTICATOR, DEFAULT_ACCOUNT, PARTS, ApiParts, Authenticator
 from hookward.entrypoints.api.http.requests import MAX_BATCH_BYTES, REQUEST_ID, authorization_of
 from hookward.entrypoints.api.http.responses import (
     STORE_RETRY_SECONDS,
@@ -45,24 +45,27 @@ _DETAILS = {
 }
 
 
-def make_app(service: Service) -> web.Application:
+def make_app(parts: ApiParts) -> web.Application:
     """All routes, below the root and below every path prefix."""
     app = web.Application(client_max_size=MAX_BATCH_BYTES + 1, middlewares=[_guarded, own_routes])
-    app[SERVICE] = service
-    document = describe(known.type for known in service.types.values())
+    app[PARTS] = parts
+    app[AUTHENTICATOR] = authenticator = Authenticator(
+        parts.access.bootstrap_key, parts.access.known_keys, account=DEFAULT_ACCOUNT
+    )
+    document = describe(known.type for known in parts.resource_types.built_in.values())
     app[DOCUMENT], app[PAGE] = as_text(document), as_page(document)
     for each in OPEN_ROUTES:
         app.router.add_route(each.method, each.path, each.handler)
         if each.method == "GET":
             app.router.add_route("HEAD", each.path, each.handler)
     for route in ROUTES:
-        app.router.add_route(route.method, route.path, _bound(route, service))
-    types = [known.type for known in service.types.values()]
-    for prefix in ("", *service.path_prefixes):
+        app.router.add_route(route.method, route.path, _bound(route, parts, authenticator))
+    types = [known.type for known in parts.resource_types.built_in.values()]
+    for prefix in ("", *parts.path_prefixes):
         for method, path in unchanging_routes(types):
             app.router.add_route(method, prefix + path, mirroring.refuse_unchanging)
         for route in (*watch_routes(types), *mirrored_routes(types)):
-            app.router.add_route(route.method, prefix + route.path, _bound(route, service))
+            app.router.add_route(route.method, prefix + route.path, _bound(route, parts, authenticator))
     app[ALLOWED] = Allowed(
         (route.method, route.resource.canonical)
         for route in app.router.routes()
@@ -71,15 +74,19 @@ def make_app(service: Service) -> web.Application:
     return app
 
 
-def _bound(route: Route, service: Service) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    return partial(_authorized, route, service)
+def _bound(
+    route: Route, parts: ApiParts, authenticator: Authenticator
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    return partial(_authorized, route, parts, authenticator)
 
 
-async def _authorized(route: Route, service: Service, request: web.Request) -> web.StreamResponse:
-    """What every route but the public ones goes through."""
+async def _authorized(
+    route: Route, parts: ApiParts, authenticator: Authenticator, request: web.Request
+) -> web.StreamResponse:
+    """Authenticate the caller, check the route's scope, and call its handler."""
     request[ERRORS] = route.errors
-    caller = await service.keys.authorize(authorization_of(request), route.scope)
-    return await route.handler(request, caller, service)
+    caller = await authenticator.authorize(authorization_of(request), route.scope)
+    return await route.handler(request, caller, parts)
 
 
 @web.middleware
@@ -87,10 +94,10 @@ async def _guarded(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     """Echo or make the request id; turn every error into a problem document."""
-    service = request.app[SERVICE]
+    parts = request.app[PARTS]
     request_id = request.headers.get("X-Request-Id", "")
     if not _REQUEST_ID.fullmatch(request_id):
-        request_id = service.random.bytes(12).hex()
+        request_id = parts.random.bytes(12).hex()
     request[REQUEST_ID] = request_id
     try:
         response = await handler(request)
@@ -106,7 +113,7 @@ async def _guarded(
     except Exception as error:
         gone = isinstance(error, ConnectionError) and request.transport is None  # the client, and nobody hears us
         if not gone:
-            service.logger.error("api.failed", request_id=request_id, error=type(error).__name__, exc_info=True)
+            parts.log.error("api.failed", request_id=request_id, error=type(error).__name__, exc_info=True)
         response = _refusal(request, problem_of(HookwardError(), request_id))
     response.headers["X-Request-Id"] = request_id
     response.headers["Server"] = "Hookward"  # and nothing of what it runs on
@@ -115,7 +122,7 @@ async def _guarded(
 
 def _refused(request: web.Request, error: HookwardError, request_id: str) -> web.Response:
     if not isinstance(error, RequestRejected | StoreUnavailable):
-        request.app[SERVICE].logger.error("api.failed", request_id=request_id, error=type(error).__name__)
+        request.app[PARTS].log.error("api.failed", request_id=request_id, error=type(error).__name__)
     if isinstance(error, RequestRejected) and not isinstance(error, Unauthorized | Forbidden):
         allowed = _methods_at(request)
         if allowed and request.method not in allowed:  # it was refused as if another path had been meant

@@ -1,40 +1,50 @@
-"""What handlers work with: the use cases and who is asking."""
+"""What handlers work with: the use cases, and the caller."""
 
 from __future__ import annotations
 
 import hmac
 from base64 import b64decode
-from dataclasses import dataclass, fields
 
 from aiohttp import web
 
 from hookward.application.access.authenticator import ApiKeyCache
-from hookward.bootstrap.api import ApiParts
+from hookward.bootstrap.api_parts import ApiParts
 from hookward.domain.access.callers import Caller, Scope, is_key_text, key_digest
 from hookward.domain.errors import Forbidden
 from hookward.domain.ids import AccountId
 from hookward.entrypoints.api.http.responses import Unauthorized
 
 DEFAULT_ACCOUNT = AccountId(1)
-__all__ = ["SERVICE", "Caller", "Keys", "Scope", "Service"]
+__all__ = ["AUTHENTICATOR", "PARTS", "ApiParts", "Authenticator", "Caller", "Scope"]
 
 
-class Keys:
-    """Who stands behind an ``Authorization`` header: the bootstrap key, or one of the keyring's."""
+class Authenticator:
+    """Tell the caller from an ``Authorization`` header.
 
-    def __init__(self, bootstrap_key: str | None, keyring: ApiKeyCache, *, account: AccountId) -> None:
+    The bootstrap key, where one is configured, operates the service and administers ``account``; any other key is
+    looked up.
+    """
+
+    def __init__(self, bootstrap_key: str | None, known_keys: ApiKeyCache, *, account: AccountId) -> None:
         self._bootstrap = key_digest(bootstrap_key) if bootstrap_key else b""
         self._operator = Caller(account=account, scopes=frozenset({Scope.OPERATOR, Scope.ADMIN}))
-        self._keyring = keyring
+        self._known_keys = known_keys
 
     async def authorize(self, header: str | None, scope: Scope) -> Caller:
-        """The caller; raises Unauthorized, Forbidden, or StoreUnavailable where it cannot be told."""
+        """Return the caller, who has ``scope``.
+
+        Raises Unauthorized when the key is missing or unknown, Forbidden when it lacks the scope, StoreUnavailable when
+        it cannot be verified.
+        """
         caller = await self.caller(header)
         check_scope(caller, scope)
         return caller
 
     async def caller(self, header: str | None) -> Caller:
-        """Who it is, whatever they may do; raises Unauthorized, or StoreUnavailable where it cannot be told."""
+        """Return the caller, whatever scopes the key has.
+
+        Raises Unauthorized when the key is missing or unknown, StoreUnavailable when it cannot be verified.
+        """
         if header is None:
             raise Unauthorized("no key; send Authorization: Bearer <key>")
         key = _key_in(header)
@@ -42,20 +52,20 @@ class Keys:
         if hmac.compare_digest(given, self._bootstrap):
             caller: Caller | None = self._operator
         else:
-            caller = await self._keyring.caller(given) if is_key_text(key) else None
+            caller = await self._known_keys.caller(given) if is_key_text(key) else None
         if caller is None:
             raise Unauthorized("this key is not known, or was revoked")
         return caller
 
 
 def check_scope(caller: Caller, scope: Scope) -> None:
-    """Raises Forbidden where the caller may not."""
+    """Raise Forbidden when the caller's key lacks ``scope``."""
     if not caller.may(scope):
         raise Forbidden(f"this key lacks the scope {scope}")
 
 
 def _key_in(header: str) -> str:
-    """``Bearer key``, the bare key, or the key as Basic user name."""
+    """Return the key of ``Bearer key``, of a bare key, or of Basic credentials, where it is the user name."""
     scheme, separator, rest = header.strip().partition(" ")
     if not separator:
         return scheme
@@ -69,17 +79,5 @@ def _key_in(header: str) -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Service(ApiParts):
-    """Everything a handler may use: what was built for the api, and who is asking."""
-
-    keys: Keys
-
-    @classmethod
-    def of(cls, parts: ApiParts) -> Service:
-        """The service of these parts."""
-        keys = Keys(parts.bootstrap_key, parts.keyring, account=DEFAULT_ACCOUNT)
-        return cls(keys=keys, **{each.name: getattr(parts, each.name) for each in fields(parts)})
-
-
-SERVICE: web.AppKey[Service] = web.AppKey("service", Service)
+PARTS: web.AppKey[ApiParts] = web.AppKey("parts", ApiParts)
+AUTHENTICATOR: web.AppKey[Authenticator] = web.AppKey("authenticator", Authenticator)

@@ -8,9 +8,9 @@ from typing import Any
 
 from aiohttp import web
 
-from hookward.entrypoints.api.dependencies import Caller, Scope, Service
+from hookward.entrypoints.api.dependencies import ApiParts, Caller, Scope
 
-Handler = Callable[[web.Request, Caller, Service], Awaitable[web.Response]]
+Handler = Callable[[web.Request, Caller, ApiParts], Awaitable[web.Response]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

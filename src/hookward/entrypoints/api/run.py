@@ -11,7 +11,6 @@ from hookward.bootstrap.os_probes import raise_descriptor_limit
 from hookward.config import Settings
 from hookward.domain.errors import ConfigError
 from hookward.entrypoints.api.app import make_app
-from hookward.entrypoints.api.dependencies import Service
 from hookward.entrypoints.api.http.connection import ConnectionBounds, Runner
 
 _GRACE_SECONDS = 10.0
@@ -23,12 +22,12 @@ async def run_api(settings: Settings, stop: asyncio.Event) -> None:
     async with open_api(settings) as parts:
         server = settings.server
         bounds = ConnectionBounds(most=server.connections, request=server.request_timeout, idle=server.idle_timeout)
-        runner = Runner(make_app(Service.of(parts)), bounds, shutdown_timeout=_GRACE_SECONDS)
+        runner = Runner(make_app(parts), bounds, shutdown_timeout=_GRACE_SECONDS)
         await runner.setup()
         try:
             site = web.TCPSite(runner, settings.server.host, settings.server.port, backlog=1024)
             await site.start()
-            parts.logger.info("api.listening", host=settings.server.host, port=settings.server.port)
+            parts.log.info("api.listening", host=settings.server.host, port=settings.server.port)
             await stop.wait()
         except OSError as error:
             raise ConfigError(

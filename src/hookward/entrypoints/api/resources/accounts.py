@@ -16,24 +16,24 @@ from hookward.application.access.api_keys import ApiKeyRow
 from hookward.domain.access.accounts import MAX_NAME
 from hookward.domain.access.callers import Scope
 from hookward.domain.ids import AccountRef, ApiKeyId, Prefix, from_text, to_text
-from hookward.entrypoints.api.dependencies import Caller, Service
+from hookward.entrypoints.api.dependencies import ApiParts, Caller
 from hookward.entrypoints.api.http.requests import bad_parameter, check_parameters, limit_of, read_json, together
 from hookward.entrypoints.api.http.responses import format_timestamp, json_response
 from hookward.entrypoints.api.http.schemas import ScopeWord, Wire
 from hookward.entrypoints.api.resources.watch_schemas import Ignored, Limit
 
 
-async def create_api_key(request: web.Request, caller: Caller, service: Service) -> web.Response:
+async def create_api_key(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """An API key; its text is shown this once."""
-    row, key = await service.api_keys.create(
+    row, key = await parts.access.api_keys.create(
         caller.account, await read_json(request), may_operate=caller.may(Scope.OPERATOR)
     )
     shown = new_api_key_answer(row, key)
-    service.logger.info("api_key.made", api_key_id=shown.id, account=caller.account, scopes=shown.scopes)
+    parts.log.info("api_key.made", api_key_id=shown.id, account=caller.account, scopes=shown.scopes)
     return _private(json_response(shown, 201), f"/v1/api-keys/{shown.id}")
 
 
-async def list_api_keys(request: web.Request, caller: Caller, service: Service) -> web.Response:
+async def list_api_keys(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """API keys that were not revoked, oldest first."""
     _, limit, after, owner = together(
         lambda: check_parameters(request, ("owner", "limit", "cursor")),
@@ -41,7 +41,7 @@ async def list_api_keys(request: web.Request, caller: Caller, service: Service) 
         lambda: _cursor(request, Prefix.API_KEY),
         lambda: _owner(request),
     )
-    rows = await service.api_keys.listed(
+    rows = await parts.access.api_keys.listed(
         caller.account, owner=owner, after=None if after is None else ApiKeyId(after), limit=limit + 1
     )
     page = rows[:limit]
@@ -49,50 +49,50 @@ async def list_api_keys(request: web.Request, caller: Caller, service: Service) 
     return json_response(ApiKeyList(data=[api_key_answer(row) for row in page], next_cursor=cursor))
 
 
-async def get_api_key(request: web.Request, caller: Caller, service: Service) -> web.Response:
+async def get_api_key(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """One API key."""
-    return json_response(api_key_answer(await service.api_keys.get(caller.account, _api_key_id(request))))
+    return json_response(api_key_answer(await parts.access.api_keys.get(caller.account, _api_key_id(request))))
 
 
-async def revoke_api_key(request: web.Request, caller: Caller, service: Service) -> web.Response:
+async def revoke_api_key(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """End an API key for good."""
-    await service.api_keys.revoke(caller.account, _api_key_id(request))
-    service.logger.info("api_key.revoked", api_key_id=request.match_info["apiKeyId"], account=caller.account)
+    await parts.access.api_keys.revoke(caller.account, _api_key_id(request))
+    parts.log.info("api_key.revoked", api_key_id=request.match_info["apiKeyId"], account=caller.account)
     return web.Response(status=204)
 
 
-async def create_account(request: web.Request, _caller: Caller, service: Service) -> web.Response:
+async def create_account(request: web.Request, _caller: Caller, parts: ApiParts) -> web.Response:
     """An account and its first admin key."""
-    row, first, key = await service.accounts.create(await read_json(request))
-    shown = new_account_answer(row, first, key, days=service.accounts.retention_days(row))
-    service.logger.info("account.made", account_id=shown.id, account=row.id, api_key_id=shown.key_id)
+    row, first, key = await parts.access.accounts.create(await read_json(request))
+    shown = new_account_answer(row, first, key, days=parts.access.accounts.retention_days(row))
+    parts.log.info("account.made", account_id=shown.id, account=row.id, api_key_id=shown.key_id)
     return _private(json_response(shown, 201), f"/v1/accounts/{shown.id}")
 
 
-async def list_accounts(request: web.Request, _caller: Caller, service: Service) -> web.Response:
+async def list_accounts(request: web.Request, _caller: Caller, parts: ApiParts) -> web.Response:
     """Accounts, oldest first."""
     _, limit, after = together(
         lambda: check_parameters(request, ("limit", "cursor")),
         lambda: limit_of(request),
         lambda: _cursor(request, Prefix.ACCOUNT),
     )
-    rows = await service.accounts.listed(after=None if after is None else AccountRef(after), limit=limit + 1)
+    rows = await parts.access.accounts.listed(after=None if after is None else AccountRef(after), limit=limit + 1)
     page = rows[:limit]
     cursor = to_text(Prefix.ACCOUNT, page[-1].ref) if len(rows) > limit else None
-    shown: list[AccountAnswer] = [account_answer(row, days=service.accounts.retention_days(row)) for row in page]
+    shown: list[AccountAnswer] = [account_answer(row, days=parts.access.accounts.retention_days(row)) for row in page]
     return json_response(AccountList(data=shown, next_cursor=cursor))
 
 
-async def get_account(request: web.Request, _caller: Caller, service: Service) -> web.Response:
+async def get_account(request: web.Request, _caller: Caller, parts: ApiParts) -> web.Response:
     """One account."""
-    row = await service.accounts.get(_account_ref(request))
-    return json_response(account_answer(row, days=service.accounts.retention_days(row)))
+    row = await parts.access.accounts.get(_account_ref(request))
+    return json_response(account_answer(row, days=parts.access.accounts.retention_days(row)))
 
 
-async def change_account(request: web.Request, _caller: Caller, service: Service) -> web.Response:
+async def change_account(request: web.Request, _caller: Caller, parts: ApiParts) -> web.Response:
     """Rename an account, or set its time zone or retention."""
-    row = await service.accounts.change(_account_ref(request), await read_json(request))
-    return json_response(account_answer(row, days=service.accounts.retention_days(row)))
+    row = await parts.access.accounts.change(_account_ref(request), await read_json(request))
+    return json_response(account_answer(row, days=parts.access.accounts.retention_days(row)))
 
 
 def _private(response: web.Response, location: str) -> web.Response:

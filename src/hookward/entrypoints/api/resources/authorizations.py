@@ -22,7 +22,7 @@ from hookward.domain.oauth.authorization_code import (
     known_error,
     read_return,
 )
-from hookward.entrypoints.api.dependencies import SERVICE, Caller, Service
+from hookward.entrypoints.api.dependencies import PARTS, ApiParts, Caller
 from hookward.entrypoints.api.http.requests import read_json
 from hookward.entrypoints.api.http.responses import format_timestamp, problem_of, secret_response
 from hookward.entrypoints.api.http.schemas import Wire
@@ -31,29 +31,29 @@ from hookward.entrypoints.api.resources.watch_schemas import Input
 from hookward.entrypoints.api.resources.watches import answer_watch
 
 
-async def authorize_watch(request: web.Request, caller: Caller, service: Service) -> web.Response:
+async def authorize_watch(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """Begin an authorization: the URL is for the browser of whoever may consent, once, within ten minutes."""
-    row = await service.changes.find(_target(request, caller))
-    begun = await service.authorizations.begin(row)
+    row = await parts.watches.changes.find(_target(request, caller))
+    begun = await parts.watches.authorizations.begin(row)
     expires = format_timestamp(begun.expires)
     assert expires is not None
     return secret_response(AuthorizationAnswer(url=begun.url, expires=expires))
 
 
-async def end_authorization(request: web.Request, caller: Caller, service: Service) -> web.Response:
+async def end_authorization(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """Hand over what came back to a redirectUri of your own; the watch goes on, and what waited goes out."""
-    row = await service.changes.find(_target(request, caller))
+    row = await parts.watches.changes.find(_target(request, caller))
     back = read_return(await read_json(request))
-    return answer_watch(await service.authorizations.finish(back, watch=row.id), None)
+    return answer_watch(await parts.watches.authorizations.finish(back, watch=row.id), None)
 
 
 async def return_from_authorization(request: web.Request) -> web.Response:
     """The page for whoever comes back from authorizing; what came with them is good for one return."""
-    service = request.app[SERVICE]
+    parts = request.app[PARTS]
     if request.method == "HEAD":  # whoever only looks spends nothing
         return _page("Nothing was done", "Open this address in a browser.", 400)
     try:
-        return await _return(request, service)
+        return await _return(request, parts)
     except StoreUnavailable:
         return _page("Not authorized", "The store cannot be reached. Start again in a moment.", 503)
     except HookwardError as error:
@@ -61,21 +61,21 @@ async def return_from_authorization(request: web.Request) -> web.Response:
             error.detail if isinstance(error, RequestRejected) else "Something went wrong on our side. Start again."
         )
         if not isinstance(error, RequestRejected):
-            service.logger.error("api.failed", error=type(error).__name__)
+            parts.log.error("api.failed", error=type(error).__name__)
         status = 400 if isinstance(error, Invalid) else problem_of(error).status
         return _page("Not authorized", detail, status)
 
 
-async def _return(request: web.Request, service: Service) -> web.Response:
+async def _return(request: web.Request, parts: ApiParts) -> web.Response:
     state, code, error = (_single(request, name) for name in ("state", "code", "error"))
     if not is_state(state) or (not error and not is_code(code)):
         return _page("Not authorized", _INCOMPLETE, 400)
     if error:
-        known = await service.authorizations.refuse(state)
+        known = await parts.watches.authorizations.refuse(state)
         word = known_error(error)
         told = "The authorization server refused" + (f": {word}." if word else ".")
         return _page("Not authorized", f"{told} Start again if that was a mistake." if known else _INCOMPLETE, 400)
-    row = await service.authorizations.finish(Return(code=code, state=state))
+    row = await parts.watches.authorizations.finish(Return(code=code, state=state))
     id_ = to_text(Prefix.WATCH, row.id)
     return _page("Authorized", f"The watch {id_} may go on, and what waited is sent. You can close this page.", 200)
 

@@ -16,7 +16,7 @@ from hookward.application.crypto_keys.service import KeyQuery, key_definition_of
 from hookward.application.records import KeyRecord
 from hookward.domain.crypto_keys.model import Algorithm, SignatureFormat, kid_of
 from hookward.domain.ids import CryptoKeyId, Prefix, from_text, to_text
-from hookward.entrypoints.api.dependencies import Caller, Service
+from hookward.entrypoints.api.dependencies import ApiParts, Caller
 from hookward.entrypoints.api.http.requests import bad_parameter, check_parameters, limit_of, read_json, together
 from hookward.entrypoints.api.http.responses import format_timestamp, json_response, secret_response
 from hookward.entrypoints.api.http.schemas import Wire
@@ -25,21 +25,21 @@ from hookward.entrypoints.api.resources.watch_schemas import Duration, Input, Ke
 _PARAMETERS = ("name", "owner", "limit", "cursor")
 
 
-async def create_key(request: web.Request, caller: Caller, service: Service) -> web.Response:
+async def create_key(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """A crypto key; the secret of an HMAC key is shown this once, a private key never."""
-    row, secret = await service.crypto_keys.create(caller.account, await read_json(request), owner=caller.owner)
-    response = secret_response(_with(secret, row, service), 201)
+    row, secret = await parts.crypto_keys.service.create(caller.account, await read_json(request), owner=caller.owner)
+    response = secret_response(_with(secret, row, parts), 201)
     response.headers["Location"] = f"/v1/crypto-keys/{to_text(Prefix.CRYPTO_KEY, row.id)}"
     return response
 
 
-async def get_key(request: web.Request, caller: Caller, service: Service) -> web.Response:
+async def get_key(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """One crypto key, without its secret."""
-    row = await service.crypto_keys.get(caller.account, _key_id(request), owner=caller.owner)
-    return json_response(_key_answer(row, service))
+    row = await parts.crypto_keys.service.get(caller.account, _key_id(request), owner=caller.owner)
+    return json_response(_key_answer(row, parts))
 
 
-async def list_keys(request: web.Request, caller: Caller, service: Service) -> web.Response:
+async def list_keys(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """Crypto keys, oldest first."""
     _, limit, after, name, owner = together(
         lambda: check_parameters(request, _PARAMETERS),
@@ -54,22 +54,22 @@ async def list_keys(request: web.Request, caller: Caller, service: Service) -> w
         account=caller.account, owner=caller.owner or owner, name=name,
         after=after, limit=limit + 1,
     )  # fmt: skip
-    rows = await service.crypto_keys.list(query)
+    rows = await parts.crypto_keys.service.list(query)
     page = rows[:limit]
     cursor = to_text(Prefix.CRYPTO_KEY, page[-1].id) if len(rows) > limit else None
-    return json_response(KeyList(data=[_key_answer(row, service) for row in page], next_cursor=cursor))
+    return json_response(KeyList(data=[_key_answer(row, parts) for row in page], next_cursor=cursor))
 
 
-async def rotate_key(request: web.Request, caller: Caller, service: Service) -> web.Response:
+async def rotate_key(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """A new secret, shown this once; the former goes on signing beside it for a while."""
     given: Any = await read_json(request) if await request.read() else {}
-    row, secret = await service.crypto_keys.rotate(caller.account, _key_id(request), given, owner=caller.owner)
-    return secret_response(_with(secret, row, service))
+    row, secret = await parts.crypto_keys.service.rotate(caller.account, _key_id(request), given, owner=caller.owner)
+    return secret_response(_with(secret, row, parts))
 
 
-async def retire_key(request: web.Request, caller: Caller, service: Service) -> web.Response:
+async def retire_key(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """Let a key sign no more; refused while a watch would be left without one."""
-    await service.crypto_keys.retire(caller.account, _key_id(request), owner=caller.owner)
+    await parts.crypto_keys.service.retire(caller.account, _key_id(request), owner=caller.owner)
     return web.Response(status=204)
 
 
@@ -94,14 +94,14 @@ def _text(request: web.Request, name: str) -> str | None:
     return text
 
 
-def _with(secret: str | None, row: KeyRecord, service: Service) -> KeyAnswer:
-    shown = _key_answer(row, service)
+def _with(secret: str | None, row: KeyRecord, parts: ApiParts) -> KeyAnswer:
+    shown = _key_answer(row, parts)
     return shown if secret is None else msgspec.structs.replace(shown, secret=secret)
 
 
-def _key_answer(row: KeyRecord, service: Service) -> KeyAnswer:
+def _key_answer(row: KeyRecord, parts: ApiParts) -> KeyAnswer:
     definition = key_definition_of(row)
-    now = datetime.fromtimestamp(service.clock.now_us() / 1_000_000, UTC)
+    now = datetime.fromtimestamp(parts.clock.now_us() / 1_000_000, UTC)
     id_, named = to_text(Prefix.CRYPTO_KEY, row.id), row.public or definition.format is SignatureFormat.RFC9421
     ends = [old.until for old in row.previous if old.until > now]
     return KeyAnswer(
@@ -113,7 +113,7 @@ def _key_answer(row: KeyRecord, service: Service) -> KeyAnswer:
         owner=row.owner,
         rotated=format_timestamp(row.rotated),
         overlap_until=format_timestamp(max(ends, default=None)),
-        public_key=service.crypto_keys.public_text(row),
+        public_key=parts.crypto_keys.service.public_text(row),
         kid=kid_of(id_, row.generation) if named else None,
     )
 

@@ -12,7 +12,7 @@ from hookward.application.history.model import LoggedAttempt, LoggedDelivery, Lo
 from hookward.domain.errors import NotFound
 from hookward.domain.ids import DeliveryId, EventId, Prefix, from_text, to_text, unix_ms_of
 from hookward.domain.watches.model import WatchDefinition
-from hookward.entrypoints.api.dependencies import Caller, Service
+from hookward.entrypoints.api.dependencies import ApiParts, Caller
 from hookward.entrypoints.api.http.listing import LOG_PARAMETERS, Filters, cursors, id_of
 from hookward.entrypoints.api.http.responses import as_text, format_timestamp, json_response
 from hookward.entrypoints.api.http.schemas import (
@@ -30,7 +30,7 @@ from hookward.entrypoints.api.resources.delivery_schemas import DeliveryPage, Se
 _definition = msgspec.json.Decoder(WatchDefinition)
 
 
-async def list_deliveries(request: web.Request, caller: Caller, service: Service) -> web.Response:
+async def list_deliveries(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """Deliveries, newest first."""
     filters = Filters(request, LOG_PARAMETERS)
     event = filters.read("eventId", id_of(Prefix.EVENT))
@@ -42,7 +42,7 @@ async def list_deliveries(request: web.Request, caller: Caller, service: Service
         **filters.common(),
     )
     filters.check()
-    page = await service.log.deliveries(query, now_ms=service.clock.now_us() // 1000)
+    page = await parts.history.deliveries.deliveries(query, now_ms=parts.clock.now_us() // 1000)
     return json_response(
         DeliveryPage(
             data=[DeliveryItem(**delivery_item(row)) for row in page.rows],
@@ -52,10 +52,14 @@ async def list_deliveries(request: web.Request, caller: Caller, service: Service
     )
 
 
-async def get_delivery(request: web.Request, caller: Caller, service: Service) -> web.Response:
+async def get_delivery(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """One delivery with every attempt."""
     id_ = from_text(Prefix.DELIVERY, request.match_info["deliveryId"])
-    found = None if id_ is None else await service.log.delivery(caller.account, DeliveryId(id_), owner=caller.owner)
+    found = (
+        None
+        if id_ is None
+        else await parts.history.deliveries.delivery(caller.account, DeliveryId(id_), owner=caller.owner)
+    )
     if found is None:
         raise NotFound("there is no such delivery")
     delivery, attempts = found

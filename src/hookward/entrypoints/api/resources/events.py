@@ -36,7 +36,7 @@ from hookward.domain.events.model import ChangeEvent, split_events
 from hookward.domain.events.rules import ReadEvent, read_event
 from hookward.domain.ids import AccountId, EventId, Prefix, from_text, to_text, unix_ms_of
 from hookward.domain.json import decode_exact, encode_exact
-from hookward.entrypoints.api.dependencies import Caller, Service
+from hookward.entrypoints.api.dependencies import ApiParts, Caller
 from hookward.entrypoints.api.http.listing import LOG_PARAMETERS, Filters, cursors, event_name
 from hookward.entrypoints.api.http.requests import MAX_BATCH_BYTES, MAX_EVENT_BYTES, REQUEST_ID, read_body
 from hookward.entrypoints.api.http.responses import format_timestamp, json_response, problem_of
@@ -50,9 +50,9 @@ MAX_BATCH_EVENTS = 1000
 _sorted = msgspec.json.Encoder(decimal_format="number", order="sorted").encode
 
 
-async def publish_event(request: web.Request, caller: Caller, service: Service) -> web.Response:
+async def publish_event(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """One event: 202 once it is durable."""
-    service.backlogs.check(caller.account)
+    parts.events.backlogs.check(caller.account)
     value = decode_exact(await read_body(request, MAX_EVENT_BYTES))
     header = request.headers.get(IDEMPOTENCY_KEY)
     if header is not None and isinstance(value, dict):
@@ -60,15 +60,15 @@ async def publish_event(request: web.Request, caller: Caller, service: Service) 
             message = "id and Idempotency-Key differ; send one of them"
             raise Invalid(message, (Problem(message=message, pointer="/id"),))
         if value.get("id") is None:
-            return await _publish_under(header, value, caller, service)
-    id_ = await publish_value(value, caller.account, service)
+            return await _publish_under(header, value, caller, parts)
+    id_ = await publish_value(value, caller.account, parts)
     return json_response(AcceptedEvent(id=to_text(Prefix.EVENT, id_)), 202)
 
 
-async def _publish_under(key: str, value: dict[str, Any], caller: Caller, service: Service) -> web.Response:
+async def _publish_under(key: str, value: dict[str, Any], caller: Caller, parts: ApiParts) -> web.Response:
     """Publish under a key that came as a header: that is where what is wrong with it is told."""
     try:
-        id_ = await publish_value({**value, "id": key}, caller.account, service)
+        id_ = await publish_value({**value, "id": key}, caller.account, parts)
     except Invalid as refused:
         raise Invalid(refused.detail, tuple(_of_header(each) for each in refused.problems)) from None
     return json_response(AcceptedEvent(id=to_text(Prefix.EVENT, id_)), 202)
@@ -83,44 +83,44 @@ def _of_header(found: Problem) -> Problem:
     return Problem(message=message, parameter=IDEMPOTENCY_KEY)
 
 
-async def publish_value(value: Any, account: AccountId, service: Service) -> EventId:
+async def publish_value(value: Any, account: AccountId, parts: ApiParts) -> EventId:
     """Check and publish a decoded event, again when its type changes meanwhile: the newest version judges it (G5)."""
     for _ in range(MAX_TYPE_CHANGES):
-        event = await judged_event(value, account, service, set())
+        event = await judged_event(value, account, parts, set())
         try:
-            return await service.publisher.publish(event)
+            return await parts.events.publisher.publish(event)
         except TypeChanged:
-            service.type_book.forget(account, event.change.resource_type, event.change.type_version)
+            parts.resource_types.cache.forget(account, event.change.resource_type, event.change.type_version)
     raise StoreUnavailable(TYPE_KEEPS_CHANGING)
 
 
-async def judged_event(value: Any, account: AccountId, service: Service, asked: set[str]) -> NewEvent:
+async def judged_event(value: Any, account: AccountId, parts: ApiParts, asked: set[str]) -> NewEvent:
     """Check a decoded event; a type of the account's own is looked up before it, or want of it, refuses one.
 
     ``asked`` are the types that were looked up since the request came.
     """
     name = value.get("resourceType") if isinstance(value, dict) else None
-    if not isinstance(name, str) or not service.type_book.is_own(name):
-        return new_event(value, account, service)
-    if name not in asked and await service.type_book.learn(account, name):
+    if not isinstance(name, str) or not parts.resource_types.cache.is_own(name):
+        return new_event(value, account, parts)
+    if name not in asked and await parts.resource_types.cache.learn(account, name):
         asked.add(name)
     try:
-        return new_event(value, account, service)
+        return new_event(value, account, parts)
     except Invalid:
         if name in asked:
             raise
     asked.add(name)
-    await service.type_book.find(account, name)
-    return new_event(value, account, service)
+    await parts.resource_types.cache.find(account, name)
+    return new_event(value, account, parts)
 
 
-async def publish_batch(request: web.Request, caller: Caller, service: Service) -> web.Response:
+async def publish_batch(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """Up to a thousand events, each accepted or refused on its own."""
-    service.backlogs.check(caller.account)
+    parts.events.backlogs.check(caller.account)
     if "Idempotency-Key" in request.headers:
         raise Invalid("Idempotency-Key stands for one event; give each event of a batch an id of its own")
     raws = await read_items(request, "events", MAX_BATCH_EVENTS)
-    return _answered(await _publish_each(raws, caller.account, service), request)
+    return _answered(await _publish_each(raws, caller.account, parts), request)
 
 
 async def read_items(request: web.Request, member: str, limit: int) -> Sequence[bytes | msgspec.Raw]:
@@ -148,10 +148,10 @@ def _lists(member: str) -> msgspec.json.Decoder[Any]:
 
 
 async def answer_items(
-    taken: Sequence[NewEvent | HookwardError], request: web.Request, service: Service
+    taken: Sequence[NewEvent | HookwardError], request: web.Request, parts: ApiParts
 ) -> web.Response:
     """Publish what was taken, each on its own; one result an item, in order."""
-    stored = iter(await service.publisher.publish_all([each for each in taken if isinstance(each, NewEvent)]))
+    stored = iter(await parts.events.publisher.publish_all([each for each in taken if isinstance(each, NewEvent)]))
     return _answered([next(stored) if isinstance(each, NewEvent) else each for each in taken], request)
 
 
@@ -163,7 +163,7 @@ def _answered(outcomes: Sequence[EventId | HookwardError], request: web.Request)
 
 
 async def _publish_each(
-    raws: Sequence[bytes | msgspec.Raw], account: AccountId, service: Service
+    raws: Sequence[bytes | msgspec.Raw], account: AccountId, parts: ApiParts
 ) -> list[EventId | HookwardError]:
     """Check and publish each on its own; once more those whose types changed meanwhile."""
     outcomes: list[EventId | HookwardError] = [TypeChanged()] * len(raws)
@@ -173,22 +173,22 @@ async def _publish_each(
         taken: dict[int, NewEvent | HookwardError] = {}
         for index in left:
             await asyncio.sleep(0)  # judging a thousand may take seconds: others have their turn after each (G6)
-            taken[index] = await _read_one(bytes(raws[index]), account, service, asked)
+            taken[index] = await _read_one(bytes(raws[index]), account, parts, asked)
         events = {index: each for index, each in taken.items() if isinstance(each, NewEvent)}
-        stored = dict(zip(events, await service.publisher.publish_all(list(events.values())), strict=True))
+        stored = dict(zip(events, await parts.events.publisher.publish_all(list(events.values())), strict=True))
         for index, each in taken.items():
             outcome = outcomes[index] = stored[index] if isinstance(each, NewEvent) else each
             if isinstance(outcome, TypeChanged):
                 change = events[index].change
-                service.type_book.forget(account, change.resource_type, change.type_version)
+                parts.resource_types.cache.forget(account, change.resource_type, change.type_version)
     return [StoreUnavailable(TYPE_KEEPS_CHANGING) if isinstance(each, TypeChanged) else each for each in outcomes]
 
 
-async def _read_one(raw: bytes, account: AccountId, service: Service, asked: set[str]) -> NewEvent | HookwardError:
+async def _read_one(raw: bytes, account: AccountId, parts: ApiParts, asked: set[str]) -> NewEvent | HookwardError:
     try:
         if len(raw) > MAX_EVENT_BYTES:
             raise TooLarge(f"the event is over {MAX_EVENT_BYTES} bytes")
-        return await judged_event(decode_exact(raw), account, service, asked)
+        return await judged_event(decode_exact(raw), account, parts, asked)
     except HookwardError as error:
         return error
 
@@ -199,18 +199,18 @@ def _result(outcome: EventId | HookwardError, request_id: str) -> AcceptedEvent 
     return AcceptedEvent(id=to_text(Prefix.EVENT, outcome))
 
 
-def new_event(value: Any, account: AccountId, service: Service) -> NewEvent:
+def new_event(value: Any, account: AccountId, parts: ApiParts) -> NewEvent:
     """Check a decoded event and give it an id; raises Invalid with every problem.
 
     A type of the account's own has to be learned before.
     """
-    return event_of(value, read_event(value, service.type_book.view(account)), account, service)
+    return event_of(value, read_event(value, parts.resource_types.cache.view(account)), account, parts)
 
 
-def event_of(value: Any, read: ReadEvent, account: AccountId, service: Service) -> NewEvent:
+def event_of(value: Any, read: ReadEvent, account: AccountId, parts: ApiParts) -> NewEvent:
     """An event that was read, with an id; ``value`` is what its idempotency key stands for."""
     change = ChangeEvent(
-        id=EventId(make_id(service.clock, service.random)),
+        id=EventId(make_id(parts.clock, parts.random)),
         account=account,
         resource_type=read.type.name,
         type_version=read.type.version,
@@ -222,7 +222,7 @@ def event_of(value: Any, read: ReadEvent, account: AccountId, service: Service) 
         extra=None if read.extra is None else encode_exact(read.extra),
         zone=read.zone,
     )
-    own = service.type_book.is_own(read.type.name)
+    own = parts.resource_types.cache.is_own(read.type.name)
     if read.key is None:
         return NewEvent(change=change, occurred=read.occurred, own_type=own)
     digest = sha256(_sorted(value)).digest()
@@ -233,17 +233,17 @@ SHOWN_DELIVERIES = 100
 _scope = msgspec.json.Decoder(dict[str, str])
 
 
-async def list_events(request: web.Request, caller: Caller, service: Service) -> web.Response:
+async def list_events(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """Events, newest first."""
     filters = Filters(request, LOG_PARAMETERS)
     named = filters.read("eventId", event_name)
     asked = {**filters.of_delivery(), **filters.common()}
     filters.check()
-    event = None if named is None else await _meant(named, caller, service)
+    event = None if named is None else await _meant(named, caller, parts)
     page = Found(rows=())
     if named is None or event is not None:
         query = EventQuery(account=caller.account, owner=caller.owner, event=event, **asked)
-        page = await service.events.events(query, now_ms=service.clock.now_us() // 1000)
+        page = await parts.history.events.events(query, now_ms=parts.clock.now_us() // 1000)
     return json_response(
         EventPage(
             data=[EventItem(**_item(row)) for row in page.rows],
@@ -253,15 +253,15 @@ async def list_events(request: web.Request, caller: Caller, service: Service) ->
     )
 
 
-async def get_event(request: web.Request, caller: Caller, service: Service) -> web.Response:
+async def get_event(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """One event by its own id, or by the id that its publisher gave (for as long as that is remembered: 24 hours)."""
-    id_ = await _meant(request.match_info["eventId"], caller, service)
-    event = None if id_ is None else await service.events.event(caller.account, id_, owner=caller.owner)
+    id_ = await _meant(request.match_info["eventId"], caller, parts)
+    event = None if id_ is None else await parts.history.events.event(caller.account, id_, owner=caller.owner)
     if event is None:
         raise NotFound("there is no such event")
-    page = await service.log.deliveries(
+    page = await parts.history.deliveries.deliveries(
         LogQuery(account=caller.account, owner=caller.owner, event=event.id, limit=SHOWN_DELIVERIES),
-        now_ms=service.clock.now_us() // 1000,
+        now_ms=parts.clock.now_us() // 1000,
     )
     deliveries = [DeliveryItem(**delivery_item(row)) for row in page.rows]
     watches: dict[str, WatchBrief] = {each.watch.id: each.watch for each in deliveries}
@@ -285,14 +285,14 @@ def _more(event: EventId, older: bytes | None) -> str | None:
     return f"/v1/deliveries?eventId={to_text(Prefix.EVENT, event)}&cursor={cursors(older, None)['next_cursor']}"
 
 
-async def _meant(text: str, caller: Caller, service: Service) -> EventId | None:
+async def _meant(text: str, caller: Caller, parts: ApiParts) -> EventId | None:
     """The event that is called so: by its own id, or by its publisher; the own id wins where both are there."""
     id_ = from_text(Prefix.EVENT, text)
     own = None if id_ is None else EventId(id_)
-    known = await service.events.known(caller.account, text.encode("utf-8", "replace"))
+    known = await parts.history.events.known(caller.account, text.encode("utf-8", "replace"))
     if own is None or known is None:
         return own if known is None else known
-    return known if await service.events.event(caller.account, own, owner=caller.owner) is None else own
+    return known if await parts.history.events.event(caller.account, own, owner=caller.owner) is None else own
 
 
 def _item(event: LoggedEvent) -> dict[str, Any]:

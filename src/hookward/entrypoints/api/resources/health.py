@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from hookward.domain.errors import StoreUnavailable
-from hookward.entrypoints.api.dependencies import SERVICE
+from hookward.entrypoints.api.dependencies import PARTS
 from hookward.entrypoints.api.http.responses import json_response
 from hookward.entrypoints.api.http.schemas import Health
 
@@ -24,9 +24,9 @@ async def live(_request: web.Request) -> web.Response:
 
 async def ready(request: web.Request) -> web.Response:
     """Each dependency by name; 503 when one that publishing needs is away."""
-    service = request.app[SERVICE]
-    states = await asyncio.gather(*map(_state, service.checks.values()))
-    checks = dict(zip(service.checks, states, strict=True))
+    parts = request.app[PARTS]
+    states = await asyncio.gather(*map(_state, parts.checks.values()))
+    checks = dict(zip(parts.checks, states, strict=True))
     needed = all(checks.get(name) == "ok" for name in _NEEDED)
     status = "ok" if all(state == "ok" for state in checks.values()) else "degraded" if needed else "unavailable"
     return json_response(Health(status=status, checks=checks), 200 if needed else 503)

@@ -7,7 +7,7 @@ from hashlib import sha256
 from aiohttp import web
 
 from hookward.domain.ids import CryptoKeyId, Prefix, from_text
-from hookward.entrypoints.api.dependencies import SERVICE
+from hookward.entrypoints.api.dependencies import PARTS
 
 _CONTENT_TYPE = "application/jwk-set+json"
 
@@ -17,7 +17,7 @@ async def get_key_set(request: web.Request) -> web.Response:
 
     With ``kid`` those of one crypto key, however many there are; a receiver knows it from ``keyid`` of the signature.
     """
-    keys = request.app[SERVICE].published_keys
+    keys = request.app[PARTS].crypto_keys.published
     kid = request.query.get("kid")
     if kid is None:
         body = await keys.every()

@@ -20,7 +20,7 @@ from hookward.domain.json import check_depth, decode_exact
 from hookward.domain.resource_types.model import CompiledType
 from hookward.domain.resource_types.operations import Format, Operation, OperationBatch
 from hookward.domain.resource_types.routing import Match, OperationIndex
-from hookward.entrypoints.api.dependencies import Caller, Service
+from hookward.entrypoints.api.dependencies import ApiParts, Caller
 from hookward.entrypoints.api.http.formats import CONTENT_TYPES, format_of_body, formatted
 from hookward.entrypoints.api.http.requests import MAX_EVENT_BYTES, read_bytes
 from hookward.entrypoints.api.http.responses import UnsupportedType, json_response
@@ -34,24 +34,24 @@ _NO_RESOURCE = "the body is empty; send the resource after the change as a JSON 
 
 
 async def publish_mirrored(
-    request: web.Request, caller: Caller, service: Service, *, index: OperationIndex
+    request: web.Request, caller: Caller, parts: ApiParts, *, index: OperationIndex
 ) -> web.Response:
     """What the operation at this method and path is published as: 202 once it is durable; 404 or 405 for none."""
-    match = match_of(request, service, index)
-    return await publish_match(request, caller, service, match, service.types[match.type.name])
+    match = match_of(request, parts, index)
+    return await publish_match(request, caller, parts, match, parts.resource_types.built_in[match.type.name])
 
 
 async def publish_match(
-    request: web.Request, caller: Caller, service: Service, match: Match, known: CompiledType
+    request: web.Request, caller: Caller, parts: ApiParts, match: Match, known: CompiledType
 ) -> web.Response:
     """What an operation that was found is published as; ``known`` is its type, whoever declared it."""
-    service.backlogs.check(caller.account)
+    parts.events.backlogs.check(caller.account)
     if match.operation.batch is not None:
-        return await _publish_batch(request, caller, service, match, match.operation.batch, known)
+        return await _publish_batch(request, caller, parts, match, match.operation.batch, known)
     given = await _read(request, match.operation, known)
     mirrored = read_mirrored(match, given, known, key=request.headers.get(IDEMPOTENCY_KEY))
     try:
-        id_ = await service.publisher.publish(event_of(mirrored.event, mirrored.read, caller.account, service))
+        id_ = await parts.events.publisher.publish(event_of(mirrored.event, mirrored.read, caller.account, parts))
     except Invalid as refused:  # the key was used for another event
         problems = (Problem(message=each.message, parameter=IDEMPOTENCY_KEY) for each in refused.problems)
         raise Invalid(refused.detail, tuple(problems)) from None
@@ -64,10 +64,10 @@ async def refuse_unchanging(_request: web.Request) -> NoReturn:
     raise web.HTTPNotFound
 
 
-def match_of(request: web.Request, service: Service, index: OperationIndex) -> Match:
+def match_of(request: web.Request, parts: ApiParts, index: OperationIndex) -> Match:
     """The operation at this method and path, below any prefix; raises 404 or 405 where ``index`` knows none."""
     allowed = set[str]()
-    for path in paths_below(request, service):
+    for path in paths_below(request, parts):
         match = index.resolve(request.method, path)
         if isinstance(match, Match):
             return match
@@ -77,15 +77,15 @@ def match_of(request: web.Request, service: Service, index: OperationIndex) -> M
     raise web.HTTPNotFound
 
 
-def paths_below(request: web.Request, service: Service) -> list[str]:
+def paths_below(request: web.Request, parts: ApiParts) -> list[str]:
     """The path as it stands in the request line, at the root and below each prefix that it begins with."""
     path = request.rel_url.raw_path
-    prefixes = ("", *map(quote, service.path_prefixes))
+    prefixes = ("", *map(quote, parts.path_prefixes))
     return [path.removeprefix(prefix) for prefix in prefixes if path.startswith(prefix + "/")]
 
 
 async def _publish_batch(
-    request: web.Request, caller: Caller, service: Service, match: Match, batch: OperationBatch, known: CompiledType
+    request: web.Request, caller: Caller, parts: ApiParts, match: Match, batch: OperationBatch, known: CompiledType
 ) -> web.Response:
     if IDEMPOTENCY_KEY in request.headers:
         detail = f"{IDEMPOTENCY_KEY} stands for one event; send the operations of a batch one by one to give each a key"
@@ -96,10 +96,10 @@ async def _publish_batch(
         await asyncio.sleep(0)  # judging all of them may take seconds: others have their turn after each (G6)
         each = _read_item(bytes(raw), match, batch, known)
         if isinstance(each, MirroredEvent):
-            events.append(event_of(each.event, each.read, caller.account, service))
+            events.append(event_of(each.event, each.read, caller.account, parts))
         else:
             events.append(each)
-    return await answer_items(events, request, service)
+    return await answer_items(events, request, parts)
 
 
 def _read_item(raw: bytes, match: Match, batch: OperationBatch, known: CompiledType) -> MirroredEvent | HookwardError:

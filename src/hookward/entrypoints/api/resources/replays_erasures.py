@@ -10,7 +10,7 @@ from hookward.application.history.erasures import Erasure
 from hookward.domain.errors import Forbidden, Invalid, Problem
 from hookward.domain.ids import DeliveryId, Prefix, from_text, to_text
 from hookward.domain.problems import problem, unknown_fields
-from hookward.entrypoints.api.dependencies import Caller, Service
+from hookward.entrypoints.api.dependencies import ApiParts, Caller
 from hookward.entrypoints.api.http.requests import read_json
 from hookward.entrypoints.api.http.responses import format_timestamp, json_response
 from hookward.entrypoints.api.resources.delivery_schemas import ErasureAnswer, ReplayAnswer
@@ -18,13 +18,13 @@ from hookward.entrypoints.api.resources.delivery_schemas import ErasureAnswer, R
 MAX_BODY = 64 << 10
 
 
-async def replay(request: web.Request, caller: Caller, service: Service) -> web.Response:
+async def replay(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """Send a delivery again, or at once where it waits; an empty body is as good as ``{}``."""
     id_ = from_text(Prefix.DELIVERY, request.match_info["deliveryId"])
     given = await read_json(request, MAX_BODY) if request.can_read_body and await _has_body(request) else {}
     new_id = wants_new_id(given)
     delivery = None if id_ is None else DeliveryId(id_)
-    made = await service.replays.replay(caller.account, delivery, owner=caller.owner, new_id=new_id)
+    made = await parts.history.replays.replay(caller.account, delivery, owner=caller.owner, new_id=new_id)
     text = to_text(Prefix.DELIVERY, made)
     response = json_response(ReplayAnswer(id=text), 202)
     response.headers["Location"] = f"/v1/deliveries/{text}"
@@ -48,21 +48,21 @@ def wants_new_id(given: Any) -> bool:
     return bool(given.get("newId", False))
 
 
-async def erase(request: web.Request, caller: Caller, service: Service) -> web.Response:
+async def erase(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """Take an erasure: durable when answered, done by workers soon after."""
     _account_only(caller)
-    erasure = await service.erasures.ask(caller.account, await read_json(request, MAX_BODY))
+    erasure = await parts.history.erasures.ask(caller.account, await read_json(request, MAX_BODY))
     shown = _erasure(erasure)
     response = json_response(shown, 202)
     response.headers["Location"] = f"/v1/erasures/{shown.id}"
     return response
 
 
-async def get_erasure(request: web.Request, caller: Caller, service: Service) -> web.Response:
+async def get_erasure(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """How far an erasure has come."""
     _account_only(caller)
     id_ = from_text(Prefix.ERASURE, request.match_info["erasureId"])
-    return json_response(_erasure(await service.erasures.get(caller.account, id_)))
+    return json_response(_erasure(await parts.history.erasures.get(caller.account, id_)))
 
 
 def _account_only(caller: Caller) -> None:

@@ -17,28 +17,28 @@ from hookward.domain.errors import Forbidden
 from hookward.domain.json import encode_exact
 from hookward.domain.resource_types.model import ResourceType
 from hookward.domain.resource_types.rules import is_type_name
-from hookward.entrypoints.api.dependencies import Caller, Service
+from hookward.entrypoints.api.dependencies import ApiParts, Caller
 from hookward.entrypoints.api.http.requests import bad_parameter, check_parameters, limit_of, read_json, together
 from hookward.entrypoints.api.http.responses import format_timestamp, json_response
 from hookward.entrypoints.api.http.schemas import BodyWord, Wire
 from hookward.entrypoints.api.resources.watch_schemas import Ignored, Input, Limit
 
 
-async def create_type(request: web.Request, caller: Caller, service: Service) -> web.Response:
+async def create_type(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """A type of the account's own."""
     _whole_account(caller)
-    shown = type_answer(await service.resource_types.create(caller.account, await read_json(request)))
+    shown = type_answer(await parts.resource_types.service.create(caller.account, await read_json(request)))
     response = json_response(shown, 201)
     response.headers["Location"] = f"/v1/resource-types/{quote(shown.name)}"
     return response
 
 
-async def list_types(request: web.Request, caller: Caller, service: Service) -> web.Response:
+async def list_types(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """Built-in types and the account's, by name."""
     _, limit, after = together(
         lambda: check_parameters(request, ("limit", "cursor")), lambda: limit_of(request), lambda: _cursor(request)
     )
-    found = await service.resource_types.page(caller.account, after=after, limit=limit + 1)
+    found = await parts.resource_types.service.page(caller.account, after=after, limit=limit + 1)
     page = found[:limit]
     cursor = page[-1].name if len(found) > limit else None
     return json_response(TypeList(data=[type_answer(each) for each in page], next_cursor=cursor))
@@ -51,24 +51,26 @@ def _cursor(request: web.Request) -> str:
     return after
 
 
-async def get_type(request: web.Request, caller: Caller, service: Service) -> web.Response:
+async def get_type(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """One type."""
-    return json_response(type_answer(await service.resource_types.get(caller.account, request.match_info["name"])))
+    return json_response(
+        type_answer(await parts.resource_types.service.get(caller.account, request.match_info["name"]))
+    )
 
 
-async def replace_type(request: web.Request, caller: Caller, service: Service) -> web.Response:
+async def replace_type(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """A new version of a type; events keep theirs."""
     _whole_account(caller)
     given = await read_json(request)
     return json_response(
-        type_answer(await service.resource_types.replace(caller.account, request.match_info["name"], given))
+        type_answer(await parts.resource_types.service.replace(caller.account, request.match_info["name"], given))
     )
 
 
-async def delete_type(request: web.Request, caller: Caller, service: Service) -> web.Response:
+async def delete_type(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """Delete a type that nobody watches."""
     _whole_account(caller)
-    await service.resource_types.delete(caller.account, request.match_info["name"])
+    await parts.resource_types.service.delete(caller.account, request.match_info["name"])
     return web.Response(status=204)
 
 

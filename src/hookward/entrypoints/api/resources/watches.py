@@ -27,7 +27,7 @@ from hookward.domain.problems import is_text, problem
 from hookward.domain.resource_types.model import ResourceType
 from hookward.domain.resource_types.operations import ChangeKind
 from hookward.domain.watches.model import WatchStatus
-from hookward.entrypoints.api.dependencies import Caller, Service
+from hookward.entrypoints.api.dependencies import ApiParts, Caller
 from hookward.entrypoints.api.http.conditional import condition_of, etag_of, match_of, tagged
 from hookward.entrypoints.api.http.requests import check_parameters, limit_of, read_json
 from hookward.entrypoints.api.http.responses import (
@@ -46,58 +46,64 @@ _MAX_TEXT = 255
 _STATUSES = tuple(each.word for each in WatchStatus)
 
 
-async def get_watch(request: web.Request, caller: Caller, service: Service) -> web.Response:
+async def get_watch(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """One watch."""
-    row = await service.changes.find(_target(request, caller, match_of(request)))
+    row = await parts.watches.changes.find(_target(request, caller, match_of(request)))
     return tagged(request, json_response(watch_answer(row)), etag_of(row.version))
 
 
-async def list_watches(request: web.Request, caller: Caller, service: Service) -> web.Response:
+async def list_watches(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """Watches, oldest first."""
-    query = await _query(request, caller, service)
-    rows = await service.watches.list(msgspec.structs.replace(query, limit=query.limit + 1))
+    query = await _query(request, caller, parts)
+    rows = await parts.watches.service.list(msgspec.structs.replace(query, limit=query.limit + 1))
     page = rows[: query.limit]
     cursor = to_text(Prefix.WATCH, page[-1].id) if len(rows) > query.limit else None
     return tagged(request, json_response(WatchList(data=[watch_answer(row) for row in page], next_cursor=cursor)))
 
 
-async def replace_watch(request: web.Request, caller: Caller, service: Service) -> web.Response:
+async def replace_watch(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """Put a watch in the place of one."""
     target = _target(request, caller, condition_of(request))
-    return answer_watch(*await service.changes.replace(target, await read_json(request), service.type_book.find))
+    return answer_watch(
+        *await parts.watches.changes.replace(target, await read_json(request), parts.resource_types.cache.find)
+    )
 
 
-async def patch_watch(request: web.Request, caller: Caller, service: Service) -> web.Response:
+async def patch_watch(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """Change some properties of a watch (RFC 7396)."""
     target = _target(request, caller, condition_of(request))
     kind = request.headers.get("Content-Type", "")
     if kind and not _MERGE_PATCH.fullmatch(kind):
         raise UnsupportedType(f"the content type is {kind}; send application/merge-patch+json or application/json")
-    return answer_watch(*await service.changes.patch(target, await read_json(request), service.type_book.find, _shown))
+    return answer_watch(
+        *await parts.watches.changes.patch(target, await read_json(request), parts.resource_types.cache.find, _shown)
+    )
 
 
-async def delete_watch(request: web.Request, caller: Caller, service: Service) -> web.Response:
+async def delete_watch(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """Delete a watch and cancel what waits for it."""
-    await service.changes.delete(_target(request, caller, condition_of(request)))
+    await parts.watches.changes.delete(_target(request, caller, condition_of(request)))
     return web.Response(status=204)
 
 
-async def test_watch(request: web.Request, caller: Caller, service: Service) -> web.Response:
+async def test_watch(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """Send the type's sample now; whatever the endpoint says, the answer is the whole attempt."""
-    row = await service.changes.find(_target(request, caller, condition_of(request)))
+    row = await parts.watches.changes.find(_target(request, caller, condition_of(request)))
     given = await read_json(request) if await request.read() else {}
-    known = await service.type_book.find(caller.account, row.resource_type)
+    known = await parts.resource_types.cache.find(caller.account, row.resource_type)
     if known is None:
         raise NotFound("the resource type of the watch is gone")
-    return json_response(attempt_answer(await service.trials.send(row, known, given)))
+    return json_response(attempt_answer(await parts.watches.tester.send(row, known, given)))
 
 
-async def preview_watch(request: web.Request, caller: Caller, service: Service) -> web.Response:
+async def preview_watch(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """Render a template without saving it."""
     given = await read_json(request)
-    own = await service.type_book.find(caller.account, given.get("resourceType") if isinstance(given, dict) else None)
-    types = service.types if own is None else {**service.types, own.type.name: own}
-    body = await service.trials.preview(caller.account, given, types)
+    own = await parts.resource_types.cache.find(
+        caller.account, given.get("resourceType") if isinstance(given, dict) else None
+    )
+    types = parts.resource_types.built_in if own is None else {**parts.resource_types.built_in, own.type.name: own}
+    body = await parts.watches.tester.preview(caller.account, given, types)
     return json_response(PreviewAnswer(body=msgspec.Raw(body)))
 
 
@@ -112,7 +118,7 @@ def _shown(row: WatchRecord) -> dict[str, Any]:
     return shown
 
 
-async def _query(request: web.Request, caller: Caller, service: Service) -> WatchQuery:
+async def _query(request: web.Request, caller: Caller, parts: ApiParts) -> WatchQuery:
     given = request.query
     problems: list[Problem] = []
     known = ("resourceType", "status", "name", "q", "owner", "limit", "cursor")
@@ -129,8 +135,8 @@ async def _query(request: web.Request, caller: Caller, service: Service) -> Watc
     if "cursor" in given and after is None:
         problems.append(_bad("cursor", "must be a nextCursor of this list"))
     status = given.get("status")
-    if "resourceType" in given and await service.type_book.find(caller.account, given["resourceType"]) is None:
-        names = type_names(service.type_book.names(caller.account))
+    if "resourceType" in given and await parts.resource_types.cache.find(caller.account, given["resourceType"]) is None:
+        names = type_names(parts.resource_types.cache.names(caller.account))
         problems.append(_bad("resourceType", f"must be one of {names}"))
     if status not in (None, *_STATUSES):
         problems.append(_bad("status", f"must be one of {', '.join(_STATUSES)}"))
@@ -152,33 +158,33 @@ def _bad(name: str, message: str) -> Problem:
     return Problem(message=f"{name} {message}", parameter=name)
 
 
-async def create_watch(request: web.Request, caller: Caller, service: Service) -> web.Response:
+async def create_watch(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """A watch on any resource type, again when that changes meanwhile: the newest version judges it (G5)."""
     given = await read_json(request)
     for _ in range(MAX_TYPE_CHANGES):
         with suppress(TypeChanged):
-            return await _create_named(given, caller, service)
+            return await _create_named(given, caller, parts)
     raise StoreUnavailable(TYPE_KEEPS_CHANGING)
 
 
-async def _create_named(given: Any, caller: Caller, service: Service) -> web.Response:
+async def _create_named(given: Any, caller: Caller, parts: ApiParts) -> web.Response:
     problems: list[Problem] = []
     scope: dict[str, str] = {}
     name = given.get("resourceType") if isinstance(given, dict) else None
-    known = await service.type_book.find(caller.account, name)
+    known = await parts.resource_types.cache.find(caller.account, name)
     if known is None:
-        message = f"resourceType must be one of {type_names(service.type_book.names(caller.account))}"
+        message = f"resourceType must be one of {type_names(parts.resource_types.cache.names(caller.account))}"
         problems.append(Problem(message=message, pointer="/resourceType"))
     else:
         given_scope = given.get("scope")
         scope = read_scope({} if given_scope is None else given_scope, known.type, problems, complete=False)
-    return await _create(given, known.type if known else None, scope, caller, service, problems)
+    return await _create(given, known.type if known else None, scope, caller, parts, problems)
 
 
 async def create_watch_on_route(
     request: web.Request,
     caller: Caller,
-    service: Service,
+    parts: ApiParts,
     resource_type: ResourceType,
     parameters: Mapping[str, str] | None = None,
 ) -> web.Response:
@@ -190,7 +196,7 @@ async def create_watch_on_route(
     given = await read_json(request)
     if isinstance(given, dict):
         _contradicted(given, resource_type, scope, problems)
-    return await _create(given, resource_type, scope, caller, service, problems)
+    return await _create(given, resource_type, scope, caller, parts, problems)
 
 
 def _contradicted(
@@ -207,10 +213,10 @@ def _contradicted(
 
 
 async def _create(
-    given: Any, resource_type: ResourceType | None, scope: Mapping[str, str], caller: Caller, service: Service,
+    given: Any, resource_type: ResourceType | None, scope: Mapping[str, str], caller: Caller, parts: ApiParts,
     problems: list[Problem],
 ) -> web.Response:  # fmt: skip
-    row, secret = await service.watches.create(
+    row, secret = await parts.watches.service.create(
         caller.account, given, resource_type, scope, owner=caller.owner, found=problems
     )
     response = answer_watch(row, secret, 201)

@@ -23,8 +23,8 @@ from hookward.adapters.embedded.postgres import EmbeddedPostgres
 from hookward.adapters.embedded.valkey import EmbeddedValkey
 from hookward.adapters.postgres.migrate import migrate
 from hookward.adapters.processes import INCARNATION, Child, Supervisor
-from hookward.bootstrap.os_probes import answers_http
-from hookward.domain.ids import EventId, Prefix, WatchId, delivery_id, from_text, to_text
+from hookward.bootstrap.os_probes import is_api_live
+from hookward.domain.ids import EventId, IdPrefix, WatchId, delivery_id, from_text, to_text
 
 _BATCH = 1000
 _SIZES = """
@@ -45,10 +45,10 @@ class Watch(NamedTuple):
 
     def delivery(self, event_id: str) -> str:
         """The ``webhook-id`` of an event for this watch."""
-        event_bytes, watch_bytes = from_text(Prefix.EVENT, event_id), from_text(Prefix.WATCH, self.id)
+        event_bytes, watch_bytes = from_text(IdPrefix.EVENT, event_id), from_text(IdPrefix.WATCH, self.id)
         assert event_bytes is not None
         assert watch_bytes is not None
-        return to_text(Prefix.DELIVERY, delivery_id(EventId(event_bytes), WatchId(watch_bytes)))
+        return to_text(IdPrefix.DELIVERY, delivery_id(EventId(event_bytes), WatchId(watch_bytes)))
 
 
 class Disk(NamedTuple):
@@ -191,7 +191,7 @@ async def open_stack(directory: Path, sink: Sink) -> AsyncIterator[Stack]:
         await migrate(postgres.dsn)
 
         async def ready() -> bool:
-            return await answers_http("127.0.0.1", port)
+            return await is_api_live("127.0.0.1", port)
 
         await supervisor.start(
             Child(name="api", argv=_child("api"), ready=ready, log=held.path / "log" / "api.log", grace=15.0)

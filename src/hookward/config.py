@@ -20,7 +20,7 @@ from hookward.domain.egress import EgressProxy
 from hookward.domain.errors import ConfigError
 from hookward.domain.watches.model import WatchBounds
 
-PREFIX = "HOOKWARD_"
+ENVIRONMENT_PREFIX = "HOOKWARD_"
 OF_COMMANDS = ("HOOKWARD_URL", "HOOKWARD_KEY")
 """Which service the commands talk to, and their key: no settings of the service."""
 EMBEDDED = read.EMBEDDED
@@ -39,104 +39,104 @@ def _secret(default: Any, parse: Callable[[object], Any]) -> Any:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Server:
+class ServerSettings:
     """Where the api listens, and to whom; times are in seconds."""
 
-    host: str = _setting("127.0.0.1", read.text)
-    port: int = _setting(8420, read.integer(1, 65535))
-    path_prefixes: tuple[str, ...] = _setting((), read.prefixes)
-    connections: int = _setting(10_000, read.integer(1, 1_000_000))
-    request_timeout: float = _setting(60.0, read.duration(0.05, 3600))
-    idle_timeout: float = _setting(660.0, read.duration(0.05, 86400))
-    public_url: str | None = _setting(None, read.public_url)
+    host: str = _setting("127.0.0.1", read.parse_string)
+    port: int = _setting(8420, read.integer_between(1, 65535))
+    path_prefixes: tuple[str, ...] = _setting((), read.parse_path_prefixes)
+    connections: int = _setting(10_000, read.integer_between(1, 1_000_000))
+    request_timeout: float = _setting(60.0, read.duration_between(0.05, 3600))
+    idle_timeout: float = _setting(660.0, read.duration_between(0.05, 86400))
+    public_url: str | None = _setting(None, read.parse_public_url)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Data:
+class DataSettings:
     """Where embedded stores and generated secrets live."""
 
-    dir: Path = _setting(_DATA_DIR, read.path)  # noqa: RUF009  _setting only makes a field
+    dir: Path = _setting(_DATA_DIR, read.parse_path)  # noqa: RUF009  _setting only makes a field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Database:
+class DatabaseSettings:
     """PostgreSQL: the store of record."""
 
-    url: str = _secret(EMBEDDED, read.url("postgresql", "postgres"))
-    pool_size: int = _setting(8, read.integer(2, 200))
+    url: str = _secret(EMBEDDED, read.url_with_scheme("postgresql", "postgres"))
+    pool_size: int = _setting(8, read.integer_between(2, 200))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Queue:
+class QueueSettings:
     """Valkey or Redis: wake-ups."""
 
-    url: str = _secret(EMBEDDED, read.url("redis", "rediss", "unix"))
+    url: str = _secret(EMBEDDED, read.url_with_scheme("redis", "rediss", "unix"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Security:
+class SecuritySettings:
     """Secrets of the service itself."""
 
-    bootstrap_key: str | None = _secret(None, read.bootstrap_key)
-    master_key: bytes | None = _secret(None, read.master_key)
-    master_key_file: Path | None = _setting(None, read.path)  # noqa: RUF009  _setting only makes a field
-    old_master_keys: tuple[bytes, ...] = _secret((), read.master_keys)
-    key_overlap: float = _setting(DEFAULT_OVERLAP, read.duration(0, MAX_OVERLAP))
+    bootstrap_key: str | None = _secret(None, read.parse_bootstrap_key)
+    master_key: bytes | None = _secret(None, read.parse_master_key)
+    master_key_file: Path | None = _setting(None, read.parse_path)  # noqa: RUF009  _setting only makes a field
+    old_master_keys: tuple[bytes, ...] = _secret((), read.parse_master_keys)
+    key_overlap: float = _setting(DEFAULT_OVERLAP, read.duration_between(0, MAX_OVERLAP))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Egress:
+class EgressSettings:
     """What deliveries and token requests may reach, and how."""
 
-    allow: tuple[read.Network, ...] = _setting((), read.networks)
-    deny: tuple[read.Network, ...] = _setting((), read.networks)
-    ports: tuple[range, ...] = _setting((), read.ports)
-    proxy: EgressProxy | None = _secret(None, read.proxy)  # noqa: RUF009  as above
+    allow: tuple[read.Network, ...] = _setting((), read.parse_networks)
+    deny: tuple[read.Network, ...] = _setting((), read.parse_networks)
+    ports: tuple[range, ...] = _setting((), read.parse_ports)
+    proxy: EgressProxy | None = _secret(None, read.parse_proxy_setting)  # noqa: RUF009  as above
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Worker:
+class WorkerSettings:
     """What a worker process may hold; times are in seconds."""
 
-    processes: int = _setting(1, read.integer(1, 64))
-    lease: float = _setting(45.0, read.duration(3, 600))
-    grace: float = _setting(20.0, read.duration(0, 600))
-    in_flight: int = _setting(1024, read.integer(1, 10000))
+    processes: int = _setting(1, read.integer_between(1, 64))
+    lease: float = _setting(45.0, read.duration_between(3, 600))
+    grace: float = _setting(20.0, read.duration_between(0, 600))
+    in_flight: int = _setting(1024, read.integer_between(1, 10000))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class DeliverySettings:
     """Defaults of every watch; times are in seconds."""
 
-    schedule: tuple[float, ...] = _setting(DEFAULT_SCHEDULE, read.durations)
-    timeout: float = _setting(15.0, read.duration(0.05, _MAX_TIMEOUT))
-    concurrency: int = _setting(16, read.integer(1, 1000))
-    max_timeout: float = _setting(_MAX_TIMEOUT, read.duration(0.05, _MAX_TIMEOUT))
-    max_concurrency: int = _setting(100, read.integer(1, 1000))
-    max_retries: int = _setting(30, read.integer(0, 100))
-    max_wait: float = _setting(7 * 86400.0, read.duration(0, 30 * 86400))
+    schedule: tuple[float, ...] = _setting(DEFAULT_SCHEDULE, read.parse_durations)
+    timeout: float = _setting(15.0, read.duration_between(0.05, _MAX_TIMEOUT))
+    concurrency: int = _setting(16, read.integer_between(1, 1000))
+    max_timeout: float = _setting(_MAX_TIMEOUT, read.duration_between(0.05, _MAX_TIMEOUT))
+    max_concurrency: int = _setting(100, read.integer_between(1, 1000))
+    max_retries: int = _setting(30, read.integer_between(0, 100))
+    max_wait: float = _setting(7 * 86400.0, read.duration_between(0, 30 * 86400))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OAuth:
+class OAuthSettings:
     """How access tokens for endpoints are asked for; times are in seconds."""
 
-    timeout: float = _setting(10.0, read.duration(0.05, _MAX_TIMEOUT))
+    timeout: float = _setting(10.0, read.duration_between(0.05, _MAX_TIMEOUT))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Retention:
+class RetentionSettings:
     """For how many days what is done is kept, and the most that an account may choose."""
 
-    days: int = _setting(10, read.integer(1, 3650))
-    max_days: int = _setting(90, read.integer(1, 3650))
+    days: int = _setting(10, read.integer_between(1, 3650))
+    max_days: int = _setting(90, read.integer_between(1, 3650))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class LimitSettings:
     """What one account may take up."""
 
-    backlog: int = _setting(1_000_000, read.integer(1, 1_000_000_000))
+    backlog: int = _setting(1_000_000, read.integer_between(1, 1_000_000_000))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,17 +152,17 @@ class LogSettings:
 class Settings:
     """All settings."""
 
-    server: Server = field(default_factory=Server)
-    data: Data = field(default_factory=Data)
-    database: Database = field(default_factory=Database)
-    queue: Queue = field(default_factory=Queue)
-    security: Security = field(default_factory=Security)
-    egress: Egress = field(default_factory=Egress)
-    worker: Worker = field(default_factory=Worker)
-    delivery: Delivery = field(default_factory=Delivery)
-    oauth: OAuth = field(default_factory=OAuth)
-    retention: Retention = field(default_factory=Retention)
-    limits: Limits = field(default_factory=Limits)
+    server: ServerSettings = field(default_factory=ServerSettings)
+    data: DataSettings = field(default_factory=DataSettings)
+    database: DatabaseSettings = field(default_factory=DatabaseSettings)
+    queue: QueueSettings = field(default_factory=QueueSettings)
+    security: SecuritySettings = field(default_factory=SecuritySettings)
+    egress: EgressSettings = field(default_factory=EgressSettings)
+    worker: WorkerSettings = field(default_factory=WorkerSettings)
+    delivery: DeliverySettings = field(default_factory=DeliverySettings)
+    oauth: OAuthSettings = field(default_factory=OAuthSettings)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
     log: LogSettings = field(default_factory=LogSettings)
 
 
@@ -187,10 +187,19 @@ def watch_bounds(settings: Settings) -> WatchBounds:
 
 
 _SECTIONS: dict[str, type[Any]] = {
-    "server": Server, "data": Data, "database": Database, "queue": Queue, "security": Security, "egress": Egress,
-    "worker": Worker, "delivery": Delivery, "oauth": OAuth,
-    "retention": Retention, "limits": Limits, "log": LogSettings,
-}  # fmt: skip
+    "server": ServerSettings,
+    "data": DataSettings,
+    "database": DatabaseSettings,
+    "queue": QueueSettings,
+    "security": SecuritySettings,
+    "egress": EgressSettings,
+    "worker": WorkerSettings,
+    "delivery": DeliverySettings,
+    "oauth": OAuthSettings,
+    "retention": RetentionSettings,
+    "limits": LimitSettings,
+    "log": LogSettings,
+}
 
 
 def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -212,7 +221,7 @@ def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = 
 
 def environment_without_settings() -> dict[str, str]:
     """Our environment without Hookward's settings: for a child that is configured by its file alone."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}  # noqa: TID251
+    return {name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)}  # noqa: TID251
 
 
 def _check(settings: Settings) -> None:
@@ -251,11 +260,11 @@ def _read_file(file: Path, values: dict[str, dict[str, object]]) -> None:
 
 def _read_environment(environ: Mapping[str, str], values: dict[str, dict[str, object]]) -> None:
     for name, value in environ.items():
-        section, separator, key = name.removeprefix(PREFIX).partition("__")
-        if not name.startswith(PREFIX) or name in OF_COMMANDS:
+        section, separator, key = name.removeprefix(ENVIRONMENT_PREFIX).partition("__")
+        if not name.startswith(ENVIRONMENT_PREFIX) or name in OF_COMMANDS:
             continue
         if not separator:
-            raise ConfigError(f"{name}: unknown setting; settings are named {PREFIX}<SECTION>__<KEY>")
+            raise ConfigError(f"{name}: unknown setting; settings are named {ENVIRONMENT_PREFIX}<SECTION>__<KEY>")
         values.setdefault(section.lower(), {})[key.lower()] = value
 
 

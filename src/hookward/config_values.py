@@ -18,7 +18,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _HOST = re.compile(r"(\[[^\]]*\]|[^:\[\]@]*)(:[0-9]{0,5})?")
 
 
-def duration(low: float, high: float) -> Callable[[object], float]:
+def duration_between(low: float, high: float) -> Callable[[object], float]:
     def parse(value: object) -> float:
         seconds = parse_duration(value)
         if not low <= seconds <= high:
@@ -28,11 +28,11 @@ def duration(low: float, high: float) -> Callable[[object], float]:
     return parse
 
 
-def durations(value: object) -> tuple[float, ...]:
-    return tuple(duration(0, 30 * 86400)(each) for each in strings(value))
+def parse_durations(value: object) -> tuple[float, ...]:
+    return tuple(duration_between(0, 30 * 86400)(each) for each in parse_strings(value))
 
 
-def strings(value: object) -> tuple[str, ...]:
+def parse_strings(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         value = [part.strip() for part in value.split(",") if part.strip()]
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
@@ -40,17 +40,17 @@ def strings(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
-def networks(value: object) -> tuple[Network, ...]:
+def parse_networks(value: object) -> tuple[Network, ...]:
     try:
-        return tuple(ipaddress.ip_network(each) for each in strings(value))
+        return tuple(ipaddress.ip_network(each) for each in parse_strings(value))
     except ValueError:
         raise ValueError('a list of networks such as ["127.0.0.1/32"]') from None
 
 
-def ports(value: object) -> tuple[range, ...]:
+def parse_ports(value: object) -> tuple[range, ...]:
     """Ports and spans of ports, ``443`` or ``8000-8999``."""
     listed = [value] if isinstance(value, int) else value
-    texts = strings([str(each) for each in listed] if isinstance(listed, list) else listed)
+    texts = parse_strings([str(each) for each in listed] if isinstance(listed, list) else listed)
     spans = [re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", each) for each in texts]
     ranges = [range(int(span[1]), int(span[2] or span[1]) + 1) for span in spans if span is not None]
     if len(ranges) < len(spans) or not all(each and each[0] >= 1 and each[-1] <= 65535 for each in ranges):
@@ -58,11 +58,11 @@ def ports(value: object) -> tuple[range, ...]:
     return tuple(ranges)
 
 
-def proxy(value: object) -> EgressProxy:
-    return parse_proxy(text(value))
+def parse_proxy_setting(value: object) -> EgressProxy:
+    return parse_proxy(parse_string(value))
 
 
-def integer(low: int, high: int) -> Callable[[object], int]:
+def integer_between(low: int, high: int) -> Callable[[object], int]:
     def parse(value: object) -> int:
         if isinstance(value, str) and re.fullmatch(r"-?\d{1,9}", value):
             value = int(value)
@@ -73,17 +73,17 @@ def integer(low: int, high: int) -> Callable[[object], int]:
     return parse
 
 
-def text(value: object) -> str:
+def parse_string(value: object) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError("a text")
     return value
 
 
-def path(value: object) -> Path:
-    return Path(text(value)).expanduser()
+def parse_path(value: object) -> Path:
+    return Path(parse_string(value)).expanduser()
 
 
-def url(*schemes: str) -> Callable[[object], str]:
+def url_with_scheme(*schemes: str) -> Callable[[object], str]:
     def parse(value: object) -> str:
         if value == EMBEDDED:
             return EMBEDDED
@@ -106,17 +106,17 @@ def one_of(*allowed: str) -> Callable[[object], str]:
     return parse
 
 
-def bootstrap_key(value: object) -> str:
-    key = text(value)
+def parse_bootstrap_key(value: object) -> str:
+    key = parse_string(value)
     if not 16 <= len(key) <= 255 or not all("!" <= char <= "~" for char in key):
         raise ValueError("16 to 255 visible ASCII characters")
     return key
 
 
-def master_key(value: object) -> bytes:
+def parse_master_key(value: object) -> bytes:
     """A master key from its text; ValueError says what would be right."""
     try:
-        key = base64.b64decode(text(value), validate=True)
+        key = base64.b64decode(parse_string(value), validate=True)
     except ValueError:
         key = b""
     if len(key) != 32:
@@ -124,22 +124,22 @@ def master_key(value: object) -> bytes:
     return key
 
 
-def master_keys(value: object) -> tuple[bytes, ...]:
+def parse_master_keys(value: object) -> tuple[bytes, ...]:
     try:
-        return tuple([master_key(each) for each in strings(value)])
+        return tuple([parse_master_key(each) for each in parse_strings(value)])
     except ValueError:
         raise ValueError("a list of keys, each 32 bytes in base64") from None
 
 
-def prefixes(value: object) -> tuple[str, ...]:
-    paths = strings(value)
+def parse_path_prefixes(value: object) -> tuple[str, ...]:
+    paths = parse_strings(value)
     if not all(re.fullmatch(r"(/[\w.~-]+)+", each) for each in paths):
         raise ValueError('a list of paths such as ["/api/2.3"]')
     return paths
 
 
-def public_url(value: object) -> str:
-    given = text(value).rstrip("/")
+def parse_public_url(value: object) -> str:
+    given = parse_string(value).rstrip("/")
     if "?" in given or any(address_complaints(given)):
         raise ValueError('an http(s) URL without query and fragment, such as "https://hooks.example.com"')
     return given

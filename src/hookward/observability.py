@@ -14,7 +14,7 @@ import structlog
 from hookward.application.ports import Log
 from hookward.domain.delivery.model import DeliveryUpdate
 from hookward.domain.delivery.outcome import Outcome
-from hookward.domain.ids import Prefix, to_text
+from hookward.domain.ids import IdPrefix, to_text
 from hookward.domain.redaction import redacted, redacted_message
 
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
@@ -113,9 +113,9 @@ class AttemptLines:
             return
         attempt = entry.attempt
         line = _AttemptLine(
-            delivery_id=to_text(Prefix.DELIVERY, entry.id),
-            event_id=to_text(Prefix.EVENT, entry.event),
-            watch_id=to_text(Prefix.WATCH, entry.watch),
+            delivery_id=to_text(IdPrefix.DELIVERY, entry.id),
+            event_id=to_text(IdPrefix.EVENT, entry.event),
+            watch_id=to_text(IdPrefix.WATCH, entry.watch),
             account=entry.account,
             resource_type=entry.resource_type,
             attempt=entry.attempts,

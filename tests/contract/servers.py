@@ -15,7 +15,7 @@ from pathlib import Path
 import asyncpg
 
 from hookward.adapters.embedded.data_dir import DataDir
-from hookward.adapters.embedded.postgres import DATABASE, EmbeddedPostgres
+from hookward.adapters.embedded.postgres import DATABASE_NAME, EmbeddedPostgres
 from hookward.adapters.postgres.migrate import migrate
 from hookward.adapters.processes import Child, Supervisor
 
@@ -31,17 +31,17 @@ class Server:
         self._dsn = dsn
 
     def dsn(self, database: str) -> str:
-        return self._dsn.replace(f"/{DATABASE}?", f"/{database}?")
+        return self._dsn.replace(f"/{DATABASE_NAME}?", f"/{database}?")
 
     @asynccontextmanager
     async def database(self) -> AsyncIterator[str]:
         """A fresh database with our schema; answers its DSN."""
         name = f"test_{next(_numbers)}"
-        await self._execute(f"CREATE DATABASE {name} TEMPLATE {DATABASE} STRATEGY file_copy")  # half the work
+        await self._execute(f"CREATE DATABASE_NAME {name} TEMPLATE {DATABASE_NAME} STRATEGY file_copy")  # half the work
         try:
             yield self.dsn(name)
         finally:
-            await self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+            await self._execute(f"DROP DATABASE_NAME {name} WITH (FORCE)")
 
     async def _execute(self, statement: str) -> None:
         connection = await asyncpg.connect(self.dsn("postgres"))

@@ -16,7 +16,7 @@ from hookward.adapters.postgres.watches import PostgresWatches
 from hookward.application.crypto_keys.service import KeyQuery
 from hookward.application.records import KeyRecord, PreviousSecret, WatchRecord
 from hookward.domain.errors import Conflict
-from hookward.domain.ids import AccountId, CryptoKeyId, Prefix, to_text
+from hookward.domain.ids import AccountId, CryptoKeyId, IdPrefix, to_text
 from tests.contract.servers import MAJORS
 from tests.contract.world import ACCOUNT, new_id, new_watch, opened_world
 from tests.fakes.stores import FakeDefinitions
@@ -157,7 +157,7 @@ async def test_a_retired_key_leaves_a_tombstone_without_secrets(source, keys):
 async def test_a_key_is_retired_together_with_what_becomes_of_the_watches_that_name_it(source, keys):
     key, other = await keys.add_key(new_key()), await keys.add_key(new_key())
     await keys.add_key(new_key(account=OTHER))
-    named = to_text(Prefix.CRYPTO_KEY, key.id)
+    named = to_text(IdPrefix.CRYPTO_KEY, key.id)
     naming = msgspec.structs.replace(
         new_watch(), definition=b'{"address":"http://a","key_ids":["%b"]}' % named.encode()
     )
@@ -186,7 +186,7 @@ async def test_a_key_is_retired_together_with_what_becomes_of_the_watches_that_n
 @pytest.mark.parametrize("was_there", [False, True])
 async def test_a_key_that_is_retired_while_a_watch_is_checked_is_not_named_by_it(source, keys, was_there):
     key, bystander = await keys.add_key(new_key()), new_watch()
-    naming = b'{"address":"http://a","signed":true,"key_ids":["%b"]}' % to_text(Prefix.CRYPTO_KEY, key.id).encode()
+    naming = b'{"address":"http://a","signed":true,"key_ids":["%b"]}' % to_text(IdPrefix.CRYPTO_KEY, key.id).encode()
     if was_there:
         bystander = await source.add_watch(bystander, slots=None, paused=False, key=None)
     await keys.retire_key(ACCOUNT, key.id, owner=None, release=lambda _watches, _left: [])

@@ -14,7 +14,7 @@ from hookward.adapters.postgres.history.search import MAX_ARMS
 from hookward.application.events.publisher import NewEvent
 from hookward.application.history.model import EventPage, EventQuery
 from hookward.domain.delivery.model import DeliveryStatus, DeliveryUpdate, Wait
-from hookward.domain.ids import DeliveryId, EventId, Prefix, WatchId, delivery_id, to_text, unix_ms_of, uuid7
+from hookward.domain.ids import DeliveryId, EventId, IdPrefix, WatchId, delivery_id, to_text, unix_ms_of, uuid7
 from hookward.domain.resource_types.operations import ChangeKind
 from tests.contract.world import ACCOUNT, World, new_attempt, new_entry, new_event, new_id, new_watch
 
@@ -129,7 +129,7 @@ class ResultStore:
         asked = {"watch", "status", "code", "error", "owner"} & set(query)
         about_deliveries = text[:4] in ("dlv_", "wat_") or any(host.startswith(text) for host in HOSTS if text)
         if text[:4] == "evt_":
-            in_time = in_time and to_text(Prefix.EVENT, event.id).startswith(text)
+            in_time = in_time and to_text(IdPrefix.EVENT, event.id).startswith(text)
         elif text and not about_deliveries:
             recent = unix_ms_of(event.id) >= self.now - 24 * HOUR_MS + 60_000
             in_time = in_time and recent and text.encode() in event.change.body
@@ -145,7 +145,7 @@ class ResultStore:
         )
 
     def named(self, fact: Fact, text: str) -> bool:
-        names = (to_text(Prefix.DELIVERY, fact.id), to_text(Prefix.WATCH, fact.watch), fact.host)
+        names = (to_text(IdPrefix.DELIVERY, fact.id), to_text(IdPrefix.WATCH, fact.watch), fact.host)
         return any(name.startswith(text) for name in names)
 
 
@@ -164,9 +164,9 @@ def filters_of(ledger: ResultStore) -> dict[str, list[Any]]:
         "until_ms": [ledger.now - 5 * HOUR_MS],
         "owner": ["north", "nobody"],
         "search": [
-            "needle", "a", "b.ex", "nothing has this", to_text(Prefix.DELIVERY, some.id)[:20],
-            to_text(Prefix.DELIVERY, replay.id), to_text(Prefix.EVENT, some.event.id)[:14],
-            to_text(Prefix.WATCH, some.watch), to_text(Prefix.WATCH, new_id()),
+            "needle", "a", "b.ex", "nothing has this", to_text(IdPrefix.DELIVERY, some.id)[:20],
+            to_text(IdPrefix.DELIVERY, replay.id), to_text(IdPrefix.EVENT, some.event.id)[:14],
+            to_text(IdPrefix.WATCH, some.watch), to_text(IdPrefix.WATCH, new_id()),
         ],
     }  # fmt: skip
 

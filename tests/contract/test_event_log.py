@@ -9,7 +9,7 @@ from hookward.adapters.postgres.history.events import PostgresEventHistory
 from hookward.application.events.publisher import NewEvent
 from hookward.application.history.model import EventPage, EventQuery
 from hookward.domain.delivery.model import DeliveryStatus, Wait
-from hookward.domain.ids import AccountId, EventId, Prefix, to_text
+from hookward.domain.ids import AccountId, EventId, IdPrefix, to_text
 from hookward.domain.resource_types.operations import ChangeKind
 from tests.contract.world import ACCOUNT, World, new_entry, new_event, new_id, new_watch
 
@@ -53,7 +53,7 @@ async def test_each_filter_finds_what_it_says(world):
         ({"resource_id": "8"}, [old]), ({"resource_type": "queue.registration"}, [kind]),
         ({"kind": ChangeKind.DELETED}, [kind]), ({"kind": ChangeKind.MERGED}, []),
         ({"until_ms": now - HOUR_MS}, [old]), ({"since_ms": now - 31 * HOUR_MS, "until_ms": now - 29 * HOUR_MS}, [old]),
-        ({"search": "needle"}, [text]), ({"search": to_text(Prefix.EVENT, old.id)[:30]}, [old]),
+        ({"search": "needle"}, [text]), ({"search": to_text(IdPrefix.EVENT, old.id)[:30]}, [old]),
         ({"search": "needle", "until_ms": now - HOUR_MS}, []), ({"resource_id": "8", "kind": ChangeKind.DELETED}, []),
     ]  # fmt: skip
 

@@ -11,7 +11,7 @@ import pytest
 from hookward.adapters.postgres.history.deliveries import PostgresDeliveryHistory
 from hookward.application.history.model import LogPage, LogQuery
 from hookward.domain.delivery.model import DeliveryStatus, DeliveryUpdate, Wait
-from hookward.domain.ids import EventId, Prefix, delivery_id, to_text, unix_ms_of
+from hookward.domain.ids import EventId, IdPrefix, delivery_id, to_text, unix_ms_of
 from hookward.domain.resource_types.operations import ChangeKind
 from tests.contract.world import ACCOUNT, World, new_attempt, new_entry, new_event, new_id, new_watch
 
@@ -107,9 +107,9 @@ class Shelf:
         if text is None:
             return True
         ids = (
-            to_text(Prefix.DELIVERY, entry.id),
-            to_text(Prefix.EVENT, entry.event),
-            to_text(Prefix.WATCH, entry.watch),
+            to_text(IdPrefix.DELIVERY, entry.id),
+            to_text(IdPrefix.EVENT, entry.event),
+            to_text(IdPrefix.WATCH, entry.watch),
         )
         if text[:4] in ("dlv_", "evt_", "wat_") and text[4:]:
             return any(id_.startswith(text) for id_ in ids)
@@ -135,9 +135,9 @@ def filters_of(shelf: Shelf) -> dict[str, list[Any]]:
         "until_ms": [shelf.now - 5 * HOUR_MS, 5],
         "owner": ["north", "nobody"],
         "search": [
-            "needle", "ü", "a.example", "a", "b.example:8080/h", "no.example", to_text(Prefix.DELIVERY, some.id)[:20],
-            to_text(Prefix.EVENT, some.event), to_text(Prefix.EVENT, some.event)[:14],
-            to_text(Prefix.WATCH, some.watch), "wat_", "dlv_",
+            "needle", "ü", "a.example", "a", "b.example:8080/h", "no.example", to_text(IdPrefix.DELIVERY, some.id)[:20],
+            to_text(IdPrefix.EVENT, some.event), to_text(IdPrefix.EVENT, some.event)[:14],
+            to_text(IdPrefix.WATCH, some.watch), "wat_", "dlv_",
         ],
     }  # fmt: skip
 

@@ -15,7 +15,7 @@ from hookward.application.records import KeyRecord, WatchRecord
 from hookward.application.watches.registry import DefinitionDelta, TypeShape, WatchQuery
 from hookward.application.watches.service import definition_of
 from hookward.domain.errors import Conflict
-from hookward.domain.ids import AccountId, CredentialId, CryptoKeyId, EventId, Prefix, WatchId, to_text
+from hookward.domain.ids import AccountId, CredentialId, CryptoKeyId, EventId, IdPrefix, WatchId, to_text
 from hookward.domain.watches.model import WatchStatus
 
 
@@ -168,7 +168,7 @@ class FakeDefinitions:
         key = await self.key(account, id_, owner=owner)
         if key is None:
             return False
-        needle = to_text(Prefix.CRYPTO_KEY, id_).encode()
+        needle = to_text(IdPrefix.CRYPTO_KEY, id_).encode()
         watches = [each for each in self._watches.values() if each.account == account and not each.deleted]
         rest = {row.id for row in self._keys.values() if row.account == account and row.id != id_ and not row.retired}
         changed = release([each for each in watches if needle in each.definition], rest)
@@ -209,9 +209,9 @@ class FakeDefinitions:
         ][: query.limit]
 
     def _has_its_keys(self, watch: WatchRecord, made: KeyRecord | None) -> bool:
-        live = {to_text(Prefix.CRYPTO_KEY, id_) for id_, row in self._keys.items() if not row.retired}
+        live = {to_text(IdPrefix.CRYPTO_KEY, id_) for id_, row in self._keys.items() if not row.retired}
         if made is not None:
-            live.add(to_text(Prefix.CRYPTO_KEY, made.id))
+            live.add(to_text(IdPrefix.CRYPTO_KEY, made.id))
         return live.issuperset(definition_of(watch).key_ids)
 
     async def credential(self, account: AccountId, id_: CredentialId) -> HeldCredential | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from hookward.adapters.embedded.confine import NOBODY, Confinement
+from hookward.adapters.embedded.confine import UNPRIVILEGED_USER, Confinement
 from hookward.adapters.embedded.data_dir import DataDir
 from hookward.adapters.embedded.postgres import EmbeddedPostgres
 from hookward.adapters.processes import Supervisor
@@ -222,7 +222,7 @@ async def test_where_a_namespace_cannot_pass_a_directory_the_capability_does():
         async with Supervisor() as supervisor:
             postgres = await started(supervisor, held)
             assert await answer(postgres, "SELECT 1") == 1
-            assert (held.path / "postgres").stat().st_uid == NOBODY
+            assert (held.path / "postgres").stat().st_uid == UNPRIVILEGED_USER
 
 
 @only_root
@@ -230,7 +230,7 @@ async def test_where_a_namespace_cannot_pass_a_directory_the_capability_does():
 @pytest.mark.parametrize(
     "somebody",
     [
-        pytest.param(NOBODY, id="a user with a name"),
+        pytest.param(UNPRIVILEGED_USER, id="a user with a name"),
         pytest.param(54321, id="a user without one", marks=only_with_namespaces),
     ],
 )

@@ -13,7 +13,7 @@ from hookward.adapters.http.connector import SenderBounds
 from hookward.adapters.http.sender import HttpSender
 from hookward.adapters.oauth.endpoint import HttpTokenEndpoint
 from hookward.bootstrap.factories import open_token_sender
-from hookward.config import Egress, Settings
+from hookward.config import EgressSettings, Settings
 from hookward.domain.delivery.outcome import ErrorKind
 from hookward.domain.egress import EgressPolicy
 from hookward.domain.ids import AccountId, CredentialId
@@ -102,7 +102,7 @@ async def test_a_token_endpoint_that_redirects_to_a_forbidden_address_is_not_fol
 async def test_what_an_operator_closes_is_closed_to_token_requests_too() -> None:
     allow, deny = (ip_network("127.0.0.0/8"),), (ip_network("127.0.0.2/32"),)
     async with Trap() as trap, Trap() as other:
-        egress = Egress(allow=allow, deny=deny, ports=(range(trap.port, trap.port + 1),))
+        egress = EgressSettings(allow=allow, deny=deny, ports=(range(trap.port, trap.port + 1),))
         async with open_token_sender(Settings(egress=egress)) as sender:
             told = [
                 await refusal(asking(sender), address)
@@ -119,7 +119,7 @@ async def test_what_an_operator_closes_is_closed_to_token_requests_too() -> None
 async def test_token_requests_go_through_the_proxy_that_an_operator_names() -> None:
     tunneling = Tunneling()
     async with Endpoint(answering(GRANTED)) as endpoint, Endpoint(tunneling) as proxy, Trap() as trap:
-        egress = Egress(allow=(ip_network("127.0.0.1/32"),), proxy=proxy_of(proxy))
+        egress = EgressSettings(allow=(ip_network("127.0.0.1/32"),), proxy=proxy_of(proxy))
         async with open_token_sender(Settings(egress=egress)) as sender:
             for _ in range(2):
                 assert (await asking(sender).refresh(grant(endpoint.url), "r")).access_token == "a1"
@@ -130,7 +130,7 @@ async def test_token_requests_go_through_the_proxy_that_an_operator_names() -> N
 
 
 async def test_no_account_follows_another_on_a_connection_to_a_token_endpoint() -> None:
-    settings = Settings(egress=Egress(allow=(ip_network("127.0.0.1/32"),)))
+    settings = Settings(egress=EgressSettings(allow=(ip_network("127.0.0.1/32"),)))
     async with Endpoint(answering(GRANTED)) as endpoint, open_token_sender(settings) as sender:
         for account in (1, 2, 1):
             await asking(sender).refresh(replace(grant(endpoint.url), account=AccountId(account)), "r")

@@ -18,7 +18,7 @@ from hookward.adapters.http.connector import SenderBounds
 from hookward.adapters.http.sender import HttpSender
 from hookward.adapters.oauth.endpoint import HttpTokenEndpoint
 from hookward.bootstrap.factories import open_token_sender
-from hookward.config import Egress, Settings
+from hookward.config import EgressSettings, Settings
 from hookward.domain.delivery.outcome import ErrorKind
 from hookward.domain.egress import EgressPolicy
 from hookward.domain.ids import AccountId, CredentialId
@@ -195,7 +195,7 @@ async def test_a_key_that_cannot_sign_asks_nobody() -> None:
 
 
 async def test_no_connection_is_used_for_a_second_token_request() -> None:
-    settings = Settings(egress=Egress(allow=LOOPBACK.allow))
+    settings = Settings(egress=EgressSettings(allow=LOOPBACK.allow))
     async with Endpoint(answering(OK)) as endpoint, open_token_sender(settings) as sender:
         for _ in range(3):
             await asking(sender).refresh(grant(endpoint.url), "r1")

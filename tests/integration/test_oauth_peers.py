@@ -16,7 +16,7 @@ from yarl import URL
 from hookward.adapters.clock import SystemClock, SystemRandom
 from hookward.adapters.oauth.endpoint import HttpTokenEndpoint
 from hookward.bootstrap.factories import open_token_sender
-from hookward.config import Egress, Settings
+from hookward.config import EgressSettings, Settings
 from hookward.domain.ids import AccountId, CredentialId
 from hookward.domain.oauth.model import (
     AuthorizationRequired,
@@ -45,7 +45,7 @@ CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def endpoint() -> AsyncIterator[HttpTokenEndpoint]:
-    settings = Settings(egress=Egress(allow=(ip_network("127.0.0.1/32"),)))
+    settings = Settings(egress=EgressSettings(allow=(ip_network("127.0.0.1/32"),)))
     async with open_token_sender(settings) as sender:
         yield HttpTokenEndpoint(sender, timeout=10, clock=SystemClock(), random=SystemRandom(), log=Silence())
 

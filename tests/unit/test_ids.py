@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hookward.domain.ids import (
     EventId,
-    Prefix,
+    IdPrefix,
     WatchId,
     delivery_id,
     from_text,
@@ -21,7 +21,7 @@ from hookward.domain.ids import (
 moments = st.integers(0, 2**48 - 1)
 chances = st.binary(min_size=10, max_size=10)
 ids = st.builds(uuid7, moments, chances)
-prefixes = st.sampled_from(Prefix)
+prefixes = st.sampled_from(IdPrefix)
 AN_ID = uuid7(1_763_600_000_000, bytes(range(10)))
 
 
@@ -37,12 +37,12 @@ def test_an_id_carries_its_moment(moment: int, chance: bytes) -> None:
 
 
 @given(prefixes, ids)
-def test_an_id_survives_being_written_and_read(prefix: Prefix, identifier: bytes) -> None:
+def test_an_id_survives_being_written_and_read(prefix: IdPrefix, identifier: bytes) -> None:
     assert identifier == from_text(prefix, to_text(prefix, identifier))
 
 
 @given(prefixes, st.lists(ids, max_size=8))
-def test_texts_sort_as_their_ids(prefix: Prefix, some: list[bytes]) -> None:
+def test_texts_sort_as_their_ids(prefix: IdPrefix, some: list[bytes]) -> None:
     assert [to_text(prefix, each) for each in sorted(some)] == sorted(to_text(prefix, each) for each in some)
 
 
@@ -59,7 +59,7 @@ def test_the_ids_of_a_millisecond_lie_between_its_bounds(one: bytes, other: byte
 
 
 @given(prefixes, ids)
-def test_a_text_holds_no_dot_so_that_it_can_be_signed(prefix: Prefix, identifier: bytes) -> None:
+def test_a_text_holds_no_dot_so_that_it_can_be_signed(prefix: IdPrefix, identifier: bytes) -> None:
     assert "." not in to_text(prefix, identifier)
 
 
@@ -84,7 +84,7 @@ def test_a_delivery_id_carries_the_time_of_its_event(event: bytes, watch: bytes)
 
 def test_the_layout_of_a_delivery_id_never_changes() -> None:
     event, watch = EventId(AN_ID), WatchId(uuid7(1, bytes(10)))
-    assert to_text(Prefix.DELIVERY, delivery_id(event, watch)) == "dlv_019a9ec06400740fbf5aa9776bb08c3d"
+    assert to_text(IdPrefix.DELIVERY, delivery_id(event, watch)) == "dlv_019a9ec06400740fbf5aa9776bb08c3d"
 
 
 @pytest.mark.parametrize(
@@ -94,9 +94,9 @@ def test_the_layout_of_a_delivery_id_never_changes() -> None:
         "evt",
         "evt_",
         AN_ID.hex(),
-        to_text(Prefix.WATCH, AN_ID),
-        to_text(Prefix.EVENT, AN_ID)[:-1],
-        to_text(Prefix.EVENT, AN_ID) + "0",
+        to_text(IdPrefix.WATCH, AN_ID),
+        to_text(IdPrefix.EVENT, AN_ID)[:-1],
+        to_text(IdPrefix.EVENT, AN_ID) + "0",
         "evt_" + AN_ID.hex().upper(),
         "evt__" + AN_ID.hex()[1:],
         "evt_" + "g" * 32,
@@ -108,9 +108,9 @@ def test_the_layout_of_a_delivery_id_never_changes() -> None:
     ],
 )
 def test_what_is_no_id_of_the_kind_is_not_read(text: str) -> None:
-    assert from_text(Prefix.EVENT, text) is None
+    assert from_text(IdPrefix.EVENT, text) is None
 
 
 @given(prefixes, st.text())
-def test_any_text_is_read_as_an_id_or_not_at_all(prefix: Prefix, text: str) -> None:
+def test_any_text_is_read_as_an_id_or_not_at_all(prefix: IdPrefix, text: str) -> None:
     assert from_text(prefix, text) is None

@@ -15,7 +15,7 @@ from typing import Any
 from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
 
 from hookward.domain.errors import Invalid, Problem, pointer_to
-from hookward.domain.resource_types.schema_cost import DIALECT, Survey, survey
+from hookward.domain.resource_types.schema_cost import DIALECT, SchemaCost, measure_schema
 
 MAX_PROBLEMS = 100
 MAX_STEPS = 10_000_000
@@ -37,11 +37,11 @@ _PATTERNS = RegexOptions(size_limit=_PATTERN_SIZES[-1], dfa_size_limit=1 << 20)
 
 
 class ResourceSchema:
-    """The compiled schema of a resource type. ``surveyed`` is what ``survey`` said of it."""
+    """The compiled schema of a resource type. ``surveyed`` is what ``measure_schema`` said of it."""
 
-    def __init__(self, schema: Mapping[str, Any], surveyed: Survey | None = None) -> None:
+    def __init__(self, schema: Mapping[str, Any], surveyed: SchemaCost | None = None) -> None:
         if surveyed is None:
-            surveyed, problems = survey(schema, pattern_size)
+            surveyed, problems = measure_schema(schema, pattern_size)
             if surveyed is None:
                 raise ValueError(problems[0].message)
         self._schema = schema
@@ -86,7 +86,7 @@ class JsonSchemas:
         """What makes ``schema`` no JSON Schema."""
         return _META.problems(schema, *at)
 
-    def compiled(self, schema: Mapping[str, Any], surveyed: Survey | None = None) -> ResourceSchema:
+    def compiled(self, schema: Mapping[str, Any], surveyed: SchemaCost | None = None) -> ResourceSchema:
         """A schema ready to judge; raises Invalid with what forbids it."""
         try:
             return ResourceSchema(schema, surveyed)
@@ -153,5 +153,5 @@ _WRONG = "is not valid by the schema of its type; it is too large to say where: 
 _FIRST = "; it is too large to look for more"
 # A survey knows no $dynamicRef; few of its alternatives are tried for any one value.
 _META = ResourceSchema(
-    {"$ref": DIALECT}, Survey(steps=40, per_character=0, complaints=40, branches=True, names=frozenset())
+    {"$ref": DIALECT}, SchemaCost(steps=40, per_character=0, complaints=40, branches=True, names=frozenset())
 )

@@ -54,15 +54,15 @@ from hookward.bootstrap.api_parts import (
 )
 from hookward.bootstrap.factories import (
     USER_AGENT,
-    accounts_of,
+    build_accounts,
+    build_sealer,
     built_in_types,
     check_master_keys,
     open_sender,
     open_token_sender,
     open_tokens,
-    sealer_of,
 )
-from hookward.bootstrap.stores import Stores, bootstrap_key, find_stores
+from hookward.bootstrap.stores import Stores, find_bootstrap_key, find_stores
 from hookward.config import Settings, public_url, watch_bounds
 from hookward.domain.errors import StoreUnavailable
 from hookward.domain.resource_types.model import CompiledType
@@ -92,7 +92,7 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
     """Build what the api needs; on the way out, wait until every accepted event has been answered."""
     stores = find_stores(settings)
     log = get_log(process="api")
-    sealer = sealer_of(settings)
+    sealer = build_sealer(settings)
     async with AsyncExitStack() as stack:
         tasks = await stack.enter_async_context(background(log))
         pool = await stack.enter_async_context(
@@ -138,10 +138,10 @@ async def _open_access(process: _Process, stores: Stores) -> AccessParts:
     process.tasks.start(known_keys.follow)
     process.tasks.start(known_keys.note)
     return AccessParts(
-        accounts=accounts_of(process.pool, process.settings, clock=clock, random=random),
+        accounts=build_accounts(process.pool, process.settings, clock=clock, random=random),
         api_keys=ApiKeys(api_keys, clock=clock, random=random),
         known_keys=known_keys,
-        bootstrap_key=bootstrap_key(process.settings),
+        bootstrap_key=find_bootstrap_key(process.settings),
     )
 
 

@@ -11,7 +11,7 @@ from hookward.adapters.postgres.api_keys import PostgresApiKeys
 from hookward.adapters.postgres.pool import open_pool
 from hookward.application.access.accounts import Accounts
 from hookward.application.access.api_keys import ApiKeys
-from hookward.bootstrap.factories import accounts_of
+from hookward.bootstrap.factories import build_accounts
 from hookward.bootstrap.stores import find_stores, require_schema
 from hookward.config import Settings
 
@@ -31,6 +31,6 @@ async def open_administration(settings: Settings) -> AsyncIterator[Administratio
     async with open_pool(find_stores(settings).database_url, name="hookward command", size=2) as database:
         await require_schema(database)
         yield Administration(
-            accounts=accounts_of(database, settings, clock=clock, random=random),
+            accounts=build_accounts(database, settings, clock=clock, random=random),
             api_keys=ApiKeys(PostgresApiKeys(database), clock=clock, random=random),
         )

@@ -31,7 +31,7 @@ from hookward.application.sealing.key_check import admit
 from hookward.application.sealing.rotation import MasterKeyRotation
 from hookward.bootstrap.stores import MASTER_KEY_FILE, find_stores, require_schema
 from hookward.config import Settings
-from hookward.config_values import master_key
+from hookward.config_values import parse_master_key
 from hookward.domain.egress import EgressPolicy
 from hookward.domain.errors import ConfigError, StoreUnavailable
 from hookward.domain.resource_types.model import ResourceType
@@ -48,7 +48,7 @@ class MasterKeys:
     setting: str
 
 
-def master_keys(settings: Settings) -> MasterKeys:
+def load_master_keys(settings: Settings) -> MasterKeys:
     """The configured keys, or those in the file that ``serve`` made in the data directory; raises ConfigError."""
     security = settings.security
     if security.master_key is not None:
@@ -58,7 +58,7 @@ def master_keys(settings: Settings) -> MasterKeys:
         setting, file = "security.master_key", settings.data.dir / MASTER_KEY_FILE
         read_secret(file, setting)  # says how to get one, where there is none
     try:
-        keys = [master_key(each) for each in read_secrets(file, setting)]
+        keys = [parse_master_key(each) for each in read_secrets(file, setting)]
     except ValueError as error:
         raise ConfigError(f"{setting}: a line of {file} is not right; must be {error}") from None
     return MasterKeys(keys=(*keys, *security.old_master_keys), setting=setting)
@@ -69,7 +69,7 @@ async def check_master_keys(database: ConnectionPool, settings: Settings, sealer
 
     Waits a moment for a database that is away, then raises StoreUnavailable: whoever started us may start us again.
     """
-    setting = master_keys(settings).setting
+    setting = load_master_keys(settings).setting
     deadline = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
     while True:
         try:
@@ -82,9 +82,9 @@ async def check_master_keys(database: ConnectionPool, settings: Settings, sealer
 
 
 @asynccontextmanager
-async def open_resealer(settings: Settings) -> AsyncIterator[MasterKeyRotation]:
+async def open_master_key_rotation(settings: Settings) -> AsyncIterator[MasterKeyRotation]:
     """What changes the key that secrets are sealed with, directly on the store."""
-    keys = master_keys(settings)
+    keys = load_master_keys(settings)
     async with open_pool(find_stores(settings).database_url, name="hookward secrets", size=2) as database:
         await require_schema(database)
         yield MasterKeyRotation(AesGcmSealer(*keys.keys), PostgresSealed(database), setting=keys.setting)
@@ -100,9 +100,9 @@ def built_in_types() -> dict[str, ResourceType]:
     return {each.name: each for each in load_catalog()}
 
 
-def sealer_of(settings: Settings) -> AesGcmSealer:
+def build_sealer(settings: Settings) -> AesGcmSealer:
     """What seals secrets at rest and opens them."""
-    return AesGcmSealer(*master_keys(settings).keys)
+    return AesGcmSealer(*load_master_keys(settings).keys)
 
 
 def open_sender(settings: Settings, bounds: SenderBounds | None = None) -> HttpSender:
@@ -124,7 +124,7 @@ def open_token_sender(settings: Settings) -> HttpSender:
     return open_sender(settings, bounds)
 
 
-def accounts_of(database: ConnectionPool, settings: Settings, *, clock: Clock, random: Random) -> Accounts:
+def build_accounts(database: ConnectionPool, settings: Settings, *, clock: Clock, random: Random) -> Accounts:
     """The use cases of accounts."""
     retention = settings.retention
     return Accounts(

@@ -10,7 +10,7 @@ import errno
 import socket
 
 
-async def answers_http(host: str, port: int) -> bool:
+async def is_api_live(host: str, port: int) -> bool:
     """Whether an api answers ``/livez`` there."""
     try:
         async with asyncio.timeout(1):

@@ -50,7 +50,7 @@ async def require_schema(database: ConnectionPool) -> None:
         raise ConfigError("database.url: the database has no schema of this version; run hookward migrate first")
 
 
-def bootstrap_key(settings: Settings) -> str | None:
+def find_bootstrap_key(settings: Settings) -> str | None:
     """The configured bootstrap key, or the one that ``serve`` made; none where the database is not ours."""
     if settings.security.bootstrap_key is not None:
         return settings.security.bootstrap_key

@@ -28,11 +28,11 @@ from hookward.application.ports import Log
 from hookward.application.watches.registry import WatchRegistry
 from hookward.bootstrap.factories import (
     USER_AGENT,
+    build_sealer,
     built_in_types,
     check_master_keys,
     open_sender,
     open_tokens,
-    sealer_of,
 )
 from hookward.bootstrap.stores import find_stores
 from hookward.config import Settings, watch_bounds
@@ -47,7 +47,7 @@ async def run_worker(settings: Settings, *, name: str, stop: asyncio.Event) -> N
     """One worker process: shift after shift until ``stop`` is set, then what is in flight is finished."""
     stores = find_stores(settings)
     log = get_log(process="worker", worker=name)
-    clock, random, sealer = SystemClock(), SystemRandom(), sealer_of(settings)
+    clock, random, sealer = SystemClock(), SystemRandom(), build_sealer(settings)
     lines = AttemptLines(settings.log.level)
     async with AsyncExitStack() as stack:
         stack.callback(lines.flush)

@@ -23,7 +23,7 @@ AccountId = NewType("AccountId", int)  # what the store joins by
 _DIGITS = re.compile(r"[0-9a-f]{32}")
 
 
-class Prefix(StrEnum):
+class IdPrefix(StrEnum):
     """What an id names, as the text before its underscore."""
 
     EVENT = "evt"
@@ -63,12 +63,12 @@ def delivery_id(event: EventId, watch: WatchId) -> DeliveryId:
     return DeliveryId(uuid7(unix_ms_of(event), blake2b(event + watch, digest_size=10).digest()))
 
 
-def to_text(prefix: Prefix, identifier: bytes) -> str:
+def to_text(prefix: IdPrefix, identifier: bytes) -> str:
     """``evt_0193…``: what users see."""
     return prefix + "_" + identifier.hex()  # formatting an enum takes three times as long
 
 
-def from_text(prefix: Prefix, text: str) -> bytes | None:
+def from_text(prefix: IdPrefix, text: str) -> bytes | None:
     """The 16 bytes behind ``text``; ``None`` when it is not an id of this kind."""
     head, _, digits = text.partition("_")
     if head != prefix or not _DIGITS.fullmatch(digits):  # fromhex alone would skip blanks

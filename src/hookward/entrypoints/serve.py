@@ -18,8 +18,8 @@ from hookward.adapters.postgres.leases import PostgresLeases
 from hookward.adapters.postgres.migrate import migrate
 from hookward.adapters.postgres.pool import open_pool
 from hookward.adapters.processes import INCARNATION, Child, Supervisor
-from hookward.bootstrap.factories import check_master_keys, sealer_of
-from hookward.bootstrap.os_probes import answers_http, port_is_free
+from hookward.bootstrap.factories import build_sealer, check_master_keys
+from hookward.bootstrap.os_probes import is_api_live, port_is_free
 from hookward.bootstrap.stores import BOOTSTRAP_KEY_FILE, MASTER_KEY_FILE
 from hookward.config import EMBEDDED, Settings
 from hookward.domain.errors import ConfigError, StoreUnavailable
@@ -28,14 +28,14 @@ from hookward.observability import get_log
 _PAUSE_SECONDS = 0.2
 
 
-async def serve(settings: Settings, stop: asyncio.Event, *, config: Path | None) -> None:
+async def run_serve(settings: Settings, stop: asyncio.Event, *, config: Path | None) -> None:
     """Run everything until ``stop`` is set. ``config`` is handed on to the children."""
     log = get_log(process="serve")
     async with AsyncExitStack() as stack:
         held = stack.enter_context(DataDir.claim(settings.data.dir))
         _check_port(settings)
         made_key = _make_secrets(settings, held)
-        sealer = sealer_of(settings)
+        sealer = build_sealer(settings)
         reaped: asyncio.Queue[str] = asyncio.Queue()
 
         def on_exit(name: str, returncode: int, incarnation: str) -> None:
@@ -128,7 +128,7 @@ def _worker(number: int, config: Path | None, settings: Settings) -> Child:
 
 def _api(config: Path | None, settings: Settings) -> Child:
     async def ready() -> bool:
-        return await answers_http(settings.server.host, settings.server.port)
+        return await is_api_live(settings.server.host, settings.server.port)
 
     return Child(name="api", argv=_child("api", config), ready=ready, grace=15.0)
 

@@ -18,7 +18,7 @@ from hookward.application.crypto_keys.service import CryptoKeys
 from hookward.bootstrap.factories import built_in_types
 from hookward.domain.delivery.model import DeliveryStatus
 from hookward.domain.errors import Invalid
-from hookward.domain.events.rules import read_event
+from hookward.domain.events.rules import validate_event
 from hookward.domain.ids import AccountId
 from hookward.domain.resource_types.model import CompiledType, ResourceType
 from hookward.domain.resource_types.operations import ChangeKind
@@ -195,7 +195,7 @@ def fields(struct: type[msgspec.Struct]) -> set[str]:
 
 def test_an_event_is_described_as_it_is_read() -> None:
     with pytest.raises(Invalid) as refused:
-        read_event({"zz": 1}, {name: CompiledType(each, None) for name, each in TYPES.items()})
+        validate_event({"zz": 1}, {name: CompiledType(each, None) for name, each in TYPES.items()})
     assert named_by(complaints(refused)["/zz"]) == fields(wire_requests.PublishEvent)
 
 

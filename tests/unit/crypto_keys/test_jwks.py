@@ -11,14 +11,14 @@ import pytest
 from hookward.adapters.crypto.signing_keys import CipherSigningKeys
 from hookward.application.crypto_keys.jwks import KEPT_SECONDS, MAX_PUBLISHED, PublishedKey, PublishedKeys
 from hookward.domain.crypto_keys.model import Algorithm, KeyDefinition
-from hookward.domain.ids import CryptoKeyId, Prefix, to_text
+from hookward.domain.ids import CryptoKeyId, IdPrefix, to_text
 
 pytestmark = pytest.mark.virtual_time
 
 KEYS = CipherSigningKeys()
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)
 ID = CryptoKeyId(b"k" * 16)
-NAME = to_text(Prefix.CRYPTO_KEY, ID)
+NAME = to_text(IdPrefix.CRYPTO_KEY, ID)
 
 
 class Hand:
@@ -131,7 +131,7 @@ async def test_keys_that_did_not_change_are_not_read_again(shelf: Shelf, hand: H
     shelf.rows = [row()]
     await published.every()
     shelf.rows, shelf.now_version = [*shelf.rows, row(id_=other)], 2
-    assert kids(await published.every()) == [NAME, to_text(Prefix.CRYPTO_KEY, other)] == read
+    assert kids(await published.every()) == [NAME, to_text(IdPrefix.CRYPTO_KEY, other)] == read
     shelf.rows, shelf.now_version = shelf.rows[:1], 3
     assert kids(await published.every()) == [NAME]
 
@@ -139,5 +139,5 @@ async def test_keys_that_did_not_change_are_not_read_again(shelf: Shelf, hand: H
 async def test_one_key_is_asked_for_by_its_id_alone(published: PublishedKeys, shelf: Shelf) -> None:
     other = CryptoKeyId(b"o" * 16)
     shelf.rows = [row(), row(id_=other)]
-    assert kids(await published.of(other)) == [to_text(Prefix.CRYPTO_KEY, other)]
+    assert kids(await published.of(other)) == [to_text(IdPrefix.CRYPTO_KEY, other)]
     assert shelf.asked == [(other, 1)]

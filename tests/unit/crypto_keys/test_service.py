@@ -18,7 +18,7 @@ from hookward.application.watches.service import Watches, definition_of
 from hookward.domain.crypto_keys.model import Algorithm
 from hookward.domain.crypto_keys.rules import read_rotation
 from hookward.domain.errors import Conflict, Invalid, NotFound
-from hookward.domain.ids import AccountId, CryptoKeyId, Prefix, to_text
+from hookward.domain.ids import AccountId, CryptoKeyId, IdPrefix, to_text
 from hookward.domain.signing.standard_webhooks import secret_to_text
 from tests.fakes.stores import FakeDefinitions
 from tests.fakes.virtual_time import FixedRandom
@@ -96,7 +96,7 @@ def harness() -> TokenHarness:
 
 
 def text(key: KeyRecord) -> str:
-    return to_text(Prefix.CRYPTO_KEY, key.id)
+    return to_text(IdPrefix.CRYPTO_KEY, key.id)
 
 
 async def test_a_rotated_key_signs_with_both_secrets_newest_first_until_the_overlap_is_over(
@@ -269,7 +269,7 @@ async def test_a_key_that_alone_signs_for_watches_is_not_retired_and_they_are_na
     watches = [await harness.watch(key) for _ in range(2)]
     with pytest.raises(Conflict) as refused:
         await harness.retire(key)
-    assert all(to_text(Prefix.WATCH, watch.id) in refused.value.detail for watch in watches)
+    assert all(to_text(IdPrefix.WATCH, watch.id) in refused.value.detail for watch in watches)
     assert len(await harness.signing(watches[0])) == 1
 
 

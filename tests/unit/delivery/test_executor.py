@@ -15,7 +15,7 @@ from hookward.application.delivery.task import LoadedEvent
 from hookward.application.records import KeyRecord
 from hookward.domain.crypto_keys.model import Algorithm
 from hookward.domain.delivery.model import DeliveryStatus
-from hookward.domain.ids import AccountId, CryptoKeyId, Prefix, to_text
+from hookward.domain.ids import AccountId, CryptoKeyId, IdPrefix, to_text
 from hookward.domain.signing.standard_webhooks import secret_to_text
 from hookward.domain.watches.model import WatchStatus
 from tests.fakes.worker_harness import WorkerHarness
@@ -115,7 +115,7 @@ async def test_each_key_of_a_watch_signs_what_is_sent(harness: WorkerHarness) ->
         KeyRecord(id=CryptoKeyId(secret[:16]), account=AccountId(1), definition=b'{"name":"k"}', secret=secret)
         for secret in secrets
     ]
-    ids = tuple(to_text(Prefix.CRYPTO_KEY, secret[:16]) for secret in secrets)
+    ids = tuple(to_text(IdPrefix.CRYPTO_KEY, secret[:16]) for secret in secrets)
     harness.watch("http://a.test/", signed=True, key_ids=ids)
     await harness.start_session()
     harness.publish()
@@ -143,7 +143,7 @@ async def test_each_key_signs_in_its_own_format(
     id_ = CryptoKeyId(b"k" * 16)
     encoded = msgspec.json.encode({**definition, "format": format_})
     harness.store.keys = [KeyRecord(id=id_, account=AccountId(1), definition=encoded, secret=secret)]
-    harness.watch("http://a.test/", signed=True, key_ids=(to_text(Prefix.CRYPTO_KEY, id_),), method=method)
+    harness.watch("http://a.test/", signed=True, key_ids=(to_text(IdPrefix.CRYPTO_KEY, id_),), method=method)
     await harness.start_session()
     harness.publish()
     await harness.settled()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hookward.domain.errors import Invalid, Problem, pointer_to
-from hookward.domain.events.rules import ReadEvent, read_event
+from hookward.domain.events.rules import ValidEvent, validate_event
 from hookward.domain.resource_types.model import CompiledType
 from tests.unit.resource_types.resource_types import built_in, made_up
 
@@ -37,13 +37,13 @@ RIGHT: dict[str, Any] = {
 }
 
 
-def read(**changes: Any) -> ReadEvent:
-    return read_event({**RIGHT, **changes}, TYPES)
+def read(**changes: Any) -> ValidEvent:
+    return validate_event({**RIGHT, **changes}, TYPES)
 
 
 def problems(given: Any) -> list[tuple[str | None, str]]:
     with pytest.raises(Invalid) as caught:
-        read_event(given, TYPES)
+        validate_event(given, TYPES)
     return [(problem.pointer, problem.message) for problem in caught.value.problems]
 
 

@@ -8,13 +8,13 @@ from zoneinfo import available_timezones
 
 import pytest
 
-from hookward.domain.events.rules import MAX_ID, ReadEvent, _exists, type_names
+from hookward.domain.events.rules import MAX_ID, ValidEvent, _exists, type_names
 from hookward.domain.resource_types.operations import ChangeKind
 from tests.unit.events.events import RIGHT, TYPES, problems, read, the_problem
 
 
 def test_an_event_may_hold_only_what_it_must() -> None:
-    assert read() == ReadEvent(
+    assert read() == ValidEvent(
         type=TYPES["shop.order"].type,
         kind=ChangeKind.UPDATED,
         scope={"shopId": "9"},

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookward.domain.events.rules import MAX_RESOURCE_ID, MAX_SCOPE_VALUE
-from hookward.domain.problems import MAX_STRANGERS
+from hookward.domain.problems import MAX_UNKNOWN_FIELDS
 from tests.unit.events.events import PROPERTIES, RIGHT, problems, read, the_problem
 
 
@@ -82,7 +82,7 @@ def test_what_is_wrong_within_resource_and_scope_is_named_beside_a_bad_kind() ->
 def test_thousands_of_unknown_properties_give_a_bounded_answer() -> None:
     many = {f"{'x' * 2000}{number}": 1 for number in range(5000)}
     found = problems({**RIGHT, **many, "scope": {**RIGHT["scope"], **many}})
-    assert (len(found), all(len(f"{each}") < 2000 for each in found)) == (2 * MAX_STRANGERS, True)
+    assert (len(found), all(len(f"{each}") < 2000 for each in found)) == (2 * MAX_UNKNOWN_FIELDS, True)
 
 
 @pytest.mark.parametrize("value", [1, 0, -1, 10**30])

@@ -11,7 +11,7 @@ import pytest
 from hookward.application.history.replays import MAX_ATTEMPTS, Replays
 from hookward.domain.delivery.model import DeliveryStatus
 from hookward.domain.errors import Conflict, NotFound
-from hookward.domain.ids import AccountId, DeliveryId, Prefix, to_text
+from hookward.domain.ids import AccountId, DeliveryId, IdPrefix, to_text
 from hookward.domain.watches.model import WatchDefinition, WatchStatus
 from tests.fakes.virtual_time import FixedRandom
 from tests.fakes.worker_harness import WorkerHarness, ok, status
@@ -52,7 +52,7 @@ async def test_a_replay_goes_on_counting_and_keeps_its_id(harness: WorkerHarness
     assert await replay(harness, id_) == id_
 
     await harness.until(lambda: harness.statuses() == {DELIVERED: 1})
-    text = to_text(Prefix.DELIVERY, id_)
+    text = to_text(IdPrefix.DELIVERY, id_)
     assert sent(harness) == [(text, str(number)) for number in (1, 2, 3, 4)]
 
 
@@ -110,8 +110,8 @@ async def test_a_replay_with_an_id_of_its_own_names_the_first(harness: WorkerHar
     await harness.until(lambda: harness.statuses() == {FAILED: 1, DELIVERED: 1})
     headers = dict(harness.endpoints.received[-1].changing)
     assert mine != id_
-    assert headers["webhook-id"] == to_text(Prefix.DELIVERY, mine)
-    assert headers["hookward-replay-of"] == to_text(Prefix.DELIVERY, id_)
+    assert headers["webhook-id"] == to_text(IdPrefix.DELIVERY, mine)
+    assert headers["hookward-replay-of"] == to_text(IdPrefix.DELIVERY, id_)
     assert headers["hookward-attempt"] == "1"
     assert all("hookward-replay-of" not in dict(each.changing) for each in harness.endpoints.received[:-1])
 
@@ -171,7 +171,7 @@ async def test_what_waits_is_sent_at_once_and_its_schedule_begins_anew(harness: 
         lambda: harness.statuses() == {DeliveryStatus.RETRYING: 1} and len(harness.endpoints.received) == 3
     )
     assert [attempt.number for attempt in harness.store.log[id_].attempts] == [1, 2, 3]
-    assert sent(harness) == [(to_text(Prefix.DELIVERY, id_), str(number)) for number in (1, 2, 3)]
+    assert sent(harness) == [(to_text(IdPrefix.DELIVERY, id_), str(number)) for number in (1, 2, 3)]
 
 
 async def test_what_is_in_flight_is_a_conflict(harness: WorkerHarness) -> None:

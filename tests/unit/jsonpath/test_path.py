@@ -233,7 +233,7 @@ def test_a_node_that_is_not_on_the_list_is_refused_even_if_its_tokens_were_not(t
 
 
 def test_a_path_is_equal_to_another_of_the_same_text():
-    assert (compile_path("$.a[*]"), repr(compile_path("$.a"))) == (compile_path(" $.a[*]"), "Path(text='$.a')")
+    assert (compile_path("$.a[*]"), repr(compile_path("$.a"))) == (compile_path(" $.a[*]"), "JsonPath(text='$.a')")
 
 
 def test_a_path_that_touches_too_much_stops_after_its_steps():

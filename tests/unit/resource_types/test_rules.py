@@ -13,7 +13,7 @@ from hookward.domain.resource_types.model import BodyShape, CompiledType, TypePa
 from hookward.domain.resource_types.operations import ChangeKind, Operation, faults
 from hookward.domain.resource_types.paths import operations_of, overlap, paths_in_use
 from hookward.domain.resource_types.rules import read_type
-from hookward.domain.resource_types.schema_cost import Survey
+from hookward.domain.resource_types.schema_cost import SchemaCost
 from tests.unit.resource_types.resource_types import built_in
 
 TAKEN = {"/queues/{queueId}/registrations": "queue.registration"}
@@ -196,7 +196,7 @@ def test_a_type_with_paths_has_their_operations() -> None:
 
 def test_a_schema_that_does_not_compile_is_refused() -> None:
     class Uncompilable(JsonSchemas):
-        def compiled(self, schema: Mapping[str, Any], surveyed: Survey | None = None) -> ResourceSchema:
+        def compiled(self, schema: Mapping[str, Any], surveyed: SchemaCost | None = None) -> ResourceSchema:
             raise Invalid("no", (Problem(message="it does not"),))
 
     with pytest.raises(Invalid) as refused:

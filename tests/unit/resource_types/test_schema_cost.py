@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hookward.adapters.catalog import load_catalog
-from hookward.domain.resource_types.schema_cost import MAX_SUBSCHEMAS, Survey, survey
+from hookward.domain.resource_types.schema_cost import MAX_SUBSCHEMAS, SchemaCost, measure_schema
 from hookward.domain.resource_types.schema_places import count_values
 
 
@@ -17,8 +17,8 @@ def size(pattern: str) -> int | None:
     return None if "(?" in pattern else len(pattern)
 
 
-def surveyed(schema: Any) -> Survey:
-    found, problems = survey(schema, size)
+def surveyed(schema: Any) -> SchemaCost:
+    found, problems = measure_schema(schema, size)
     assert found is not None, problems
     return found
 
@@ -28,7 +28,7 @@ def steps(schema: Any) -> int:
 
 
 def refused(schema: Any) -> list[str | None]:
-    found, problems = survey(schema, size)
+    found, problems = measure_schema(schema, size)
     assert found is None
     return [each.pointer for each in problems]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hookward.bootstrap.factories import MasterKeys, master_keys
+from hookward.bootstrap.factories import MasterKeys, load_master_keys
 from hookward.config import load_settings
 from hookward.domain.errors import ConfigError
 
@@ -19,7 +19,9 @@ def text(key: bytes) -> str:
 
 
 def found(**security: str) -> MasterKeys:
-    return master_keys(load_settings(environ={f"HOOKWARD_{name.upper()}": value for name, value in security.items()}))
+    return load_master_keys(
+        load_settings(environ={f"HOOKWARD_{name.upper()}": value for name, value in security.items()})
+    )
 
 
 def key_file(folder: Path, content: str, mode: int = 0o600) -> str:

@@ -119,5 +119,5 @@ def test_the_walk_would_see_a_secret_that_is_shown() -> None:
 
 
 def test_settings_and_sealers_show_no_keys() -> None:
-    assert repr(Settings().security) == "Security(master_key_file=None, key_overlap=86400.0)"
+    assert repr(Settings().security) == "SecuritySettings(master_key_file=None, key_overlap=86400.0)"
     assert "canary" not in repr(AesGcmSealer(b"canary--" * 4))

@@ -12,7 +12,7 @@ from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from hookward.adapters.clock import SystemClock
-from hookward.domain.ids import Prefix, to_text
+from hookward.domain.ids import IdPrefix, to_text
 from hookward.domain.signing.standard_webhooks import (
     MAX_SECRET_BYTES,
     MIN_SECRET_BYTES,
@@ -25,7 +25,7 @@ from hookward.domain.signing.standard_webhooks import (
 from tests.unit.events.json_strategies import texts
 
 secrets = st.binary(min_size=MIN_SECRET_BYTES, max_size=MAX_SECRET_BYTES)
-ids = st.binary(min_size=16, max_size=16).map(lambda raw: to_text(Prefix.DELIVERY, raw))
+ids = st.binary(min_size=16, max_size=16).map(lambda raw: to_text(IdPrefix.DELIVERY, raw))
 bodies = texts | st.text(st.characters(exclude_categories=["Cs"]))
 
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from hookward.domain.errors import Invalid
-from hookward.domain.problems import MAX_STRANGERS
+from hookward.domain.problems import MAX_UNKNOWN_FIELDS
 from hookward.domain.watches.limits import MAX_KEYS
 from hookward.domain.watches.model import LevelDetails, StoreBodies, WatchBounds, WatchDefinition
 from hookward.domain.watches.rules import key_ids_in, read_watch
@@ -265,4 +265,4 @@ def test_the_keys_that_a_watch_names_are_found_whatever_else_is_wrong(given: Any
 
 def test_thousands_of_bad_waits_give_a_bounded_answer() -> None:
     found = problems({**RIGHT, "retry": {"schedule": ["soon"] * 30, **{f"x{number}": 1 for number in range(5000)}}})
-    assert len(found) == 30 + MAX_STRANGERS
+    assert len(found) == 30 + MAX_UNKNOWN_FIELDS

@@ -16,7 +16,7 @@ from hookward.application.watches.changes import Target, WatchChanges
 from hookward.application.watches.registry import WatchQuery
 from hookward.application.watches.service import Watches, definition_of
 from hookward.domain.errors import Invalid, NotFound, PreconditionFailed
-from hookward.domain.ids import AccountId, Prefix, WatchId, to_text
+from hookward.domain.ids import AccountId, IdPrefix, WatchId, to_text
 from hookward.domain.resource_types.model import CompiledType
 from hookward.domain.watches.model import WatchBounds, WatchSecrets, WatchStatus
 from tests.fakes.stores import FakeDefinitions
@@ -138,7 +138,7 @@ async def test_a_signature_turned_on_makes_a_key_of_the_same_owner(desk: Desk, o
     changed, secret = await desk.replace(row, signature={"enabled": True})
     (key,) = (await desk.store.changes_since(row.version)).keys
     assert (secret is not None, key.owner) == (True, owner)
-    assert definition_of(changed).key_ids == (to_text(Prefix.CRYPTO_KEY, key.id),)
+    assert definition_of(changed).key_ids == (to_text(IdPrefix.CRYPTO_KEY, key.id),)
 
 
 async def test_a_key_that_does_not_exist_is_named(desk: Desk) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hookward.domain.errors import Invalid, Problem
 from hookward.domain.events.rules import read_scope
-from hookward.domain.problems import MAX_STRANGERS
+from hookward.domain.problems import MAX_UNKNOWN_FIELDS
 from hookward.domain.watches.properties import NOT_YET, READ_ONLY
 from tests.unit.resource_types.resource_types import built_in, made_up
 from tests.unit.watches.watch_input import KEY_IDS, RIGHT, problems, read, read_all, the_problem
@@ -155,7 +155,7 @@ def test_half_a_character_is_refused_wherever_it_stands(given: dict[str, Any], p
 def test_thousands_of_unknown_properties_give_a_bounded_answer() -> None:
     many = {f"{'x' * 2000}{number}": 1 for number in range(5000)}
     found = problems({**RIGHT, **many, "signature": {"enabled": True, "cryptoKeyIds": KEY_IDS[:1], **many}})
-    assert (len(found), all(len(f"{each}") < 2000 for each in found)) == (2 * MAX_STRANGERS, True)
+    assert (len(found), all(len(f"{each}") < 2000 for each in found)) == (2 * MAX_UNKNOWN_FIELDS, True)
 
 
 def test_what_can_only_be_read_is_not_counted_among_the_unknown() -> None:

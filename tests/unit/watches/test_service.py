@@ -23,7 +23,7 @@ from hookward.application.records import KeyRecord, WatchRecord
 from hookward.application.watches.registry import WatchQuery, WatchRegistry
 from hookward.application.watches.service import Watches, definition_of
 from hookward.domain.errors import Invalid, NotFound, Problem
-from hookward.domain.ids import AccountId, Prefix, WatchId, to_text
+from hookward.domain.ids import AccountId, IdPrefix, WatchId, to_text
 from hookward.domain.signing.standard_webhooks import secret_to_text, signatures
 from hookward.domain.watches.model import WatchBounds, WatchDefinition, WatchStatus
 from tests.fakes.stores import FakeDefinitions
@@ -114,7 +114,7 @@ async def test_several_keys_each_verify_alone(
     watches: Watches, crypto_keys: CryptoKeys, store: FakeDefinitions
 ) -> None:
     keys = [await crypto_keys.create(ACCOUNT, {"name": f"key {number}"}, owner=None) for number in range(2)]
-    ids = [to_text(Prefix.CRYPTO_KEY, key.id) for key, _ in keys]
+    ids = [to_text(IdPrefix.CRYPTO_KEY, key.id) for key, _ in keys]
     row, secret = await create(watches, signature={"enabled": True, "cryptoKeyIds": ids})
     plan = await plan_of(store, row)
     assert plan is not None
@@ -133,7 +133,7 @@ def _moment(second: int) -> Any:
 
 
 async def test_a_key_that_does_not_exist_is_named(watches: Watches) -> None:
-    missing = to_text(Prefix.CRYPTO_KEY, bytes(16))
+    missing = to_text(IdPrefix.CRYPTO_KEY, bytes(16))
     with pytest.raises(Invalid) as refused:
         await create(watches, signature={"enabled": True, "cryptoKeyIds": [missing]})
     assert [problem.pointer for problem in refused.value.problems] == ["/signature/cryptoKeyIds/0"]
@@ -191,7 +191,7 @@ async def test_a_key_that_several_watches_share_is_opened_once(
     watches: Watches, crypto_keys: CryptoKeys, store: FakeDefinitions
 ) -> None:
     key, _ = await crypto_keys.create(ACCOUNT, {"name": "shared"}, owner=None)
-    signature = {"enabled": True, "cryptoKeyIds": [to_text(Prefix.CRYPTO_KEY, key.id)]}
+    signature = {"enabled": True, "cryptoKeyIds": [to_text(IdPrefix.CRYPTO_KEY, key.id)]}
     rows = [(await create(watches, signature=signature))[0] for _ in range(3)]
     definitions, sealer = WatchRegistry(store, {SHOP.name: SHOP}), CountingSealer()
     plans = EndpointCache(definitions, sealer, CipherSigningKeys(), clock=VirtualClock(), user_agent="Hookward/test")
@@ -252,7 +252,7 @@ async def test_a_watch_of_an_owner_is_signed_with_that_owners_keys_alone(
     assert key.owner == "one"
     given = {
         "address": "http://a.test/",
-        "signature": {"enabled": True, "cryptoKeyIds": [to_text(Prefix.CRYPTO_KEY, key.id)]},
+        "signature": {"enabled": True, "cryptoKeyIds": [to_text(IdPrefix.CRYPTO_KEY, key.id)]},
     }
     if found:
         await watches.create(ACCOUNT, given, SHOP, {}, owner=asking)
@@ -272,7 +272,7 @@ async def test_keys_that_are_not_there_are_named_with_all_else_that_is_wrong(
     watches: Watches, crypto_keys: CryptoKeys
 ) -> None:
     key, _ = await crypto_keys.create(ACCOUNT, {"name": "mine"}, owner=None)
-    ids = [to_text(Prefix.CRYPTO_KEY, key.id), "x", "key_" + "0" * 32]
+    ids = [to_text(IdPrefix.CRYPTO_KEY, key.id), "x", "key_" + "0" * 32]
     with pytest.raises(Invalid) as caught:
         await create(watches, method="HEAD", signature={"enabled": True, "cryptoKeyIds": ids})
     assert [each.pointer for each in caught.value.problems] == [

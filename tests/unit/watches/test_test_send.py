@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from hookward.domain.errors import Invalid, Problem
-from hookward.domain.problems import problem
+from hookward.domain.problems import problem_at
 from hookward.domain.resource_types.model import BodyShape, CompiledType
 from hookward.domain.resource_types.operations import ChangeKind
 from hookward.domain.watches.test_send import preview, read_trial
@@ -20,7 +20,7 @@ class Picky:
     """A schema that refuses resources with ``bad``."""
 
     def problems(self, resource: Any, *at: str | int) -> list[Problem]:
-        return [problem("bad", *at, "bad")] if "bad" in resource else []
+        return [problem_at("bad", *at, "bad")] if "bad" in resource else []
 
 
 TYPES = {

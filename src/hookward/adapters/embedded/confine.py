@@ -27,9 +27,9 @@ from typing import NoReturn
 PARENT_GONE = 125
 REFUSED = 126
 
-NOBODY = 65534
+UNPRIVILEGED_USER = 65534
 
-_LIKELY_USERS = (1000, 1, 2, NOBODY)
+_LIKELY_USERS = (1000, 1, 2, UNPRIVILEGED_USER)
 """Numbers to go by in a namespace, the first that the password file knows: initdb insists on a name."""
 
 # linux/prctl.h, linux/sched.h, linux/securebits.h, linux/capability.h
@@ -114,11 +114,11 @@ def _has_name(uid: int) -> bool:
     return True
 
 
-def _become_nobody(kernel: _Kernel) -> None:
+def _become_unprivileged(kernel: _Kernel) -> None:
     os.setgroups([])
-    os.setresgid(NOBODY, NOBODY, NOBODY)
+    os.setresgid(UNPRIVILEGED_USER, UNPRIVILEGED_USER, UNPRIVILEGED_USER)
     kernel.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP | _SECBIT_KEEP_CAPS)
-    os.setresuid(NOBODY, NOBODY, NOBODY)
+    os.setresuid(UNPRIVILEGED_USER, UNPRIVILEGED_USER, UNPRIVILEGED_USER)
     kernel.keep_only(_CAP_DAC_OVERRIDE)
     kernel.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_OVERRIDE)
 
@@ -137,11 +137,11 @@ def _confine(mode: Confinement, parent: int, death_signal: int) -> None:
     if mode is Confinement.USER_NAMESPACE:
         _enter_user_namespace(kernel)
     elif mode is Confinement.AMBIENT:
-        _become_nobody(kernel)
+        _become_unprivileged(kernel)
     _die_with(kernel, parent, death_signal)  # last: a change of credentials clears the death signal
 
 
-def main(arguments: Sequence[str]) -> NoReturn:
+def run_confined(arguments: Sequence[str]) -> NoReturn:
     mode, parent, death_signal, exe, *argv = arguments
     try:
         if sys.platform == "linux":
@@ -153,4 +153,4 @@ def main(arguments: Sequence[str]) -> NoReturn:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_confined(sys.argv[1:])

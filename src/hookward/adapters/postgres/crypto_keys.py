@@ -13,7 +13,7 @@ from hookward.application.crypto_keys.jwks import MAX_PUBLIC_KEYS, PublishedKey
 from hookward.application.crypto_keys.service import KeyQuery
 from hookward.application.records import KeyRecord, PreviousSecret, WatchRecord
 from hookward.domain.errors import Conflict
-from hookward.domain.ids import AccountId, CryptoKeyId, Prefix, WatchId, to_text
+from hookward.domain.ids import AccountId, CryptoKeyId, IdPrefix, WatchId, to_text
 
 KEY = (
     "id, account_id, definition, secret, version, created, owner, previous, previous_until, rotated, "
@@ -122,7 +122,7 @@ class PostgresCryptoKeys:
             version, _ = await _bump(connection)
             if await connection.fetchrow(_FIND, account, id_, owner) is None:
                 return False
-            needle = to_text(Prefix.CRYPTO_KEY, id_).encode()
+            needle = to_text(IdPrefix.CRYPTO_KEY, id_).encode()
             naming = [_naming(row) for row in await connection.fetch(_NAMING, account, needle)]
             rest = {CryptoKeyId(row[0]) for row in await connection.fetch(_REST, account, id_)}
             changed = release(naming, rest)

@@ -10,7 +10,7 @@ from hookward.adapters.postgres.pool import ConnectionPool
 from hookward.application.oauth.credentials import digested, read_state
 from hookward.application.sealing.key_check import KeyCheckValues
 from hookward.application.sealing.rotation import Reseal, SealedRow
-from hookward.domain.ids import AccountId, Prefix, to_text
+from hookward.domain.ids import AccountId, IdPrefix, to_text
 from hookward.domain.sealing import sealed_place
 
 _MARK_BYTES = 5
@@ -41,7 +41,7 @@ class SealedColumn:
     column: str
     row: str
     field: str
-    prefix: Prefix | None = None
+    prefix: IdPrefix | None = None
     owned: bool = True
     array: bool = False
     fingerprint: Fingerprint | None = None
@@ -57,10 +57,10 @@ class SealedColumn:
 
 
 SEALED = (
-    SealedColumn(table="watch", column="secrets", prefix=Prefix.WATCH, row="watch", field="secrets"),
-    SealedColumn(table="crypto_key", column="secret", prefix=Prefix.CRYPTO_KEY, row="key", field="secret"),
+    SealedColumn(table="watch", column="secrets", prefix=IdPrefix.WATCH, row="watch", field="secrets"),
+    SealedColumn(table="crypto_key", column="secret", prefix=IdPrefix.CRYPTO_KEY, row="key", field="secret"),
     SealedColumn(
-        table="crypto_key", column="previous", prefix=Prefix.CRYPTO_KEY, row="key", field="secret", array=True
+        table="crypto_key", column="previous", prefix=IdPrefix.CRYPTO_KEY, row="key", field="secret", array=True
     ),
     SealedColumn(
         table="credential", column="state", row="credential", field="state", owned=False,

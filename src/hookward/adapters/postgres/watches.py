@@ -15,7 +15,7 @@ from hookward.application.oauth.credentials import HeldCredential, NewCredential
 from hookward.application.records import KeyRecord, WatchRecord
 from hookward.application.watches.registry import DefinitionDelta, TypeShape, WatchQuery
 from hookward.domain.errors import Conflict, TypeChanged
-from hookward.domain.ids import AccountId, CredentialId, CryptoKeyId, Prefix, WatchId, from_text
+from hookward.domain.ids import AccountId, CredentialId, CryptoKeyId, IdPrefix, WatchId, from_text
 from hookward.domain.resource_types.model import BodyShape
 from hookward.domain.watches.model import WatchDefinition, WatchStatus
 
@@ -269,7 +269,7 @@ async def _bump(connection: Acquired) -> int:
 
 async def _has_its_keys(connection: Acquired, watch: WatchRecord) -> bool:
     """Whether every key that a watch names is there; no key is retired until the transaction of the bump ends."""
-    ids = {from_text(Prefix.CRYPTO_KEY, each) for each in _definition.decode(watch.definition).key_ids}
+    ids = {from_text(IdPrefix.CRYPTO_KEY, each) for each in _definition.decode(watch.definition).key_ids}
     return not ids or len(ids) == await connection.fetchval(_KEYS_LEFT, watch.account, list(ids))
 
 

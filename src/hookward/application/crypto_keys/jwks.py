@@ -12,7 +12,7 @@ import msgspec
 from hookward.application.crypto_keys.ports import SigningKeys
 from hookward.application.ports import Clock
 from hookward.domain.crypto_keys.model import KeyDefinition, kid_of
-from hookward.domain.ids import CryptoKeyId, Prefix, to_text
+from hookward.domain.ids import CryptoKeyId, IdPrefix, to_text
 
 MAX_PUBLIC_KEYS = 1000
 """Asymmetric keys of one account: they share one set with everybody's."""
@@ -93,6 +93,6 @@ class PublishedKeys:
 
 def _live(row: PublishedKey, now: datetime) -> list[tuple[str, bytes]]:
     """What of a key verifies now: how each is named, and its public key."""
-    name = to_text(Prefix.CRYPTO_KEY, row.id)
+    name = to_text(IdPrefix.CRYPTO_KEY, row.id)
     live = [row.public, *(public for public, until in row.previous if until > now)]
     return [(kid_of(name, row.generation - index), public) for index, public in enumerate(live)]

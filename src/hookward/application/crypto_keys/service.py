@@ -17,7 +17,7 @@ from hookward.application.records import KeyRecord, PreviousSecret, WatchRecord,
 from hookward.domain.crypto_keys.model import Algorithm, KeyDefinition, Material
 from hookward.domain.crypto_keys.rules import DEFAULT_OVERLAP, Rotation, read_key, read_rotation
 from hookward.domain.errors import Conflict, Invalid, NotFound, Problem
-from hookward.domain.ids import AccountId, CryptoKeyId, Prefix, to_text
+from hookward.domain.ids import AccountId, CryptoKeyId, IdPrefix, to_text
 from hookward.domain.signing.standard_webhooks import secret_to_text
 from hookward.domain.watches.model import WatchDefinition
 
@@ -151,7 +151,7 @@ class CryptoKeys:
         """
 
         def release(watches: Sequence[WatchRecord], left: set[CryptoKeyId]) -> Sequence[WatchRecord]:
-            return released(watches, to_text(Prefix.CRYPTO_KEY, id_ or b""), left, owner=owner)
+            return released(watches, to_text(IdPrefix.CRYPTO_KEY, id_ or b""), left, owner=owner)
 
         if id_ is None or not await self._store.retire_key(account, id_, owner=owner, release=release):
             raise NotFound(_NO_KEY)
@@ -206,7 +206,7 @@ def released(
 
     The conflict names the watches, those of others only by their number.
     """
-    rest = {to_text(Prefix.CRYPTO_KEY, id_) for id_ in left}
+    rest = {to_text(IdPrefix.CRYPTO_KEY, id_) for id_ in left}
     changed: list[WatchRecord] = []
     stuck: list[WatchRecord] = []
     for watch in watches:
@@ -224,7 +224,7 @@ def released(
 
 
 def _names(watches: Sequence[WatchRecord], owner: str | None) -> str:
-    seen = [to_text(Prefix.WATCH, watch.id) for watch in watches if owner in (None, watch.owner)]
+    seen = [to_text(IdPrefix.WATCH, watch.id) for watch in watches if owner in (None, watch.owner)]
     names = seen[:_NAMED]
     if len(watches) > len(names):
         count = len(watches) - len(names)

@@ -26,7 +26,7 @@ from hookward.domain.durations import parse_duration
 from hookward.domain.errors import HookwardError
 from hookward.domain.events.document import DocumentOptions
 from hookward.domain.events.model import ChangeEvent
-from hookward.domain.ids import AccountId, CryptoKeyId, Prefix, WatchId, from_text, to_text
+from hookward.domain.ids import AccountId, CryptoKeyId, IdPrefix, WatchId, from_text, to_text
 from hookward.domain.oauth.model import OAuthDefinition, TokenGrant, variant_of
 from hookward.domain.redaction import MASK
 from hookward.domain.resource_types.model import BodyShape
@@ -190,7 +190,7 @@ class EndpointCache:
         """What still signs of each key, newest first; raises where a watch that signs has none."""
         if not definition.signed:
             return ()
-        ids = [from_text(Prefix.CRYPTO_KEY, text) for text in definition.key_ids]
+        ids = [from_text(IdPrefix.CRYPTO_KEY, text) for text in definition.key_ids]
         rows = [self._definitions.key(CryptoKeyId(id_)) for id_ in ids if id_ is not None]
         now_us = self._clock.now_us()
         known = [each for row in rows if row is not None for each in self._live_of(row)]
@@ -219,7 +219,7 @@ class EndpointCache:
         if standard and definition.algorithm is Algorithm.HMAC_SHA256:
             return secret
         return Signer(
-            kid=kid_of(to_text(Prefix.CRYPTO_KEY, row.id), generation),
+            kid=kid_of(to_text(IdPrefix.CRYPTO_KEY, row.id), generation),
             algorithm=definition.algorithm,
             format=definition.format,
             sign=self._signing_keys.signer(definition.algorithm, secret),

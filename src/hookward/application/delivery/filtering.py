@@ -44,10 +44,10 @@ async def sift(
         if sieve is None:
             sifted.wanted.append(watch)
             continue
-        perspective = sieve.perspective.laid_out(shape)
+        perspective = sieve.perspective.with_shape(shape)
         document = documents.get(perspective)
         if document is None:
-            document = documents[perspective] = perspective.document(event, second, home)
+            document = documents[perspective] = perspective.build(event, second, home)
         steps = Steps(MAX_FILTER_STEPS)
         try:
             if compile_filter(sieve.filter).wants(document, steps):

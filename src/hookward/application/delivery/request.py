@@ -15,7 +15,7 @@ from hookward.domain.delivery.model import Attempt, Payload
 from hookward.domain.delivery.outcome import Outcome, Response
 from hookward.domain.delivery.request import OutgoingRequest
 from hookward.domain.events.model import ChangeEvent
-from hookward.domain.ids import DeliveryId, Prefix, to_text
+from hookward.domain.ids import DeliveryId, IdPrefix, to_text
 from hookward.domain.oauth.model import AccessToken
 from hookward.domain.redaction import MASK
 from hookward.domain.resource_types.model import BodyShape
@@ -34,12 +34,12 @@ def render(plan: Endpoint, event: LoadedEvent, *, second: int, zone: str | None,
     ``zone`` is the account's time zone, for an event and a watch that name none; ``shape`` that of the event's type.
     """
     body: bytes | None = None
-    perspective = plan.perspective.laid_out(shape)
+    perspective = plan.perspective.with_shape(shape)
     address, place, template = plan.address, plan.place, plan.template
     if plan.has_body and template is None:
         body = perspective.body(event.change, second, zone)
     if place is not None or template is not None:
-        document = perspective.document(event, second, zone)
+        document = perspective.build(event, second, zone)
         body = body if template is None else template.render(document)
         address = address if place is None else place.fill(document)
     return Payload(method=plan.method, address=address, body=body)
@@ -54,7 +54,7 @@ def compose(
     ``span`` is ``SPAN_BYTES`` random bytes for ``traceparent``; a ``test`` says that it is one, and a replay with
     an id of its own what it repeats (``replay_of``). A ``token`` authorizes it (RFC 6750 §2.1).
     """
-    webhook_id = to_text(Prefix.DELIVERY, id_)
+    webhook_id = to_text(IdPrefix.DELIVERY, id_)
     changing = {
         "webhook-id": webhook_id,
         "webhook-timestamp": str(second),
@@ -65,7 +65,7 @@ def compose(
     if plan.keys or plan.signers:
         _sign(plan, payload, changing, second)
     if replay_of is not None:
-        changing["hookward-replay-of"] = to_text(Prefix.DELIVERY, replay_of)
+        changing["hookward-replay-of"] = to_text(IdPrefix.DELIVERY, replay_of)
     if test:
         changing["hookward-test"] = "true"
     shown = plan.shown | changing

@@ -28,7 +28,7 @@ from hookward.domain.delivery.model import Attempt, Payload
 from hookward.domain.delivery.outcome import ErrorKind, Failure, Outcome
 from hookward.domain.errors import TemplateFailed
 from hookward.domain.events.model import ChangeEvent
-from hookward.domain.ids import AccountId, CryptoKeyId, DeliveryId, Prefix, from_text
+from hookward.domain.ids import AccountId, CryptoKeyId, DeliveryId, IdPrefix, from_text
 from hookward.domain.resource_types.model import CompiledType
 from hookward.domain.watches.model import WatchStatus
 from hookward.domain.watches.test_send import preview, read_trial
@@ -94,7 +94,7 @@ class WatchTester:
 
     async def _plan(self, row: WatchRecord, known: CompiledType) -> Endpoint:
         """The plan that a worker would make of the watch if it were enabled."""
-        ids = [CryptoKeyId(from_text(Prefix.CRYPTO_KEY, text) or b"") for text in definition_of(row).key_ids]
+        ids = [CryptoKeyId(from_text(IdPrefix.CRYPTO_KEY, text) or b"") for text in definition_of(row).key_ids]
         keys = await self._store.keys(row.account, ids, owner=None) if ids else []
         enabled = msgspec.structs.replace(row, status=WatchStatus.ENABLED)
         definitions = WatchRegistry(_Known(enabled, keys), {known.type.name: known.type})

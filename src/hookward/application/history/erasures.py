@@ -12,7 +12,7 @@ from hookward.application.ids import make_id
 from hookward.application.ports import Clock, Log, Random
 from hookward.domain.errors import Invalid, NotFound, Problem, StoreUnavailable
 from hookward.domain.ids import AccountId
-from hookward.domain.problems import is_text, problem, unknown_fields
+from hookward.domain.problems import is_string, problem_at, unknown_fields
 
 IDLE_SECONDS = 1.0
 MAX_RESOURCE_ID = 1024
@@ -65,11 +65,11 @@ class Erasures:
 
 def _read(given: Any) -> tuple[str, str]:
     if not isinstance(given, dict):
-        raise Invalid(_NO_OBJECT, (problem(_NO_OBJECT),))
+        raise Invalid(_NO_OBJECT, (problem_at(_NO_OBJECT),))
     problems: list[Problem] = list(unknown_fields(given, _FIELDS, "an erasure"))
     for name, limit in zip(_FIELDS, (255, MAX_RESOURCE_ID), strict=True):
-        if not is_text(given.get(name), limit):
-            problems.append(problem(f"{name} must be a text of 1 to {limit} characters", name))
+        if not is_string(given.get(name), limit):
+            problems.append(problem_at(f"{name} must be a text of 1 to {limit} characters", name))
     if problems:
         raise Invalid("the erasure has problems", tuple(problems))
     return given["resourceType"], given["resourceId"]

@@ -20,7 +20,7 @@ from hookward.application.aio.loader import BatchLoader
 from hookward.application.resource_types.service import ResourceTypeStore, TypeRow, type_of
 from hookward.domain.ids import AccountId
 from hookward.domain.resource_types.model import CompiledType
-from hookward.domain.resource_types.rules import Schemas, is_type_name
+from hookward.domain.resource_types.rules import SchemaCompiler, is_type_name
 
 MAX_KNOWN_BYTES = 32 << 20
 MAX_KNOWN = 4096
@@ -58,7 +58,7 @@ class AccountTypes(Mapping[str, CompiledType]):
 class ResourceTypeCache:
     """Types by account and name; ``built_in`` are everybody's."""
 
-    def __init__(self, built_in: Mapping[str, CompiledType], store: ResourceTypeStore, schemas: Schemas) -> None:
+    def __init__(self, built_in: Mapping[str, CompiledType], store: ResourceTypeStore, schemas: SchemaCompiler) -> None:
         self._built_in = built_in
         self._store = store
         self._schemas = schemas

@@ -16,7 +16,7 @@ from hookward.domain.ids import AccountId
 from hookward.domain.json import decode_exact, encode_exact
 from hookward.domain.resource_types.model import BodyShape, CompiledType, ResourceType, TypePaths
 from hookward.domain.resource_types.paths import operations_of, paths_in_use
-from hookward.domain.resource_types.rules import Schemas, is_type_name, read_type
+from hookward.domain.resource_types.rules import SchemaCompiler, is_type_name, read_type
 
 MAX_TYPES = 200
 MAX_TRIES = 10
@@ -105,7 +105,7 @@ class ResourceTypeStore(Protocol):
 class ResourceTypes:
     """The use cases of accounts that bring types of their own, beside the built-in ones."""
 
-    def __init__(self, store: ResourceTypeStore, schemas: Schemas, built_in: Mapping[str, ResourceType]) -> None:
+    def __init__(self, store: ResourceTypeStore, schemas: SchemaCompiler, built_in: Mapping[str, ResourceType]) -> None:
         self._store = store
         self._schemas = schemas
         self._built_in = built_in

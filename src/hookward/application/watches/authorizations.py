@@ -33,7 +33,7 @@ from hookward.domain.oauth.model import (
     TokenGrant,
     variant_of,
 )
-from hookward.domain.problems import problem
+from hookward.domain.problems import problem_at
 from hookward.domain.sealing import sealed_place
 from hookward.domain.watches.model import WatchSecrets
 
@@ -146,7 +146,7 @@ class Authorizations:
         """
         stored = await self._flows.take(state_digest(back.state), watch=watch)
         if stored is None:
-            raise Invalid(_NO_STATE, (problem(_NO_STATE, "state"),))
+            raise Invalid(_NO_STATE, (problem_at(_NO_STATE, "state"),))
         subject = _flow_subject(stored.account, stored.watch)
         flow = _decode(self._sealer.unseal(stored.sealed, subject))
         row = await self._definitions.watch(stored.account, stored.watch, owner=None)
@@ -183,7 +183,7 @@ class Authorizations:
             )
         except AuthorizationRequired as error:
             message = f"{error.failure.message} Start again."
-            raise Invalid(message, (problem(message, "code"),)) from None
+            raise Invalid(message, (problem_at(message, "code"),)) from None
         except NoToken as error:
             raise TokenNotGranted(f"{error.failure.message} Start again.") from None
         if answer.refresh_token is None:

@@ -14,7 +14,7 @@ from hookward.application.records import KeyRecord, WatchRecord, seal_subject
 from hookward.application.watches.credentials import CredentialChoice, standing
 from hookward.application.watches.service import Watches, WatchStore, definition_of
 from hookward.domain.errors import NotFound, PreconditionFailed
-from hookward.domain.ids import AccountId, Prefix, WatchId, to_text
+from hookward.domain.ids import AccountId, IdPrefix, WatchId, to_text
 from hookward.domain.oauth.model import AUTHORIZATION_REQUIRED
 from hookward.domain.resource_types.model import CompiledType
 from hookward.domain.watches.changes import patched, read_changed_watch
@@ -124,7 +124,7 @@ class WatchChanges:
         definition = request.definition
         if request.make_key:
             key, secret = self._watches.new_key(row.account, definition, owner=row.owner)
-            definition = msgspec.structs.replace(definition, key_ids=(to_text(Prefix.CRYPTO_KEY, key.id),))
+            definition = msgspec.structs.replace(definition, key_ids=(to_text(IdPrefix.CRYPTO_KEY, key.id),))
         sealed = None
         if request.secrets != WatchSecrets():
             sealed = self._sealer.seal(_encode(request.secrets), seal_subject(row))

@@ -20,7 +20,7 @@ from hookward.application.watches.registry import WatchQuery
 from hookward.domain.crypto_keys.model import KeyDefinition, Material
 from hookward.domain.crypto_keys.rules import MAX_KEY_NAME
 from hookward.domain.errors import Invalid, NotFound, Problem, pointer_to
-from hookward.domain.ids import AccountId, CredentialId, CryptoKeyId, Prefix, WatchId, from_text, to_text
+from hookward.domain.ids import AccountId, CredentialId, CryptoKeyId, IdPrefix, WatchId, from_text, to_text
 from hookward.domain.resource_types.model import ResourceType
 from hookward.domain.signing.standard_webhooks import secret_to_text
 from hookward.domain.watches.model import WatchBounds, WatchDefinition, WatchSecrets, WatchStatus
@@ -98,7 +98,7 @@ class Watches:
         definition = request.definition
         if request.make_key:
             key, secret = self.new_key(account, definition, owner=owner)
-            definition = msgspec.structs.replace(definition, key_ids=(to_text(Prefix.CRYPTO_KEY, key.id),))
+            definition = msgspec.structs.replace(definition, key_ids=(to_text(IdPrefix.CRYPTO_KEY, key.id),))
         choice = self.credentials.choose(account, owner, request, None, None)
         status, reason = standing(request.status, definition.oauth, choice)
         row = WatchRecord(
@@ -159,10 +159,10 @@ class Watches:
         self, account: AccountId, given: Any, owner: str | None, named: Sequence[str]
     ) -> Sequence[Problem]:
         ids = {
-            index: CryptoKeyId(from_text(Prefix.CRYPTO_KEY, text) or b"") for index, text in key_ids_in(given).items()
+            index: CryptoKeyId(from_text(IdPrefix.CRYPTO_KEY, text) or b"") for index, text in key_ids_in(given).items()
         }
         rows = await self._store.keys(account, list(ids.values()), owner=None) if ids else []
-        known = {row.id for row in rows if owner in (None, row.owner) or to_text(Prefix.CRYPTO_KEY, row.id) in named}
+        known = {row.id for row in rows if owner in (None, row.owner) or to_text(IdPrefix.CRYPTO_KEY, row.id) in named}
         return [
             Problem(message="there is no such crypto key", pointer=pointer_to("signature", "cryptoKeyIds", index))
             for index, id_ in ids.items()

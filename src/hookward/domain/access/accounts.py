@@ -8,7 +8,7 @@ import msgspec
 
 from hookward.domain.errors import Invalid, Problem
 from hookward.domain.events.rules import is_zone
-from hookward.domain.problems import is_single_line, problem, unknown_fields
+from hookward.domain.problems import is_single_line, problem_at, unknown_fields
 
 MAX_NAME = 255
 
@@ -30,7 +30,7 @@ def read_account(given: Any, *, max_days: int, whole: bool) -> AccountSettings:
     ``max_days`` is the longest retention that is allowed.
     """
     if not isinstance(given, dict):
-        raise Invalid(_NO_OBJECT, (problem(_NO_OBJECT),))
+        raise Invalid(_NO_OBJECT, (problem_at(_NO_OBJECT),))
     problems = list(unknown_fields((name for name in given if whole or name not in _READ_ONLY), _KNOWN, "an account"))
     settings = AccountSettings(
         name=_name(given, problems) if whole or "name" in given else msgspec.UNSET,
@@ -45,14 +45,14 @@ def read_account(given: Any, *, max_days: int, whole: bool) -> AccountSettings:
 def _name(given: dict[str, Any], problems: list[Problem]) -> str:
     name = given.get("name")
     if not is_single_line(name, MAX_NAME):
-        problems.append(problem(f"name must be a text of 1 to {MAX_NAME} characters, none of them control", "name"))
+        problems.append(problem_at(f"name must be a text of 1 to {MAX_NAME} characters, none of them control", "name"))
         return ""
     return name
 
 
 def _zone(value: Any, problems: list[Problem]) -> str | None:
     if value is not None and not (isinstance(value, str) and is_zone(value)):
-        problems.append(problem("timeZone must be an IANA name such as Europe/Paris, or null for UTC", "timeZone"))
+        problems.append(problem_at("timeZone must be an IANA name such as Europe/Paris, or null for UTC", "timeZone"))
         return None
     return value
 
@@ -62,7 +62,7 @@ def _days(value: Any, most: int, problems: list[Problem]) -> int | None:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
         message = f"retentionDays must be a whole number from 1 to {most}, or null for the configured default"
-        problems.append(problem(message, "retentionDays"))
+        problems.append(problem_at(message, "retentionDays"))
         return None
     return value
 

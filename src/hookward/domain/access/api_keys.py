@@ -8,7 +8,7 @@ import msgspec
 
 from hookward.domain.access.callers import OWNED_SCOPES, Scope
 from hookward.domain.errors import Forbidden, Invalid, Problem
-from hookward.domain.problems import is_single_line, problem, unknown_fields
+from hookward.domain.problems import is_single_line, problem_at, unknown_fields
 
 MAX_NAME = 255
 MAX_OWNER = 255
@@ -31,18 +31,18 @@ def read_api_key(given: Any, *, may_operate: bool) -> ApiKeyRequest:
     Only who ``may_operate`` may grant ``operator``: Forbidden, when nothing else is wrong.
     """
     if not isinstance(given, dict):
-        raise Invalid(_NO_OBJECT, (problem(_NO_OBJECT),))
+        raise Invalid(_NO_OBJECT, (problem_at(_NO_OBJECT),))
     problems = list(unknown_fields(given, _KNOWN, "an API key"))
     name, owner = given.get("name"), given.get("owner")
     if not is_single_line(name, MAX_NAME):
-        problems.append(problem(f"name must be a text of 1 to {MAX_NAME} characters, none of them control", "name"))
+        problems.append(problem_at(f"name must be a text of 1 to {MAX_NAME} characters, none of them control", "name"))
     if owner is not None and not is_single_line(owner, MAX_OWNER):
         message = f"owner must be a text of 1 to {MAX_OWNER} characters, none of them control; leave it out for none"
-        problems.append(problem(message, "owner"))
+        problems.append(problem_at(message, "owner"))
     scopes = _scopes(given.get("scopes"), problems, owned=owner is not None)
     beyond: list[Problem] = []
     if Scope.OPERATOR in scopes and owner is None and not may_operate:
-        beyond.append(problem(_NOT_YOURS, "scopes", given["scopes"].index(Scope.OPERATOR)))
+        beyond.append(problem_at(_NOT_YOURS, "scopes", given["scopes"].index(Scope.OPERATOR)))
     if problems:
         raise Invalid("the API key has problems", (*problems, *beyond))
     if beyond:
@@ -53,16 +53,16 @@ def read_api_key(given: Any, *, may_operate: bool) -> ApiKeyRequest:
 def _scopes(given: Any, problems: list[Problem], *, owned: bool) -> tuple[Scope, ...]:
     if not isinstance(given, list) or not 1 <= len(given) <= len(_WORDS):
         message = f"scopes must be a list of 1 to {len(_WORDS)} of {', '.join(_WORDS)}"
-        problems.append(problem(message, "scopes"))
+        problems.append(problem_at(message, "scopes"))
         return ()
     for index, each in enumerate(given):
         if each not in _WORDS:
-            problems.append(problem(f"must be one of {', '.join(_WORDS)}", "scopes", index))
+            problems.append(problem_at(f"must be one of {', '.join(_WORDS)}", "scopes", index))
         elif each in given[:index]:
-            problems.append(problem(f"{each} is named twice", "scopes", index))
+            problems.append(problem_at(f"{each} is named twice", "scopes", index))
         elif owned and each not in OWNED_SCOPES:
             message = f"{each} reaches beyond one owner; a key with an owner may hold {', '.join(OWNED_SCOPES)}"
-            problems.append(problem(message, "scopes", index))
+            problems.append(problem_at(message, "scopes", index))
     return tuple(scope for scope in Scope if scope in given)
 
 

@@ -20,10 +20,10 @@ _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,299})", re.ASCII)
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,299})(?:\.[0-9]{1,300})?(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
 _BOOLEANS = {"true": True, "false": False}
 
-Schema = Mapping[str, Any]
+JsonSchema = Mapping[str, Any]
 
 
-def typed(value: Any, schema: Schema) -> Any:
+def typed(value: Any, schema: JsonSchema) -> Any:
     """``value``, made of texts, objects, arrays and ``None``, with the types that ``schema`` asks for."""
     types = _types(schema)
     if isinstance(value, str):
@@ -35,7 +35,7 @@ def typed(value: Any, schema: Schema) -> Any:
     return value
 
 
-def read_form(text: str, schema: Schema) -> dict[str, Any]:
+def read_form(text: str, schema: JsonSchema) -> dict[str, Any]:
     """The properties in a query or an urlencoded body; arrays and objects are JSV, or the name comes several times.
 
     Raises Malformed for what is not UTF-8 and for too many fields.
@@ -56,26 +56,26 @@ def read_form(text: str, schema: Schema) -> dict[str, Any]:
     return {name: typed(value, _schema_of(name, schema)) for name, value in form.items()}
 
 
-def read_query(text: str, schema: Schema) -> dict[str, Any]:
+def read_query(text: str, schema: JsonSchema) -> dict[str, Any]:
     """The properties in a query, as ``read_form``; parameters that the schema does not name are passed over."""
     known = schema.get("properties", {})
     fields = [each for each in text.split("&") if unquote_plus(each.partition("=")[0], errors="replace") in known]
     return read_form("&".join(fields), schema)
 
 
-def _types(schema: Schema) -> tuple[str, ...]:
+def _types(schema: JsonSchema) -> tuple[str, ...]:
     types = schema.get("type", ())
     return (types,) if isinstance(types, str) else tuple(types)
 
 
-def _schema_of(name: str, schema: Schema) -> Schema:
+def _schema_of(name: str, schema: JsonSchema) -> JsonSchema:
     found = schema.get("properties", {}).get(name)
     if found is None:
         found = schema.get("additionalProperties")
     return found if isinstance(found, Mapping) else {}
 
 
-def _typed_text(text: str, types: tuple[str, ...], schema: Schema) -> Any:
+def _typed_text(text: str, types: tuple[str, ...], schema: JsonSchema) -> Any:
     if "null" in types and text in ("", "null"):
         return None
     if "boolean" in types and text.lower() in _BOOLEANS:
@@ -96,7 +96,7 @@ def _number(text: str) -> Any:
         return text
 
 
-def _container(jsv: str, text: str, schema: Schema) -> Any:
+def _container(jsv: str, text: str, schema: JsonSchema) -> Any:
     try:
         return typed(read_jsv(jsv), schema)
     except HookwardError:

@@ -31,7 +31,7 @@ def date(second: int, zone: str) -> dict[str, str]:
     return {"dateTime": moment.strftime("%Y-%m-%dT%H:%M:%S"), "timeZone": zone}
 
 
-def document(
+def build_document(
     event: ChangeEvent, resource: Any, *, shape: BodyShape, second: int, zone: str, previous: Any = UNSET
 ) -> dict[str, Any]:
     """The document as values; ``second`` is the moment of rendering.
@@ -74,7 +74,7 @@ def body_without_template(
         )  # fmt: skip
     if _holds_own_names(resource):
         state = event.previous_resource() if previous else UNSET
-        made = document(event, decode_exact(resource), shape=shape, second=second, zone=zone, previous=state)
+        made = build_document(event, decode_exact(resource), shape=shape, second=second, zone=zone, previous=state)
         return encode_exact(made)
     rest = resource[1:]
     return b"{" + head + before + (b"}" if rest == b"}" else b"," + rest)
@@ -115,13 +115,13 @@ class DocumentOptions(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     previous: bool = False
     zone: str | None = None
 
-    def laid_out(self, shape: BodyShape) -> DocumentOptions:
+    def with_shape(self, shape: BodyShape) -> DocumentOptions:
         """The same for an event whose type, at the version that it was accepted by, is laid out so."""
         return self if self.shape is shape else msgspec.structs.replace(self, shape=shape)
 
-    def document(self, event: Decoded, second: int, home: str | None) -> dict[str, Any]:
+    def build(self, event: Decoded, second: int, home: str | None) -> dict[str, Any]:
         """The document as values, at a moment of rendering."""
-        return document(
+        return build_document(
             event.change,
             event.extra() if self.extra else event.resource(),
             shape=self.shape,

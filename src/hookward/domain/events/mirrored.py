@@ -14,9 +14,9 @@ import msgspec
 
 from hookward.domain.errors import Invalid, Problem, pointer_to
 from hookward.domain.events.coercion import typed
-from hookward.domain.events.rules import ReadEvent, read_event
-from hookward.domain.problems import problem, quoted, unknown_fields
-from hookward.domain.resource_types.model import CompiledType, Schema, as_text
+from hookward.domain.events.rules import ValidEvent, validate_event
+from hookward.domain.problems import problem_at, quoted, unknown_fields
+from hookward.domain.resource_types.model import CompiledType, ResourceValidator, integer_as_string
 from hookward.domain.resource_types.operations import ChangeKind, Operation, OperationBatch
 from hookward.domain.resource_types.routing import Match
 
@@ -27,7 +27,7 @@ class MirroredEvent(msgspec.Struct, frozen=True):
     """What an operation is published as: the event as ``POST /v1/events`` would take it, and as it was read."""
 
     event: dict[str, Any]
-    read: ReadEvent
+    read: ValidEvent
 
 
 def read_mirrored(match: Match, given: Any, known: CompiledType, *, key: str | None = None) -> MirroredEvent:
@@ -46,7 +46,7 @@ def read_mirrored(match: Match, given: Any, known: CompiledType, *, key: str | N
     if resource == {} and not match.operation.body:
         known = CompiledType(known.type, _Said(known.schema, filled))
     try:
-        read = read_event(event, {match.type.name: known})
+        read = validate_event(event, {match.type.name: known})
     except Invalid as refused:
         places = _Places(match, filled, resource, problems)
         problems += [moved for each in refused.problems for moved in places.of(each)]
@@ -86,21 +86,21 @@ def _filled(match: Match, resource: dict[str, Any], known: CompiledType, problem
             continue
         text, said = match.parameters[parameter], resource.get(name)
         alias = match.operation.aliases.get(parameter)
-        is_alias = alias is not None and as_text(resource.get(alias)) == text
+        is_alias = alias is not None and integer_as_string(resource.get(alias)) == text
         if said is None and is_alias:
-            problems.append(problem(f"{name} is missing: the path names the {alias}; give the {name} too", name))
+            problems.append(problem_at(f"{name} is missing: the path names the {alias}; give the {name} too", name))
         elif said is None:
             filled[name] = typed(text, properties.get(name, {}))
-        elif as_text(said) != text and not is_alias:
+        elif integer_as_string(said) != text and not is_alias:
             message = f"{name} contradicts the path, which says {quoted(text)}; send that, or leave {name} out"
-            problems.append(problem(message, name))
+            problems.append(problem_at(message, name))
     return filled
 
 
 class _Said(msgspec.Struct, frozen=True):
     """Judges of a resource only what is said of it: where nobody sent one it cannot be whole."""
 
-    schema: Schema
+    schema: ResourceValidator
     names: Collection[str]
 
     def problems(self, resource: Any, *at: str | int) -> list[Problem]:
@@ -143,7 +143,7 @@ class _Places:
             if pointer_to(name) in self._told:
                 continue
             message = f"{name} is missing: send the resource with its {name} (the API gives it in its answer), as text"
-            yield problem(f"{message} or whole number", name)
+            yield problem_at(f"{message} or whole number", name)
         if not self._unsaid:
             yield self._of_resource(found, pointer_to(self._identity[-1]))
 
@@ -155,7 +155,7 @@ class _Places:
 
 
 def _says(resource: Mapping[str, Any], name: str) -> bool:
-    value = as_text(resource.get(name))
+    value = integer_as_string(resource.get(name))
     return isinstance(value, str) and value != ""
 
 
@@ -175,12 +175,12 @@ def read_item(match: Match, batch: OperationBatch, given: Any, known: CompiledTy
     body = given.get(part)
     if kind is None:
         message = f"{batch.verb} must be one of {', '.join(batch.kinds)}; nothing else is a change"
-        problems.append(problem(message, batch.verb))
-    id_ = as_text(given.get(batch.id))
+        problems.append(problem_at(message, batch.verb))
+    id_ = integer_as_string(given.get(batch.id))
     if not _says(given, batch.id) and not (id_ is None and isinstance(body, dict) and _says(body, batch.identity)):
-        problems.append(problem(f"{batch.id} must say which resource it is, as text or whole number", batch.id))
+        problems.append(problem_at(f"{batch.id} must say which resource it is, as text or whole number", batch.id))
     if body is None and kind not in (None, ChangeKind.DELETED):
-        problems.append(problem(f"{part} is missing; give the resource after the change", part))
+        problems.append(problem_at(f"{part} is missing; give the resource after the change", part))
     if kind is None or problems:
         raise Invalid(_PROBLEMS, tuple(problems))
     operation = Operation(
@@ -205,7 +205,7 @@ def _kind_of(given: dict[str, Any], batch: OperationBatch) -> ChangeKind | None:
 
 def _of_item(found: Problem, batch: OperationBatch, part: str) -> Problem:
     if found.parameter == batch.id:
-        return problem(found.message, batch.id)
+        return problem_at(found.message, batch.id)
     return found if found.pointer is None else Problem(message=found.message, pointer=pointer_to(part) + found.pointer)
 
 

@@ -18,9 +18,9 @@ from hookward.domain.errors import Invalid, Problem
 from hookward.domain.events.model import ChangeEvent
 from hookward.domain.ids import AccountId, EventId
 from hookward.domain.json import encode_exact
-from hookward.domain.problems import is_text, problem, unknown_fields
+from hookward.domain.problems import is_string, problem_at, unknown_fields
 from hookward.domain.redaction import redacted_repr
-from hookward.domain.resource_types.model import CompiledType, ResourceType, as_text, identity_of
+from hookward.domain.resource_types.model import CompiledType, ResourceType, identity_of, integer_as_string
 from hookward.domain.resource_types.operations import ChangeKind
 
 MAX_ID = 255
@@ -40,7 +40,7 @@ _ZONE = re.compile(r"(?=.{1,64}$)[A-Z][A-Za-z0-9+_-]*(?:/[A-Za-z0-9+_-]+)*", re.
 _WORDS = ", ".join(kind.word for kind in ChangeKind)
 
 
-class ReadEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class ValidEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A published event that is right. ``resource`` and its companions are still decoded."""
 
     type: ResourceType
@@ -57,15 +57,15 @@ class ReadEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     __repr__ = redacted_repr
 
 
-def read_event(given: Any, types: Mapping[str, CompiledType]) -> ReadEvent:
+def validate_event(given: Any, types: Mapping[str, CompiledType]) -> ValidEvent:
     """Check a decoded event; raises Invalid with every problem."""
     if not isinstance(given, dict):
-        raise Invalid(_NO_OBJECT, (problem(_NO_OBJECT),))
+        raise Invalid(_NO_OBJECT, (problem_at(_NO_OBJECT),))
     problems = list(unknown_fields(given, _KNOWN, "an event")) if not _NAMES.issuperset(given) else []
     known, kind = _type(given, types, problems), _kind(given, problems)
     resource = _resource(given, "resource", known, problems)
     if given.get("resource") is None:
-        problems.append(problem("resource is missing; give the resource after the change", "resource"))
+        problems.append(problem_at("resource is missing; give the resource after the change", "resource"))
     extra = previous = zone = occurred = key = None
     more = not _NEEDED.issuperset(given)  # most events hold nothing else
     if more:
@@ -77,7 +77,7 @@ def read_event(given: Any, types: Mapping[str, CompiledType]) -> ReadEvent:
         zone, occurred, key = _zone(given, problems), _moment(given, problems), _key(given, problems)
     if problems or known is None or kind is None or resource is None:
         raise Invalid(_PROBLEMS, tuple(problems))
-    return ReadEvent(
+    return ValidEvent(
         type=known.type, kind=kind, scope=scope, resource=resource, resource_id=resource_id,
         previous=previous, extra=extra, zone=zone, occurred=occurred, key=key,
     )  # fmt: skip
@@ -87,7 +87,7 @@ def _type(given: dict[str, Any], types: Mapping[str, CompiledType], problems: li
     name = given.get("resourceType")
     known = types.get(name) if isinstance(name, str) else None
     if known is None:
-        problems.append(problem(f"resourceType must be one of {type_names(types)}", "resourceType"))
+        problems.append(problem_at(f"resourceType must be one of {type_names(types)}", "resourceType"))
     return known
 
 
@@ -102,7 +102,7 @@ def _kind(given: dict[str, Any], problems: list[Problem]) -> ChangeKind | None:
     word = given.get("event")
     kind = ChangeKind.from_word(word) if isinstance(word, str) else None
     if kind is None:
-        problems.append(problem(f"event must be one of {_WORDS}", "event"))
+        problems.append(problem_at(f"event must be one of {_WORDS}", "event"))
     return kind
 
 
@@ -110,7 +110,7 @@ def _object(given: dict[str, Any], name: str, problems: list[Problem]) -> dict[s
     value = given.get(name)
     if value is None or isinstance(value, dict):
         return value
-    problems.append(problem(f"{name} must be a JSON object", name))
+    problems.append(problem_at(f"{name} must be a JSON object", name))
     return None
 
 
@@ -127,24 +127,24 @@ def read_scope(given: Any, resource_type: ResourceType, problems: list[Problem],
     """Scope values as text; ``complete`` demands every parameter and refuses the values that mean "any"."""
     names = resource_type.scope
     if not isinstance(given, dict):
-        problems.append(problem(f"scope must be an object with {', '.join(names)}", "scope"))
+        problems.append(problem_at(f"scope must be an object with {', '.join(names)}", "scope"))
         return {}
     if len(given) > len(names) or not all(name in names for name in given):
         problems += unknown_fields(given, names, f"the scope of {resource_type.name}", "scope")
     scope: dict[str, str] = {}
     for name in names:
-        text = as_text(given.get(name))
+        text = integer_as_string(given.get(name))
         if name not in given:
             if complete:
                 problems.append(
-                    problem(f"{name} is missing; the scope of {resource_type.name} needs it", "scope", name)
+                    problem_at(f"{name} is missing; the scope of {resource_type.name} needs it", "scope", name)
                 )
-        elif not is_text(text, MAX_SCOPE_VALUE):
+        elif not is_string(text, MAX_SCOPE_VALUE):
             message = f"{name} must be a text of 1 to {MAX_SCOPE_VALUE} characters, or a whole number"
-            problems.append(problem(message, "scope", name))
+            problems.append(problem_at(message, "scope", name))
         elif complete and resource_type.any_value.get(name) == text:
             message = f"{name} {text} means any and cannot be published; name the one that changed"
-            problems.append(problem(message, "scope", name))
+            problems.append(problem_at(message, "scope", name))
         else:
             scope[name] = text
     return scope
@@ -161,7 +161,7 @@ def _scope(given: dict[str, Any], known: CompiledType | None, problems: list[Pro
 def _resource_id(
     given: dict[str, Any], known: CompiledType | None, resource: dict[str, Any] | None, problems: list[Problem]
 ) -> str:
-    value = as_text(given.get("resourceId"))
+    value = integer_as_string(given.get("resourceId"))
     if value is None:
         if known is None or resource is None:
             return ""  # what is missing is named already
@@ -169,11 +169,11 @@ def _resource_id(
         if value is None:
             names = ", ".join(known.type.identity)
             message = f"the resource does not say which it is; give {names} as text or whole number, or a resourceId"
-            problems.append(problem(message, "resourceId"))
+            problems.append(problem_at(message, "resourceId"))
             return ""
-    if not is_text(value, MAX_RESOURCE_ID):
+    if not is_string(value, MAX_RESOURCE_ID):
         message = f"resourceId, given or taken from the resource, must be a text of 1 to {MAX_RESOURCE_ID} characters"
-        problems.append(problem(message, "resourceId"))
+        problems.append(problem_at(message, "resourceId"))
         return ""
     return value
 
@@ -183,7 +183,7 @@ def _key(given: dict[str, Any], problems: list[Problem]) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str) or not _VISIBLE.fullmatch(value):
-        problems.append(problem(f"id must be 1 to {MAX_ID} visible ASCII characters", "id"))
+        problems.append(problem_at(f"id must be 1 to {MAX_ID} visible ASCII characters", "id"))
         return None
     return value
 
@@ -193,7 +193,7 @@ def _zone(given: dict[str, Any], problems: list[Problem]) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str) or not is_zone(value):
-        problems.append(problem("timeZone must be an IANA name such as Europe/Paris", "timeZone"))
+        problems.append(problem_at("timeZone must be an IANA name such as Europe/Paris", "timeZone"))
         return None
     return value
 
@@ -223,7 +223,7 @@ def _moment(given: dict[str, Any], problems: list[Problem]) -> datetime | None:
     except (ValueError, OverflowError):  # the offset may lead out of the years 1 to 9999
         pass
     message = "occurredAt must be an RFC 3339 date-time with offset, such as 2026-11-20T10:15:30Z"
-    problems.append(problem(message, "occurredAt"))
+    problems.append(problem_at(message, "occurredAt"))
     return None
 
 

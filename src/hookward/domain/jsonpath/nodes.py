@@ -15,17 +15,17 @@ from hookward.domain.errors import BudgetExceeded
 
 MAX_STEPS: Final = 200_000
 
-Keys: TypeAlias = tuple[tuple[type[Any], str | int], ...]
+LookupKeys: TypeAlias = tuple[tuple[type[Any], str | int], ...]
 """Names and indexes, each with the type of container that it applies to."""
 
 
-class Absent(Enum):
+class NothingFound(Enum):
     """The one value that no JSON document holds."""
 
     ABSENT = "absent"
 
 
-ABSENT: Final = Absent.ABSENT
+ABSENT: Final = NothingFound.ABSENT
 
 
 class Steps:
@@ -56,7 +56,7 @@ class Condition(Protocol):
     def holds(self, value: Any, root: Any, steps: Steps) -> bool: ...
 
 
-def lookup(value: Any, keys: Keys) -> Any:
+def lookup(value: Any, keys: LookupKeys) -> Any:
     """The one value at ``keys``, or ``ABSENT``: no such name, an index outside the array, the wrong container."""
     try:
         for kind, key in keys:
@@ -148,7 +148,7 @@ class Query:
 
     from_root: bool
     segments: tuple[Segment, ...]
-    keys: Keys | None
+    keys: LookupKeys | None
 
     def find(self, value: Any, root: Any, steps: Steps) -> list[Any]:
         start = root if self.from_root else value

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hookward.domain.jsonpath.limits import MAX_LENGTH, MAX_SEGMENTS, refusal
-from hookward.domain.jsonpath.nodes import ABSENT, Indexes, Keys, Names, Query, Segment, Steps, lookup, query_of
+from hookward.domain.jsonpath.nodes import ABSENT, Indexes, LookupKeys, Names, Query, Segment, Steps, lookup, query_of
 from hookward.domain.problems import quoted
 
 
 @dataclass(frozen=True, slots=True)
-class Path:
+class JsonPath:
     """A compiled JSONPath; two are equal when their texts are.
 
     ``keys`` are the steps of a path of single names and indexes, ``None`` for any other.
@@ -25,7 +25,7 @@ class Path:
 
     text: str
     query: Query = field(repr=False, compare=False)
-    keys: Keys | None = field(repr=False, compare=False)
+    keys: LookupKeys | None = field(repr=False, compare=False)
 
     @property
     def singular(self) -> bool:
@@ -44,7 +44,7 @@ class Path:
         return self.query.find(document, document, steps or Steps())
 
 
-def compile_path(text: str) -> Path:
+def compile_path(text: str) -> JsonPath:
     """Compile a JSONPath; raises ``Invalid`` with one problem that names what is wrong."""
     text = text.strip(" \t\n\r")
     _check_text(text)
@@ -55,7 +55,7 @@ def compile_path(text: str) -> Path:
 
         segments = parse(text)
     query = query_of(segments, from_root=True)
-    return Path(text, query, query.keys)
+    return JsonPath(text, query, query.keys)
 
 
 def _check_text(text: str) -> None:

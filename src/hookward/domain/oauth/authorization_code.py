@@ -12,7 +12,7 @@ import msgspec
 
 from hookward.domain.errors import Invalid
 from hookward.domain.oauth.model import OAuthDefinition
-from hookward.domain.problems import problem, unknown_fields
+from hookward.domain.problems import problem_at, unknown_fields
 
 SECONDS = 600.0
 """For how long a person may take to authorize."""
@@ -90,12 +90,12 @@ def read_return(given: Any) -> Return:
     """Check what an integrator's own page was brought back; raises Invalid with every problem."""
     if not isinstance(given, dict):
         message = "give a JSON object with the code and the state that came back"
-        raise Invalid(message, (problem(message),))
+        raise Invalid(message, (problem_at(message),))
     problems = list(unknown_fields(given, ("code", "state"), "the return of an authorization"))
     if not is_code(given.get("code")):
-        problems.append(problem(f"code must be the text that came back, 1 to {MAX_CODE} visible characters", "code"))
+        problems.append(problem_at(f"code must be the text that came back, 1 to {MAX_CODE} visible characters", "code"))
     if not is_state(given.get("state")):
-        problems.append(problem(f"state must be the text that came back, 1 to {MAX_STATE} characters", "state"))
+        problems.append(problem_at(f"state must be the text that came back, 1 to {MAX_STATE} characters", "state"))
     if problems:
         raise Invalid("the return of the authorization has problems", tuple(problems))
     return Return(code=given["code"], state=given["state"])

@@ -16,7 +16,7 @@ from hookward.domain.errors import Problem
 from hookward.domain.resource_types.operations import Operation
 
 
-class Schema(Protocol):
+class ResourceValidator(Protocol):
     """Judges a resource."""
 
     def problems(self, resource: Any, *at: str | int) -> list[Problem]: ...
@@ -87,13 +87,13 @@ def identity_of(resource_type: ResourceType, resource: Mapping[str, Any]) -> str
     """The identity as text; ``None`` where a part is missing, empty, or neither text nor whole number."""
     parts: list[str] = []
     for name in resource_type.identity:
-        value = as_text(resource.get(name))
+        value = integer_as_string(resource.get(name))
         if not isinstance(value, str) or not value:
             return None
         parts.append(value)
     return "/".join(parts)
 
 
-def as_text(value: Any) -> Any:
+def integer_as_string(value: Any) -> Any:
     """A whole number as its text, anything else as it is: publishers write ids and scope values either way."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value

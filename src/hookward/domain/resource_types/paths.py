@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from hookward.domain.errors import Problem
-from hookward.domain.problems import is_text, problem, quoted, unknown_fields
+from hookward.domain.problems import is_string, problem_at, quoted, unknown_fields
 from hookward.domain.resource_types.model import ResourceType, TypePaths
 from hookward.domain.resource_types.operations import ChangeKind, Operation, parameters_of
 
@@ -31,7 +31,7 @@ def read_paths(
         return None
     if not isinstance(given, dict):
         problems.append(
-            problem("paths must be an object with collection, and item where it is not the default", "paths")
+            problem_at("paths must be an object with collection, and item where it is not the default", "paths")
         )
         return None
     found = len(problems)
@@ -43,7 +43,7 @@ def read_paths(
     everything = tuple(dict.fromkeys((*scope, *identity)))
     whole = None if collection is None else _read_path(item, "item", everything, problems)
     if whole is not None and collection is not None and not whole.startswith(collection):
-        problems.append(problem(f"item must begin with the collection, {collection}", "paths", "item"))
+        problems.append(problem_at(f"item must begin with the collection, {collection}", "paths", "item"))
     if whole is None or collection is None or len(problems) > found:
         return None
     paths = TypePaths(collection=collection, item=whole)
@@ -53,7 +53,7 @@ def read_paths(
     }
     if given.get("item") is None:
         clashes = {"collection": clashes["collection"] or clashes["item"]}
-    problems += [problem(clash, "paths", name) for name, clash in clashes.items() if clash is not None]
+    problems += [problem_at(clash, "paths", name) for name, clash in clashes.items() if clash is not None]
     return paths if len(problems) == found else None
 
 
@@ -67,9 +67,9 @@ def _clash(paths: Sequence[str], taken: Mapping[str, str]) -> str | None:
 
 def _read_path(given: Any, what: str, parameters: Sequence[str], problems: list[Problem]) -> str | None:
     at = ("paths", what)
-    if not is_text(given, MAX_PATH) or not given.startswith("/"):
+    if not is_string(given, MAX_PATH) or not given.startswith("/"):
         message = f"{what} must be a path of 1 to {MAX_PATH} characters such as /shops/{{shopId}}/orders"
-        problems.append(problem(message, *at))
+        problems.append(problem_at(message, *at))
         return None
     segments = given[1:].split("/")
     complaints = [
@@ -87,7 +87,7 @@ def _read_path(given: Any, what: str, parameters: Sequence[str], problems: list[
     if sorted(_PARAMETER.findall(given)) != sorted(parameters):
         wanted = ", ".join(f"{{{each}}}" for each in parameters) or "no parameter"
         complaints.append(f"{what} must hold {wanted}, once each, and no other")
-    problems += [problem(complaint, *at) for complaint in complaints]
+    problems += [problem_at(complaint, *at) for complaint in complaints]
     return None if complaints else given
 
 

@@ -8,17 +8,17 @@ from typing import Any, Final, Protocol
 
 from hookward.domain.errors import Invalid, Problem
 from hookward.domain.json import encode_exact
-from hookward.domain.problems import is_text, problem, quoted, unknown_fields
+from hookward.domain.problems import is_string, problem_at, quoted, unknown_fields
 from hookward.domain.resource_types.model import (
     MAX_SCOPE_PARAMETERS,
     BodyShape,
     CompiledType,
     ResourceType,
-    Schema,
+    ResourceValidator,
     identity_of,
 )
 from hookward.domain.resource_types.paths import operations_of, read_paths
-from hookward.domain.resource_types.schema_cost import Survey, survey
+from hookward.domain.resource_types.schema_cost import SchemaCost, measure_schema
 
 MAX_NAME: Final = 64
 MAX_TITLE: Final = 255
@@ -37,7 +37,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(?:\.[A-Za-z][A-Za-z0-9_-]*)*")
 _SCOPE_PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
-class Schemas(Protocol):
+class SchemaCompiler(Protocol):
     """Knows the language of schemas."""
 
     def pattern_size(self, pattern: str) -> int | None:
@@ -48,7 +48,7 @@ class Schemas(Protocol):
         """What makes a schema none (its meta-schema)."""
         ...
 
-    def compiled(self, schema: Mapping[str, Any], surveyed: Survey | None = None) -> Schema:
+    def compiled(self, schema: Mapping[str, Any], surveyed: SchemaCost | None = None) -> ResourceValidator:
         """A schema ready to judge; raises Invalid with what forbids it."""
         ...
 
@@ -63,7 +63,7 @@ def read_type(
     *,
     reserved: Sequence[str],
     taken: Mapping[str, str],
-    schemas: Schemas,
+    schemas: SchemaCompiler,
     name: str | None = None,
 ) -> CompiledType:
     """Check a resource type that is to be created, or with ``name`` to be replaced; raises Invalid with every problem.
@@ -71,7 +71,7 @@ def read_type(
     ``reserved`` are names that cannot be given; ``taken`` are paths in use with the name of what uses each.
     """
     if not isinstance(given, dict):
-        raise Invalid(_NO_OBJECT, (problem(_NO_OBJECT),))
+        raise Invalid(_NO_OBJECT, (problem_at(_NO_OBJECT),))
     problems = list(unknown_fields((each for each in given if each not in READ_ONLY), _KNOWN, "a resource type"))
     called = _name(given, reserved, name, problems)
     scope = _words(given, "scope", (0, MAX_SCOPE_PARAMETERS), problems)
@@ -80,10 +80,10 @@ def read_type(
     body = _body(given, surveyed, problems)
     keep_state = given.get("keepState")
     if keep_state is not None and not isinstance(keep_state, bool):
-        problems.append(problem("keepState must be true or false", "keepState"))
+        problems.append(problem_at("keepState must be true or false", "keepState"))
     title = given.get("title")
-    if title is not None and not is_text(title, MAX_TITLE, least=0):
-        problems.append(problem(f"title must be a text of at most {MAX_TITLE} characters", "title"))
+    if title is not None and not is_string(title, MAX_TITLE, least=0):
+        problems.append(problem_at(f"title must be a text of at most {MAX_TITLE} characters", "title"))
     paths = None
     if scope is not None and identity is not None:
         paths = read_paths(given.get("paths"), scope, identity, taken, problems)
@@ -102,15 +102,15 @@ def _name(given: dict[str, Any], reserved: Sequence[str], expected: str | None, 
     name = given.get("name")
     if expected is not None:
         if name not in (None, expected):
-            problems.append(problem(f"a name cannot change; leave it out, or give {expected}", "name"))
+            problems.append(problem_at(f"a name cannot change; leave it out, or give {expected}", "name"))
         return expected
     if not isinstance(name, str) or not is_type_name(name):
         message = (
             f"name must be words of letters, digits, - and _ joined by dots, at most {MAX_NAME} characters, such as"
         )
-        problems.append(problem(f"{message} shop.order", "name"))
+        problems.append(problem_at(f"{message} shop.order", "name"))
     elif name.lower() in [each.lower() for each in reserved]:
-        problems.append(problem(f"{name} is built in; choose another name", "name"))
+        problems.append(problem_at(f"{name} is built in; choose another name", "name"))
     else:
         return name
     return ""
@@ -124,37 +124,39 @@ def _words(
     if value is None and bounds[0] == 0:
         return ()
     if not isinstance(value, list) or not bounds[0] <= len(value) <= bounds[1]:
-        problems.append(problem(f"{what} must be a list of {bounds[0]} to {bounds[1]} names", what))
+        problems.append(problem_at(f"{what} must be a list of {bounds[0]} to {bounds[1]} names", what))
         return None
     found = len(problems)
     for index, each in enumerate(value):
-        if what == "scope" and not (is_text(each, MAX_PARAMETER) and _SCOPE_PARAMETER.fullmatch(each)):
+        if what == "scope" and not (is_string(each, MAX_PARAMETER) and _SCOPE_PARAMETER.fullmatch(each)):
             message = f"must be a name of 1 to {MAX_PARAMETER} letters, digits, - and _, such as shopId"
-            problems.append(problem(message, what, index))
-        elif not is_text(each, MAX_PARAMETER):
-            problems.append(problem(f"must be the name of a property, 1 to {MAX_PARAMETER} characters", what, index))
+            problems.append(problem_at(message, what, index))
+        elif not is_string(each, MAX_PARAMETER):
+            problems.append(problem_at(f"must be the name of a property, 1 to {MAX_PARAMETER} characters", what, index))
         elif each in value[:index]:
-            problems.append(problem(f"{quoted(each)} is named twice", what, index))
+            problems.append(problem_at(f"{quoted(each)} is named twice", what, index))
     return tuple(value) if len(problems) == found else None
 
 
-def _schema(given: Any, schemas: Schemas, problems: list[Problem]) -> tuple[Survey | None, Schema | None]:
+def _schema(
+    given: Any, schemas: SchemaCompiler, problems: list[Problem]
+) -> tuple[SchemaCost | None, ResourceValidator | None]:
     if not isinstance(given, dict):
-        problems.append(problem("schema must be a JSON Schema (2020-12): an object such as {}", "schema"))
+        problems.append(problem_at("schema must be a JSON Schema (2020-12): an object such as {}", "schema"))
         return None, None
     if len(encode_exact(given)) > MAX_SCHEMA_BYTES:
-        problems.append(problem(f"schema may take {MAX_SCHEMA_BYTES} bytes", "schema"))
+        problems.append(problem_at(f"schema may take {MAX_SCHEMA_BYTES} bytes", "schema"))
         return None, None
-    surveyed, found = survey(given, schemas.pattern_size)
+    surveyed, found = measure_schema(given, schemas.pattern_size)
     problems += [Problem(message=each.message, pointer="/schema" + (each.pointer or "")) for each in found]
     known = len(problems)
     problems += schemas.problems(given, "schema")
     if surveyed is None or len(problems) > known:
         return surveyed, None
     if surveyed.steps > MAX_STEPS:
-        problems.append(problem(_TOO_HEAVY, "schema"))
+        problems.append(problem_at(_TOO_HEAVY, "schema"))
     elif surveyed.per_character > MAX_STEPS_PER_CHARACTER:
-        problems.append(problem("too many or too large patterns for one text; make them simpler", "schema"))
+        problems.append(problem_at("too many or too large patterns for one text; make them simpler", "schema"))
     else:
         try:
             return surveyed, schemas.compiled(given, surveyed)
@@ -163,36 +165,36 @@ def _schema(given: Any, schemas: Schemas, problems: list[Problem]) -> tuple[Surv
     return surveyed, None
 
 
-def _body(given: dict[str, Any], surveyed: Survey | None, problems: list[Problem]) -> BodyShape:
+def _body(given: dict[str, Any], surveyed: SchemaCost | None, problems: list[Problem]) -> BodyShape:
     word = given.get("body")
     if word is None:
         return BodyShape.WRAPPED
     if not isinstance(word, str) or word not in list(BodyShape):
-        problems.append(problem("body must be wrapped or merged", "body"))
+        problems.append(problem_at("body must be wrapped or merged", "body"))
         return BodyShape.WRAPPED
     if word == BodyShape.MERGED and surveyed is not None:
         own = [name for name in DOCUMENT_NAMES if name in surveyed.names]
         if own:
             message = f"merged would hide {', '.join(own)} of the schema behind those of the document; use wrapped"
-            problems.append(problem(message, "body"))
+            problems.append(problem_at(message, "body"))
     return BodyShape(word)
 
 
 def _sample(
-    given: dict[str, Any], identity: Sequence[str], schema: Schema | None, problems: list[Problem]
+    given: dict[str, Any], identity: Sequence[str], schema: ResourceValidator | None, problems: list[Problem]
 ) -> dict[str, Any] | None:
     sample = given.get("sample")
     if not isinstance(sample, dict):
-        problems.append(problem("sample must be a resource of this type, as a JSON object", "sample"))
+        problems.append(problem_at("sample must be a resource of this type, as a JSON object", "sample"))
         return None
     if len(encode_exact(sample)) > MAX_SAMPLE_BYTES:
-        problems.append(problem(f"sample may take {MAX_SAMPLE_BYTES} bytes", "sample"))
+        problems.append(problem_at(f"sample may take {MAX_SAMPLE_BYTES} bytes", "sample"))
         return None
     for name in identity:
         one = ResourceType(name="", scope=(), identity=(name,), body=BodyShape.WRAPPED, schema={}, sample={})
         if identity_of(one, sample) is None:
             message = f"the sample must hold {quoted(name)}, which identifies it, as a text or whole number"
-            problems.append(problem(message, "sample", name))
+            problems.append(problem_at(message, "sample", name))
     problems += schema.problems(sample, "sample") if schema is not None else []
     return sample
 

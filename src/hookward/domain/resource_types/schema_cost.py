@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from hookward.domain.errors import Problem
 from hookward.domain.json import MAX_DEPTH
-from hookward.domain.problems import problem, quoted
+from hookward.domain.problems import problem_at, quoted
 from hookward.domain.resource_types.schema_places import DIVISION, Place, children, comparisons, demands, patterns
 
 MAX_SUBSCHEMAS: Final = 5000
@@ -36,7 +36,7 @@ PatternSize = Callable[[str], int | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Survey:
+class SchemaCost:
     """What a validator does at most for one value of a resource, and for one character of its texts, in steps.
 
     ``complaints`` is how many it may have of one value. ``branches`` says that a value that fails is explained once for
@@ -50,7 +50,7 @@ class Survey:
     names: frozenset[str]
 
 
-def survey(schema: Any, pattern_size: PatternSize) -> tuple[Survey | None, list[Problem]]:
+def measure_schema(schema: Any, pattern_size: PatternSize) -> tuple[SchemaCost | None, list[Problem]]:
     """What a schema is like, or what forbids its use.
 
     The schema's own meta-schema is not consulted: what is malformed is passed over.
@@ -64,7 +64,7 @@ def survey(schema: Any, pattern_size: PatternSize) -> tuple[Survey | None, list[
         return None, surveyor.problems
     places = surveyor.places
     schemas = [each.value for each in places if isinstance(each.value, dict)]
-    return Survey(
+    return SchemaCost(
         steps=_most(places, order, [each.steps for each in places]),
         per_character=_most(places, order, [each.per_character for each in places]),
         complaints=_most(places, order, [each.complaints for each in places]),
@@ -118,7 +118,7 @@ class _Surveyor:
         return True
 
     def _problem(self, message: str, *path: str | int) -> None:
-        self.problems.append(problem(message, *path))
+        self.problems.append(problem_at(message, *path))
 
     def _inspect(self, place: Place, number: int) -> None:
         schema: dict[str, Any] = place.value

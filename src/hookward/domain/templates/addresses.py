@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 from hookward.domain.errors import BudgetExceeded, Invalid, Problem, TemplateFailed
 from hookward.domain.jsonpath.nodes import Steps
-from hookward.domain.jsonpath.path import Path, compile_path
+from hookward.domain.jsonpath.path import JsonPath, compile_path
 from hookward.domain.problems import quoted
 from hookward.domain.templates.placeholders import OPENING, Reference, Unclosed, split
 from hookward.domain.templates.rendering import encode
@@ -37,7 +37,7 @@ class AddressTemplate:
     """``head``, then each path with the constant text that follows it; ``dots`` counts its own dot segments."""
 
     head: str
-    slots: tuple[tuple[Path, str], ...]
+    slots: tuple[tuple[JsonPath, str], ...]
     dots: int
 
     def fill(self, document: Any) -> str:
@@ -96,7 +96,7 @@ class _Reading:
     def __init__(self) -> None:
         self.skeleton = ""
         self.texts = [""]
-        self.paths: list[Path] = []
+        self.paths: list[JsonPath] = []
         self.complaints: list[str] = []
 
     def complain(self, message: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NoReturn
 
 from hookward.domain.errors import Invalid, Problem
-from hookward.domain.jsonpath.path import Path, compile_path
+from hookward.domain.jsonpath.path import JsonPath, compile_path
 from hookward.domain.problems import quoted
 from hookward.domain.templates.rendering import Slot, Template, slot_for
 
@@ -21,7 +21,7 @@ class TemplateBuilder:
     def __init__(self) -> None:
         self._constants = [bytearray()]
         self._slots: list[Slot] = []
-        self._paths: dict[str, Path] = {}
+        self._paths: dict[str, JsonPath] = {}
         self._placeholders = 0
         self._problems: list[Problem] = []
 

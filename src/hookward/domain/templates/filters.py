@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from hookward.domain.errors import BudgetExceeded
 from hookward.domain.jsonpath.nodes import Filter, Steps, query_of
-from hookward.domain.jsonpath.path import Path, compile_path
+from hookward.domain.jsonpath.path import JsonPath, compile_path
 
 MAX_FILTER_STEPS: Final = 20_000
 """A tenth of what a template may cost: a filter is asked of every event, and most often says no."""
@@ -18,7 +18,7 @@ MAX_FILTER_STEPS: Final = 20_000
 class DocumentFilter:
     """Wants the documents in which its path selects something, be it null or false."""
 
-    path: Path
+    path: JsonPath
 
     def wants(self, document: Any, steps: Steps) -> bool:
         """Whether ``document`` is to be delivered; raises ``BudgetExceeded``."""

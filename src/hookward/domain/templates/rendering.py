@@ -8,8 +8,8 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from hookward.domain.errors import BudgetExceeded, TemplateFailed
-from hookward.domain.jsonpath.nodes import ABSENT, Keys, Steps, lookup
-from hookward.domain.jsonpath.path import Path
+from hookward.domain.jsonpath.nodes import ABSENT, LookupKeys, Steps, lookup
+from hookward.domain.jsonpath.path import JsonPath
 
 MAX_BODY: Final = 1 << 20
 
@@ -27,7 +27,7 @@ class Slot(Protocol):
 class TextOfOne:
     """A path of names and indexes within quotes."""
 
-    keys: Keys
+    keys: LookupKeys
 
     def fill(self, document: Any, steps: Steps) -> bytes:  # noqa: ARG002
         value = lookup(document, self.keys)
@@ -38,7 +38,7 @@ class TextOfOne:
 class TextOfMany:
     """Any other path within quotes."""
 
-    path: Path
+    path: JsonPath
 
     def fill(self, document: Any, steps: Steps) -> bytes:
         match self.path.find(document, steps):
@@ -54,7 +54,7 @@ class TextOfMany:
 class ValueOfOne:
     """A path of names and indexes outside quotes: its value or null."""
 
-    keys: Keys
+    keys: LookupKeys
 
     def fill(self, document: Any, steps: Steps) -> bytes:  # noqa: ARG002
         value = lookup(document, self.keys)
@@ -65,13 +65,13 @@ class ValueOfOne:
 class ValueOfMany:
     """Any other path outside quotes: always an array."""
 
-    path: Path
+    path: JsonPath
 
     def fill(self, document: Any, steps: Steps) -> bytes:
         return encode(self.path.find(document, steps))
 
 
-def slot_for(path: Path, *, typed: bool) -> Slot:
+def slot_for(path: JsonPath, *, typed: bool) -> Slot:
     """The slot of a placeholder outside quotes (``typed``) or within."""
     if path.keys is None:
         return ValueOfMany(path) if typed else TextOfMany(path)

@@ -10,7 +10,7 @@ import msgspec
 from hookward.domain.errors import Invalid, Problem
 from hookward.domain.events.rules import read_scope
 from hookward.domain.json import merge_patch
-from hookward.domain.problems import problem
+from hookward.domain.problems import problem_at
 from hookward.domain.resource_types.model import ResourceType
 from hookward.domain.watches.matching import ALL_KINDS
 from hookward.domain.watches.model import WatchBounds, WatchDefinition, WatchSecrets
@@ -24,7 +24,7 @@ def patched(shown: Mapping[str, Any], patch: Any) -> dict[str, Any]:
     Header names do not differ by case, so a patch that writes one otherwise means the one that is there.
     """
     if not isinstance(patch, dict):
-        raise Invalid(_NO_PATCH, (problem(_NO_PATCH),))
+        raise Invalid(_NO_PATCH, (problem_at(_NO_PATCH),))
     headers = patch.get("httpRequestHeader")
     if isinstance(headers, dict):
         known = {name.lower(): name for name in shown["httpRequestHeader"]}
@@ -67,10 +67,10 @@ def _fixed(given: Mapping[str, Any], definition: WatchDefinition, resource_type:
     name, scope = given.get("resourceType"), given.get("scope")
     if name is not None and name != resource_type.name:
         problems.append(
-            problem(f"resourceType stays {resource_type.name}; make a new watch for another", "resourceType")
+            problem_at(f"resourceType stays {resource_type.name}; make a new watch for another", "resourceType")
         )
     if scope is not None and read_scope(scope, resource_type, problems, complete=False) != definition.scope:
-        problems.append(problem("scope stays what it was; make a new watch for another, or leave it out", "scope"))
+        problems.append(problem_at("scope stays what it was; make a new watch for another, or leave it out", "scope"))
     return problems
 
 

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from hookward.domain.oauth.model import ClientAuthMethod, GrantType, OAuthDefinition
-from hookward.domain.problems import is_text, quoted
+from hookward.domain.problems import is_string, quoted
 from hookward.domain.templates.addresses import address_complaints
 from hookward.domain.watches.blocks import OAuth2AuthIn, names_in
 from hookward.domain.watches.limits import (
@@ -116,7 +116,7 @@ def _secret(reader: Reader, block: Mapping[str, Any], method: ClientAuthMethod, 
         return _visible(reader, "clientSecret", MAX_SECRET, needed="give it, or clientAuthMethod none")
     if secret is None:
         reader.problem("clientSecret is missing; give the client's private key, as PEM or JWK", *path)
-    elif not is_text(secret, MAX_SECRET):
+    elif not is_string(secret, MAX_SECRET):
         message = f"clientSecret must be a private key, as PEM or as the text of a JWK, of at most {MAX_SECRET}"
         reader.problem(f"{message} characters", *path)
     elif (complaint := check_key(secret)) is not None:
@@ -145,7 +145,7 @@ def _visible(reader: Reader, name: str, limit: int, *, needed: str | None = None
         if needed is not None:
             reader.problem(f"{name} is missing; {needed}", "oauth2Auth", name)
         return None
-    if not is_text(value, limit) or _VISIBLE.fullmatch(value) is None:
+    if not is_string(value, limit) or _VISIBLE.fullmatch(value) is None:
         message = f"{name} must be 1 to {limit} visible ASCII characters (RFC 6749, appendix A)"
         reader.problem(message, "oauth2Auth", name)
         return None
@@ -158,7 +158,7 @@ def _url(reader: Reader, name: str, *, needed: str | None = None) -> str | None:
         if needed is not None:
             reader.problem(f"{name} is missing; {needed}", "oauth2Auth", name)
         return None
-    if not is_text(value, MAX_URL):
+    if not is_string(value, MAX_URL):
         reader.problem(f"{name} must be a URL of at most {MAX_URL} characters", "oauth2Auth", name)
         return None
     if "${" in value:
@@ -183,7 +183,7 @@ def _scope(reader: Reader) -> str | None:
     value = reader.given["oauth2Auth"].get("scope")
     if value is None:
         return None
-    if not is_text(value, MAX_OAUTH_SCOPE) or _SCOPE.fullmatch(value) is None:
+    if not is_string(value, MAX_OAUTH_SCOPE) or _SCOPE.fullmatch(value) is None:
         message = (
             f"scope must be words of visible ASCII without quotes and backslashes, at most {MAX_OAUTH_SCOPE} characters"
         )
@@ -206,7 +206,7 @@ def _parameters(reader: Reader, given: Any) -> dict[str, str]:
             reader.problem(message + "appendix A)", *path, name)
         elif name in OF_TOKEN_REQUESTS | OF_AUTHORIZATIONS:
             reader.problem(f"{quoted(name)} is set by the service; leave it out", *path, name)
-        if not is_text(value, MAX_PARAMETER_VALUE, least=0) or _CONTROL.search(value):
+        if not is_string(value, MAX_PARAMETER_VALUE, least=0) or _CONTROL.search(value):
             message = f"must be a text of at most {MAX_PARAMETER_VALUE} characters without control characters"
             reader.problem(message, *path, name)
     return {name: value for name, value in given.items() if isinstance(value, str)}

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from hookward.domain.errors import HookwardError, Invalid, Problem
-from hookward.domain.problems import is_text, problem, unknown_fields
+from hookward.domain.problems import is_string, problem_at, unknown_fields
 from hookward.domain.resource_types.model import ResourceType
 from hookward.domain.watches.blocks import names_in
 from hookward.domain.watches.model import WatchBounds
@@ -23,7 +23,7 @@ class Reader:
 
     def problem(self, message: str, *path: str | int) -> None:
         """Add a problem at ``path``."""
-        self.problems.append(problem(message, *path))
+        self.problems.append(problem_at(message, *path))
 
     def add_problems_of(self, error: Invalid, name: str, prefix: str = "") -> None:
         """Add the problems of the property ``name``, whose pointers are relative to it."""
@@ -40,7 +40,7 @@ class Reader:
             if required:
                 self.problem(f"{path[-1]} is missing; give a text", *path)
             return None
-        if not is_text(value, limit, least=0):
+        if not is_string(value, limit, least=0):
             self.problem(f"{path[-1]} must be a text of at most {limit} characters", *path)
             return None
         return value

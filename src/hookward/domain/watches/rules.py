@@ -9,8 +9,8 @@ from typing import Any, TypeGuard
 import msgspec
 
 from hookward.domain.errors import Invalid
-from hookward.domain.ids import Prefix, from_text
-from hookward.domain.problems import problem, unknown_fields
+from hookward.domain.ids import IdPrefix, from_text
+from hookward.domain.problems import problem_at, unknown_fields
 from hookward.domain.redaction import redacted_repr
 from hookward.domain.resource_types.model import ResourceType
 from hookward.domain.watches.blocks import BasicAuthIn, SignatureIn
@@ -57,7 +57,7 @@ def read_watch(
     OAuth2 client. ``has_token``: the watch already has a refresh token.
     """
     if not isinstance(given, dict):
-        raise Invalid(_NO_OBJECT, (problem(_NO_OBJECT),))
+        raise Invalid(_NO_OBJECT, (problem_at(_NO_OBJECT),))
     reader = WatchReader(given, resource_type, bounds=bounds)
     reader.problems += unknown_fields((name for name in given if name not in READ_ONLY), WRITABLE, "a watch")
     for name, accepted in NOT_YET.items():
@@ -158,7 +158,7 @@ def _signature(reader: Reader) -> tuple[bool, tuple[str, ...]]:
 
 
 def _is_key_id(value: Any) -> TypeGuard[str]:
-    return isinstance(value, str) and from_text(Prefix.CRYPTO_KEY, value) is not None
+    return isinstance(value, str) and from_text(IdPrefix.CRYPTO_KEY, value) is not None
 
 
 PROBLEMS = "the watch has problems"

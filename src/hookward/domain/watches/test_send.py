@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 
 from hookward.domain.errors import HookwardError, Invalid, Problem
-from hookward.domain.events.document import document
+from hookward.domain.events.document import build_document
 from hookward.domain.events.model import ChangeEvent
 from hookward.domain.events.rules import is_zone, read_scope, sample_event
 from hookward.domain.json import encode_exact
-from hookward.domain.problems import problem, unknown_fields
+from hookward.domain.problems import problem_at, unknown_fields
 from hookward.domain.resource_types.model import CompiledType, identity_of
 from hookward.domain.resource_types.operations import ChangeKind
 from hookward.domain.templates.template import Template, compile_template
@@ -34,7 +34,7 @@ def read_trial(given: Any, known: CompiledType, scope: Mapping[str, str]) -> Cha
     Raises Invalid with every problem.
     """
     if not isinstance(given, dict):
-        raise Invalid(_NO_TRIAL, (problem(_NO_TRIAL),))
+        raise Invalid(_NO_TRIAL, (problem_at(_NO_TRIAL),))
     problems = list(unknown_fields(given, _TRIAL, "a test"))
     change = _event(given, known, scope, problems)
     if problems:
@@ -48,7 +48,7 @@ def preview(given: Any, types: Mapping[str, CompiledType], *, second: int) -> by
     ``second`` is the moment of rendering in seconds since 1970.
     """
     if not isinstance(given, dict):
-        raise Invalid(_NO_PREVIEW, (problem(_NO_PREVIEW),))
+        raise Invalid(_NO_PREVIEW, (problem_at(_NO_PREVIEW),))
     problems = list(unknown_fields(given, _PREVIEW, "a preview"))
     template = _template(given, problems)
     shown = _document(given, types, second, problems)
@@ -59,7 +59,7 @@ def preview(given: Any, types: Mapping[str, CompiledType], *, second: int) -> by
     try:
         return template.render(shown)
     except HookwardError as error:
-        raise Invalid(_PROBLEMS, (problem(f"with this document: {error}", "schema"),)) from None
+        raise Invalid(_PROBLEMS, (problem_at(f"with this document: {error}", "schema"),)) from None
 
 
 def _template(given: Mapping[str, Any], problems: list[Problem]) -> Template | None:
@@ -77,12 +77,12 @@ def _document(
 ) -> dict[str, Any]:
     own, name = given.get("document"), given.get("resourceType")
     if (own is None) == (name is None):
-        problems.append(problem("give either a resourceType, whose sample is rendered, or a document of your own"))
+        problems.append(problem_at("give either a resourceType, whose sample is rendered, or a document of your own"))
     if own is not None:
         if not isinstance(own, dict):
-            problems.append(problem("document must be a JSON object", "document"))
+            problems.append(problem_at("document must be a JSON object", "document"))
         problems += [
-            problem(f"{each} goes with a resourceType; a document is rendered as it is", each)
+            problem_at(f"{each} goes with a resourceType; a document is rendered as it is", each)
             for each in _OF_TYPE
             if given.get(each) is not None
         ]
@@ -90,7 +90,7 @@ def _document(
     known = types.get(name) if isinstance(name, str) else None
     if known is None:
         if name is not None:
-            problems.append(problem(f"resourceType must be one of {', '.join(sorted(types))}", "resourceType"))
+            problems.append(problem_at(f"resourceType must be one of {', '.join(sorted(types))}", "resourceType"))
         return {}
     return _document_of(given, known, second, problems)
 
@@ -102,17 +102,17 @@ def _document_of(given: Mapping[str, Any], known: CompiledType, second: int, pro
     extra = _resource(given, "extraFull", known, problems)
     previous = given.get("previousData")
     if previous is not None and not isinstance(previous, dict):
-        problems.append(problem("previousData must be a JSON object", "previousData"))
+        problems.append(problem_at("previousData must be a JSON object", "previousData"))
     if given.get("levelDetails") not in (None, *_LEVELS):
-        problems.append(problem(f"levelDetails must be one of {', '.join(_LEVELS)}", "levelDetails"))
+        problems.append(problem_at(f"levelDetails must be one of {', '.join(_LEVELS)}", "levelDetails"))
     zone = given.get("timeZone")
     if zone is not None and not (isinstance(zone, str) and is_zone(zone)):
-        problems.append(problem("timeZone must be an IANA name such as Europe/Paris", "timeZone"))
+        problems.append(problem_at("timeZone must be an IANA name such as Europe/Paris", "timeZone"))
     adds = _flag(given, problems)
     if problems:
         return {}
     resource = extra if extra is not None and given.get("levelDetails") == "extraFull" else change.resource()
-    shown = document(change, resource, shape=known.type.body, second=second, zone=zone or "UTC")
+    shown = build_document(change, resource, shape=known.type.body, second=second, zone=zone or "UTC")
     # A template that uses it must be able to be tried: where none is given the sample stands for it.
     return {**shown, "previousData": previous or dict(known.type.sample)} if adds else shown
 
@@ -122,7 +122,7 @@ def _flag(given: Mapping[str, Any], problems: list[Problem]) -> bool:
     if value is None:
         return False
     if not isinstance(value, bool | str) or value not in _FLAGS:
-        problems.append(problem("addPreviousData must be true or false", "addPreviousData"))
+        problems.append(problem_at("addPreviousData must be true or false", "addPreviousData"))
         return False
     return _FLAGS[value]
 
@@ -133,7 +133,7 @@ def _event(
     word = given.get("event")
     kind = ChangeKind.UPDATED if word is None else ChangeKind.from_word(word) if isinstance(word, str) else None
     if kind is None:
-        problems.append(problem(f"event must be one of {_WORDS}; leave it out for updated", "event"))
+        problems.append(problem_at(f"event must be one of {_WORDS}; leave it out for updated", "event"))
     change = sample_event(known.type, scope)
     resource = _resource(given, "resource", known, problems)
     if resource is not None:
@@ -149,7 +149,7 @@ def _resource(
     if value is None:
         return None
     if not isinstance(value, dict):
-        problems.append(problem(f"{name} must be a JSON object", name))
+        problems.append(problem_at(f"{name} must be a JSON object", name))
         return None
     problems += known.schema.problems(value, name)
     return value

@@ -23,7 +23,7 @@ from hookward.application.access.api_keys import ApiKeyRow
 from hookward.bootstrap.cli import Administration, open_administration
 from hookward.config import Settings, load_settings
 from hookward.domain.errors import ConfigError, NotFound, Problem, RequestRejected, StoreUnavailable
-from hookward.domain.ids import AccountRef, ApiKeyId, Prefix, from_text
+from hookward.domain.ids import AccountRef, ApiKeyId, IdPrefix, from_text
 from hookward.entrypoints.api.resources.accounts import (
     account_answer,
     api_key_answer,
@@ -77,7 +77,7 @@ class _StoreDesk:
 
     async def revoke_key(self, id_: str) -> None:
         account = await self._find_account()
-        key = from_text(Prefix.API_KEY, id_)
+        key = from_text(IdPrefix.API_KEY, id_)
         await self._keys.revoke(account.id, None if key is None else ApiKeyId(key))
 
     async def create_account(self, given: Answer) -> Answer:
@@ -91,7 +91,7 @@ class _StoreDesk:
         return [_plain(account_answer(row, days=self._accounts.retention_days(row))) for row in rows]
 
     async def _find_account(self) -> AccountRow:
-        ref = from_text(Prefix.ACCOUNT, self._account)
+        ref = from_text(IdPrefix.ACCOUNT, self._account)
         return await (self._accounts.named(self._account) if ref is None else self._accounts.get(AccountRef(ref)))
 
 
@@ -109,7 +109,7 @@ class _HttpDesk:
         return await self._all("/v1/api-keys", {} if owner is None else {"owner": owner})
 
     async def revoke_key(self, id_: str) -> None:
-        if from_text(Prefix.API_KEY, id_) is None:
+        if from_text(IdPrefix.API_KEY, id_) is None:
             raise NotFound("there is no such API key")
         await self._ask("DELETE", f"/v1/api-keys/{id_}")
 

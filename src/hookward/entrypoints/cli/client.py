@@ -124,10 +124,10 @@ def fail(refused: RequestRejected) -> NoReturn:
 
 def key_to_ask_with(key: str | None, settings: Settings) -> str:
     """The key that was given, else the bootstrap key at hand; raises ConfigError that says how to give one."""
-    from hookward.bootstrap.stores import bootstrap_key  # noqa: PLC0415  it loads all that a service is made of
+    from hookward.bootstrap.stores import find_bootstrap_key  # noqa: PLC0415  it loads all that a service is made of
 
     try:
-        key = key or bootstrap_key(settings)
+        key = key or find_bootstrap_key(settings)
     except ConfigError as error:
         raise ConfigError(f"--key: needed to ask the api; HOOKWARD_KEY sets it too ({error})") from None
     if key is None or not (key.isascii() and key.isprintable()):

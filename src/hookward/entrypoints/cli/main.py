@@ -45,7 +45,7 @@ def cli() -> None:
 def serve(config: Path | None, parent: int | None) -> None:
     """Run api, workers and embedded stores, supervised, in one command."""
     _bind_to(parent)
-    from hookward.entrypoints.serve import serve as run  # noqa: PLC0415  each command loads what it needs
+    from hookward.entrypoints.serve import run_serve as run  # noqa: PLC0415  each command loads what it needs
 
     settings = _settings(config)
     _run(lambda stop: run(settings, stop, config=config))

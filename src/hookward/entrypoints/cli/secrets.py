@@ -72,13 +72,13 @@ def rotate(*, config: Path | None, as_json: bool) -> None:
 
 
 def _with_resealer(config: Path | None, work: Callable[[MasterKeyRotation], Awaitable[_Done]]) -> _Done:
-    from hookward.bootstrap.factories import open_resealer  # noqa: PLC0415  it loads what a service is made of
+    from hookward.bootstrap.factories import open_master_key_rotation  # noqa: PLC0415  it loads what a service is made of
 
     settings = load_settings(config)
     configure_logs("error")
 
     async def done() -> _Done:
-        async with open_resealer(settings) as resealer:
+        async with open_master_key_rotation(settings) as resealer:
             return await work(resealer)
 
     return asyncio.run(done())

@@ -10,7 +10,7 @@ from typing import IO, Any
 import click
 
 from hookward.domain.errors import NotFound, RequestRejected
-from hookward.domain.ids import Prefix, from_text
+from hookward.domain.ids import IdPrefix, from_text
 from hookward.domain.json import decode_exact, encode_exact
 from hookward.entrypoints.cli.client import EXIT_REFUSED, Api, asking
 
@@ -110,7 +110,7 @@ def test(*, api: Api, as_json: bool, id_: str, event: str, resource: IO[bytes] |
 
 
 def _path(id_: str) -> str:
-    if from_text(Prefix.WATCH, id_) is None:
+    if from_text(IdPrefix.WATCH, id_) is None:
         raise NotFound("there is no such watch; ids begin with wat_")
     return f"/v1/watches/{id_}"
 

@@ -28,9 +28,9 @@ from hookward.domain.resource_types.model import ResourceType
 from hookward.domain.resource_types.operations import ChangeKind
 from hookward.domain.signing.standard_webhooks import secret_from_text
 from hookward.entrypoints.demo.receiver import Received, Receiver
-from hookward.entrypoints.demo.service import DemoFailed, Service, log_of, running_service
+from hookward.entrypoints.demo.service import DemoFailed, DemoService, log_of, running_service
 
-PATIENCE_SECONDS = 36.0
+TIMEOUT_SECONDS = 36.0
 """For all from the start to the last line in the delivery log; stopping takes at most 12 s more."""
 
 _KINDS = (ChangeKind.CREATED, ChangeKind.UPDATED, ChangeKind.DELETED)
@@ -64,7 +64,7 @@ class Published:
 
 
 @dataclass(slots=True)
-class Account:
+class DemoResults:
     """What was published, what arrived, and what the delivery log says of it."""
 
     published: list[Published] = field(default_factory=list)
@@ -116,7 +116,7 @@ async def run_demo(stop: asyncio.Event, *, once: bool, as_json: bool) -> bool:
 
     With ``once`` returns then, else when ``stop`` is set. Everything that was started is stopped, all data removed.
     """
-    show, account = Show(as_json=as_json), Account()
+    show, account = DemoOutput(as_json=as_json), DemoResults()
     with _temporary_directory() as directory:
         performing = asyncio.create_task(_perform(account, directory, show, once=once), name="demo.perform")
         stopping = asyncio.create_task(stop.wait(), name="demo.stop")
@@ -135,7 +135,7 @@ async def run_demo(stop: asyncio.Event, *, once: bool, as_json: bool) -> bool:
     return ok
 
 
-async def _perform(account: Account, directory: Path, show: Show, *, once: bool) -> None:
+async def _perform(account: DemoResults, directory: Path, show: DemoOutput, *, once: bool) -> None:
     """All of the demo; ends only with ``once``, or when the service does. Raises DemoFailed."""
     types = list(built_in_types().values())
 
@@ -145,14 +145,14 @@ async def _perform(account: Account, directory: Path, show: Show, *, once: bool)
 
     async with Receiver(SystemClock(), on_received) as receiver, AsyncExitStack() as stack:
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 show.say("starting PostgreSQL, Valkey, api and worker …", "dim")
                 service = await stack.enter_async_context(running_service(directory))
                 await _watch(service, receiver, types, show)
                 await _publish(service, types, account)
                 await _follow(service, account)
         except TimeoutError:
-            raise DemoFailed(f"not done within {PATIENCE_SECONDS:g} s; {account.verdict(types)}") from None
+            raise DemoFailed(f"not done within {TIMEOUT_SECONDS:g} s; {account.verdict(types)}") from None
         if not account.judge(types):
             raise DemoFailed(account.verdict(types))
         show.say(f"\n✓ {account.verdict(types)}", "bold green")
@@ -168,7 +168,7 @@ async def _perform(account: Account, directory: Path, show: Show, *, once: bool)
         raise DemoFailed("hookward serve has ended")
 
 
-async def _watch(service: Service, receiver: Receiver, types: Sequence[ResourceType], show: Show) -> None:
+async def _watch(service: DemoService, receiver: Receiver, types: Sequence[ResourceType], show: DemoOutput) -> None:
     for each in types:
         route, watch = _route(each), _watch_of(each, receiver.address(each.name))
         secret = secret_from_text(await service.watch(route, watch))
@@ -179,7 +179,7 @@ async def _watch(service: Service, receiver: Receiver, types: Sequence[ResourceT
     show.say()
 
 
-async def _publish(service: Service, types: Sequence[ResourceType], account: Account) -> None:
+async def _publish(service: DemoService, types: Sequence[ResourceType], account: DemoResults) -> None:
     for kind in _KINDS:
         for each in types:
             event = {
@@ -191,7 +191,7 @@ async def _publish(service: Service, types: Sequence[ResourceType], account: Acc
             account.published.append(Published(id=await service.publish(event), resource_type=each.name, kind=kind))
 
 
-async def _follow(service: Service, account: Account) -> None:
+async def _follow(service: DemoService, account: DemoResults) -> None:
     """Read the delivery log until every delivery has ended."""
     while not account.settled():
         await asyncio.sleep(_LOG_POLL)
@@ -231,7 +231,7 @@ _TAIL_LINES = 25
 _BODY_CHARS = 400
 
 
-class Show:
+class DemoOutput:
     """Prints for people; with ``as_json`` on standard error, and one line of JSON on standard output."""
 
     def __init__(self, *, as_json: bool) -> None:

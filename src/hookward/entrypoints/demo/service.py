@@ -19,8 +19,8 @@ import msgspec
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from hookward.adapters.processes import open_log
-from hookward.bootstrap.os_probes import answers_http, port_is_free
-from hookward.config import Server, environment_without_settings
+from hookward.bootstrap.os_probes import is_api_live, port_is_free
+from hookward.config import ServerSettings, environment_without_settings
 from hookward.domain.errors import HookwardError
 from hookward.domain.json import encode_exact
 
@@ -34,7 +34,7 @@ class DemoFailed(HookwardError):
     """The demo cannot go on; says why."""
 
 
-class Service:
+class DemoService:
     """A running service and the key to it."""
 
     def __init__(self, process: Process, client: ClientSession, *, port: int, key: str) -> None:
@@ -76,7 +76,7 @@ class Service:
 
 
 @asynccontextmanager
-async def running_service(directory: Path) -> AsyncIterator[Service]:
+async def running_service(directory: Path) -> AsyncIterator[DemoService]:
     """Start the whole service with everything it keeps and logs in ``directory``; stopped on the way out.
 
     Raises DemoFailed when it ends before it answers; how long that may take is the caller's to bound.
@@ -89,7 +89,7 @@ async def running_service(directory: Path) -> AsyncIterator[Service]:
         try:
             await _until_ready(process, port)
             async with ClientSession(timeout=ClientTimeout(total=_REQUEST_SECONDS)) as client:
-                yield Service(process, client, port=port, key=key)
+                yield DemoService(process, client, port=port, key=key)
         finally:
             await _end(process)
 
@@ -132,7 +132,7 @@ async def _start(config: Path, log: Path) -> Process:
 
 
 async def _until_ready(process: Process, port: int) -> None:
-    while not await answers_http(HOST, port):
+    while not await is_api_live(HOST, port):
         if process.returncode is not None:
             raise DemoFailed(f"hookward serve ended with exit status {process.returncode}")
         await asyncio.sleep(_READY_POLL)
@@ -151,7 +151,7 @@ async def _end(process: Process) -> None:
 @contextmanager
 def _held_port() -> Iterator[int]:
     """The usual port if it is free, else any; its UDP twin, held meanwhile, keeps another demo from taking it too."""
-    usual = Server().port
+    usual = ServerSettings().port
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as twin:
         try:
             twin.bind((HOST, usual))

@@ -33,7 +33,7 @@ from hookward.adapters.postgres.history.search import (
 from hookward.adapters.postgres.pool import Acquired, ConnectionPool
 from hookward.application.history.model import LoggedAttempt, LoggedDelivery, LogPage, LogQuery
 from hookward.domain.delivery.model import DeliveryStatus
-from hookward.domain.ids import AccountId, DeliveryId, Prefix, millisecond_of
+from hookward.domain.ids import AccountId, DeliveryId, IdPrefix, millisecond_of
 from hookward.domain.resource_types.operations import ChangeKind
 
 # While a watch is paused, what waits for it waits for the reason that the watch has, whatever its own was.
@@ -112,7 +112,7 @@ class PostgresDeliveryHistory:
         """Narrow a walk to what ``q`` says, if it names no watches; answers the window of time of a text."""
         if (found := is_id_prefix(text)) is not None:
             prefix, low, high = found
-            if prefix is Prefix.DELIVERY:
+            if prefix is IdPrefix.DELIVERY:
                 walk.checks.append(f"d.id BETWEEN {walk.values.add(low)} AND {walk.values.add(high)}")
                 walk.low, walk.high = max(walk.low, id_before(low)), min(walk.high, id_behind(high))
             else:

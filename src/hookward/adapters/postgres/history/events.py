@@ -36,7 +36,7 @@ from hookward.adapters.postgres.history.search import (
 from hookward.adapters.postgres.pool import Acquired, ConnectionPool
 from hookward.application.history.model import EventPage, EventQuery, LoggedEvent
 from hookward.domain.delivery.model import DeliveryStatus
-from hookward.domain.ids import AccountId, EventId, Prefix, millisecond_of
+from hookward.domain.ids import AccountId, EventId, IdPrefix, millisecond_of
 from hookward.domain.resource_types.operations import ChangeKind
 
 EVENT_SCAN = SCAN // 2
@@ -111,7 +111,7 @@ async def _wanted(
         conditions.append(f"{{d}}.status = {int(query.status)}")  # said, not passed: there is an index for some
     found = None if query.search is None else is_id_prefix(query.search)
     named = ""
-    if found is not None and found[0] is Prefix.DELIVERY:
+    if found is not None and found[0] is IdPrefix.DELIVERY:
         span = f"BETWEEN {values.add(found[1])} AND {values.add(found[2])}"
         conditions.append(f"{{d}}.own_id {span}")
         named = f" AND d.id {span}"
@@ -153,7 +153,7 @@ def _search(walk: ScanPlan, query: EventQuery, text: str, now_ms: int, text_scan
     """Narrow a walk to what ``q`` says, if that names no watches; answers the window of time of a text."""
     event = "d.id" if walk.once is None else "d.event_id"
     if (found := is_id_prefix(text)) is not None:
-        if found[0] is Prefix.EVENT:
+        if found[0] is IdPrefix.EVENT:
             walk.checks.append(f"{event} BETWEEN {walk.values.add(found[1])} AND {walk.values.add(found[2])}")
             _narrow(walk, found[1], found[2])
         return None

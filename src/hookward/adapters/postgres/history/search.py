@@ -10,7 +10,7 @@ import re
 from hookward.adapters.postgres.history.paging import GREATEST, LEAST
 from hookward.adapters.postgres.pool import ConnectionPool
 from hookward.domain.delivery.model import DeliveryStatus
-from hookward.domain.ids import AccountId, Prefix
+from hookward.domain.ids import AccountId, IdPrefix
 
 TEXT_WINDOW_MS = 24 * 3600 * 1000
 SCAN = 50_000
@@ -39,13 +39,13 @@ _SEEN = "SELECT id FROM watch WHERE id = ANY($1::uuid[]) AND account_id = $2 AND
 _NOT_DELIVERED = [status for status in DeliveryStatus if status is not DeliveryStatus.DELIVERED]
 
 
-def is_id_prefix(text: str) -> tuple[Prefix, bytes, bytes] | None:
+def is_id_prefix(text: str) -> tuple[IdPrefix, bytes, bytes] | None:
     """What kind of id ``text`` begins, and the least and the greatest that begin so; a prefix alone is a text."""
     found = _ID.fullmatch(text)
     if found is None:
         return None
     digits = found[2]
-    return Prefix(found[1]), bytes.fromhex(digits.ljust(32, "0")), bytes.fromhex(digits.ljust(32, "f"))
+    return IdPrefix(found[1]), bytes.fromhex(digits.ljust(32, "0")), bytes.fromhex(digits.ljust(32, "f"))
 
 
 def span_of(since_ms: int | None, until_ms: int | None) -> tuple[bytes, bytes]:
@@ -87,7 +87,7 @@ async def watches_meant(database: ConnectionPool, account: AccountId, text: str)
     found = is_id_prefix(text)
     if found is None:
         return await _host_watches(database, account, text) or None
-    if found[0] is not Prefix.WATCH:
+    if found[0] is not IdPrefix.WATCH:
         return None
     async with database.connection() as connection:
         return [row[0] for row in await connection.fetch(_NAMED, *found[1:], account)]

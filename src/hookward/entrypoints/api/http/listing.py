@@ -13,7 +13,7 @@ from aiohttp import web
 from hookward.domain.delivery.model import DeliveryStatus
 from hookward.domain.delivery.outcome import ErrorKind
 from hookward.domain.errors import Problem
-from hookward.domain.ids import Prefix, WatchId, from_text
+from hookward.domain.ids import IdPrefix, WatchId, from_text
 from hookward.domain.resource_types.operations import ChangeKind
 from hookward.entrypoints.api.http.requests import DEFAULT_LIMIT, MAX_LIMIT
 from hookward.entrypoints.api.http.responses import BadParameter
@@ -79,7 +79,7 @@ class Filters:
 
     def of_delivery(self) -> dict[str, Any]:
         """What is asked of a delivery alone, as the fields of a query."""
-        watch = self.read("watchId", id_of(Prefix.WATCH))
+        watch = self.read("watchId", id_of(IdPrefix.WATCH))
         return {
             "watch": None if watch is None else WatchId(watch),
             "status": self.read("status", status_of),
@@ -92,7 +92,7 @@ class Filters:
         self._problems.append(Problem(message=f"{shown} {message}", parameter=shown))
 
 
-def id_of(prefix: Prefix) -> Callable[[str], bytes]:
+def id_of(prefix: IdPrefix) -> Callable[[str], bytes]:
     """A whole id of this kind."""
 
     def parse(text: str) -> bytes:
@@ -108,7 +108,7 @@ def event_name(text: str) -> str:
     """An event's id, or what its publisher called it."""
     if not re.fullmatch(r"[!-~]{1,255}", text):
         raise ValueError(
-            f"an event's id ({Prefix.EVENT}_ and 32 hexadecimal digits) or the id that its publisher gave "
+            f"an event's id ({IdPrefix.EVENT}_ and 32 hexadecimal digits) or the id that its publisher gave "
             "(1 to 255 visible ASCII characters)"
         )
     return text

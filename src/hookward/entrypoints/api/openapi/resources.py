@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hookward.domain.resource_types.model import ResourceType, as_text
+from hookward.domain.resource_types.model import ResourceType, integer_as_string
 from hookward.entrypoints.api.openapi.schemas import Schema
 
 _LOCAL = "#/$defs/"
@@ -75,5 +75,5 @@ def _scope_value(resource_type: ResourceType, name: str) -> Schema:
 def event_example(resource_type: ResourceType, word: str = "updated") -> dict[str, Any]:
     """An event of the sample, as it would be published."""
     sample = resource_type.sample
-    scope = {name: as_text(sample.get(name)) or "42" for name in resource_type.scope}
+    scope = {name: integer_as_string(sample.get(name)) or "42" for name in resource_type.scope}
     return {"resourceType": resource_type.name, "scope": scope, "event": word, "resource": sample}

@@ -15,7 +15,7 @@ from hookward.application.access.accounts import AccountRow
 from hookward.application.access.api_keys import ApiKeyRow
 from hookward.domain.access.accounts import MAX_NAME
 from hookward.domain.access.callers import Scope
-from hookward.domain.ids import AccountRef, ApiKeyId, Prefix, from_text, to_text
+from hookward.domain.ids import AccountRef, ApiKeyId, IdPrefix, from_text, to_text
 from hookward.entrypoints.api.dependencies import ApiParts, Caller
 from hookward.entrypoints.api.http.requests import bad_parameter, check_parameters, limit_of, read_json, together
 from hookward.entrypoints.api.http.responses import format_timestamp, json_response
@@ -38,14 +38,14 @@ async def list_api_keys(request: web.Request, caller: Caller, parts: ApiParts) -
     _, limit, after, owner = together(
         lambda: check_parameters(request, ("owner", "limit", "cursor")),
         lambda: limit_of(request),
-        lambda: _cursor(request, Prefix.API_KEY),
+        lambda: _cursor(request, IdPrefix.API_KEY),
         lambda: _owner(request),
     )
     rows = await parts.access.api_keys.listed(
         caller.account, owner=owner, after=None if after is None else ApiKeyId(after), limit=limit + 1
     )
     page = rows[:limit]
-    cursor = to_text(Prefix.API_KEY, page[-1].id) if len(rows) > limit else None
+    cursor = to_text(IdPrefix.API_KEY, page[-1].id) if len(rows) > limit else None
     return json_response(ApiKeyList(data=[api_key_answer(row) for row in page], next_cursor=cursor))
 
 
@@ -74,11 +74,11 @@ async def list_accounts(request: web.Request, _caller: Caller, parts: ApiParts) 
     _, limit, after = together(
         lambda: check_parameters(request, ("limit", "cursor")),
         lambda: limit_of(request),
-        lambda: _cursor(request, Prefix.ACCOUNT),
+        lambda: _cursor(request, IdPrefix.ACCOUNT),
     )
     rows = await parts.access.accounts.listed(after=None if after is None else AccountRef(after), limit=limit + 1)
     page = rows[:limit]
-    cursor = to_text(Prefix.ACCOUNT, page[-1].ref) if len(rows) > limit else None
+    cursor = to_text(IdPrefix.ACCOUNT, page[-1].ref) if len(rows) > limit else None
     shown: list[AccountAnswer] = [account_answer(row, days=parts.access.accounts.retention_days(row)) for row in page]
     return json_response(AccountList(data=shown, next_cursor=cursor))
 
@@ -109,7 +109,7 @@ def _owner(request: web.Request) -> str | None:
     return owner
 
 
-def _cursor(request: web.Request, prefix: Prefix) -> bytes | None:
+def _cursor(request: web.Request, prefix: IdPrefix) -> bytes | None:
     text = request.query.get("cursor")
     after = None if text is None else from_text(prefix, text)
     if text is not None and after is None:
@@ -118,12 +118,12 @@ def _cursor(request: web.Request, prefix: Prefix) -> bytes | None:
 
 
 def _api_key_id(request: web.Request) -> ApiKeyId | None:
-    id_ = from_text(Prefix.API_KEY, request.match_info["apiKeyId"])
+    id_ = from_text(IdPrefix.API_KEY, request.match_info["apiKeyId"])
     return None if id_ is None else ApiKeyId(id_)
 
 
 def _account_ref(request: web.Request) -> AccountRef | None:
-    ref = from_text(Prefix.ACCOUNT, request.match_info["accountId"])
+    ref = from_text(IdPrefix.ACCOUNT, request.match_info["accountId"])
     return None if ref is None else AccountRef(ref)
 
 
@@ -224,7 +224,7 @@ class Page(Wire, frozen=True, omit_defaults=True):
 def api_key_answer(row: ApiKeyRow) -> ApiKeyAnswer:
     """An API key as its account's administrators see it."""
     return ApiKeyAnswer(
-        id=to_text(Prefix.API_KEY, row.id),
+        id=to_text(IdPrefix.API_KEY, row.id),
         name=row.name,
         scopes=list(row.scopes),
         owner=row.owner,
@@ -241,7 +241,7 @@ def new_api_key_answer(row: ApiKeyRow, key: str) -> NewApiKeyAnswer:
 def account_answer(row: AccountRow, *, days: int) -> AccountAnswer:
     """An account whose retention is ``days``."""
     return AccountAnswer(
-        id=to_text(Prefix.ACCOUNT, row.ref),
+        id=to_text(IdPrefix.ACCOUNT, row.ref),
         name=row.name,
         time_zone=row.zone,
         retention_days=days,
@@ -252,4 +252,4 @@ def account_answer(row: AccountRow, *, days: int) -> AccountAnswer:
 def new_account_answer(row: AccountRow, first: ApiKeyRow, key: str, *, days: int) -> NewAccountAnswer:
     """An account with its first key and that key's text."""
     shown = msgspec.structs.asdict(account_answer(row, days=days))
-    return NewAccountAnswer(**shown, key_id=to_text(Prefix.API_KEY, first.id), key=key)
+    return NewAccountAnswer(**shown, key_id=to_text(IdPrefix.API_KEY, first.id), key=key)

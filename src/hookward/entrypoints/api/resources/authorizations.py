@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from hookward.application.watches.changes import Target
 from hookward.domain.errors import HookwardError, Invalid, RequestRejected, StoreUnavailable
-from hookward.domain.ids import Prefix, WatchId, from_text, to_text
+from hookward.domain.ids import IdPrefix, WatchId, from_text, to_text
 from hookward.domain.oauth.authorization_code import (
     MAX_CODE,
     MAX_STATE,
@@ -76,7 +76,7 @@ async def _return(request: web.Request, parts: ApiParts) -> web.Response:
         told = "The authorization server refused" + (f": {word}." if word else ".")
         return _page("Not authorized", f"{told} Start again if that was a mistake." if known else _INCOMPLETE, 400)
     row = await parts.watches.authorizations.finish(Return(code=code, state=state))
-    id_ = to_text(Prefix.WATCH, row.id)
+    id_ = to_text(IdPrefix.WATCH, row.id)
     return _page("Authorized", f"The watch {id_} may go on, and what waited is sent. You can close this page.", 200)
 
 
@@ -87,7 +87,7 @@ def _single(request: web.Request, name: str) -> str:
 
 
 def _target(request: web.Request, caller: Caller) -> Target:
-    id_ = from_text(Prefix.WATCH, request.match_info["watchId"])
+    id_ = from_text(IdPrefix.WATCH, request.match_info["watchId"])
     return Target(account=caller.account, id=None if id_ is None else WatchId(id_), owner=caller.owner)
 
 

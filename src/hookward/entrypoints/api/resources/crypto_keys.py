@@ -15,7 +15,7 @@ from msgspec import UNSET, Meta, UnsetType
 from hookward.application.crypto_keys.service import KeyQuery, key_definition_of
 from hookward.application.records import KeyRecord
 from hookward.domain.crypto_keys.model import Algorithm, SignatureFormat, kid_of
-from hookward.domain.ids import CryptoKeyId, Prefix, from_text, to_text
+from hookward.domain.ids import CryptoKeyId, IdPrefix, from_text, to_text
 from hookward.entrypoints.api.dependencies import ApiParts, Caller
 from hookward.entrypoints.api.http.requests import bad_parameter, check_parameters, limit_of, read_json, together
 from hookward.entrypoints.api.http.responses import format_timestamp, json_response, secret_response
@@ -29,7 +29,7 @@ async def create_key(request: web.Request, caller: Caller, parts: ApiParts) -> w
     """A crypto key; the secret of an HMAC key is shown this once, a private key never."""
     row, secret = await parts.crypto_keys.service.create(caller.account, await read_json(request), owner=caller.owner)
     response = secret_response(_with(secret, row, parts), 201)
-    response.headers["Location"] = f"/v1/crypto-keys/{to_text(Prefix.CRYPTO_KEY, row.id)}"
+    response.headers["Location"] = f"/v1/crypto-keys/{to_text(IdPrefix.CRYPTO_KEY, row.id)}"
     return response
 
 
@@ -56,7 +56,7 @@ async def list_keys(request: web.Request, caller: Caller, parts: ApiParts) -> we
     )  # fmt: skip
     rows = await parts.crypto_keys.service.list(query)
     page = rows[:limit]
-    cursor = to_text(Prefix.CRYPTO_KEY, page[-1].id) if len(rows) > limit else None
+    cursor = to_text(IdPrefix.CRYPTO_KEY, page[-1].id) if len(rows) > limit else None
     return json_response(KeyList(data=[_key_answer(row, parts) for row in page], next_cursor=cursor))
 
 
@@ -74,14 +74,14 @@ async def retire_key(request: web.Request, caller: Caller, parts: ApiParts) -> w
 
 
 def _key_id(request: web.Request) -> CryptoKeyId | None:
-    id_ = from_text(Prefix.CRYPTO_KEY, request.match_info["keyId"])
+    id_ = from_text(IdPrefix.CRYPTO_KEY, request.match_info["keyId"])
     return None if id_ is None else CryptoKeyId(id_)
 
 
 def _cursor(request: web.Request) -> CryptoKeyId | None:
     if "cursor" not in request.query:
         return None
-    after = from_text(Prefix.CRYPTO_KEY, request.query["cursor"])
+    after = from_text(IdPrefix.CRYPTO_KEY, request.query["cursor"])
     if after is None:
         raise bad_parameter("cursor", "must be a nextCursor of this list")
     return CryptoKeyId(after)
@@ -102,7 +102,7 @@ def _with(secret: str | None, row: KeyRecord, parts: ApiParts) -> KeyAnswer:
 def _key_answer(row: KeyRecord, parts: ApiParts) -> KeyAnswer:
     definition = key_definition_of(row)
     now = datetime.fromtimestamp(parts.clock.now_us() / 1_000_000, UTC)
-    id_, named = to_text(Prefix.CRYPTO_KEY, row.id), row.public or definition.format is SignatureFormat.RFC9421
+    id_, named = to_text(IdPrefix.CRYPTO_KEY, row.id), row.public or definition.format is SignatureFormat.RFC9421
     ends = [old.until for old in row.previous if old.until > now]
     return KeyAnswer(
         id=id_,

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from hookward.application.history.model import LoggedAttempt, LoggedDelivery, LogQuery
 from hookward.domain.errors import NotFound
-from hookward.domain.ids import DeliveryId, EventId, Prefix, from_text, to_text, unix_ms_of
+from hookward.domain.ids import DeliveryId, EventId, IdPrefix, from_text, to_text, unix_ms_of
 from hookward.domain.watches.model import WatchDefinition
 from hookward.entrypoints.api.dependencies import ApiParts, Caller
 from hookward.entrypoints.api.http.listing import LOG_PARAMETERS, Filters, cursors, id_of
@@ -33,7 +33,7 @@ _definition = msgspec.json.Decoder(WatchDefinition)
 async def list_deliveries(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """Deliveries, newest first."""
     filters = Filters(request, LOG_PARAMETERS)
-    event = filters.read("eventId", id_of(Prefix.EVENT))
+    event = filters.read("eventId", id_of(IdPrefix.EVENT))
     query = LogQuery(
         account=caller.account,
         owner=caller.owner,
@@ -54,7 +54,7 @@ async def list_deliveries(request: web.Request, caller: Caller, parts: ApiParts)
 
 async def get_delivery(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """One delivery with every attempt."""
-    id_ = from_text(Prefix.DELIVERY, request.match_info["deliveryId"])
+    id_ = from_text(IdPrefix.DELIVERY, request.match_info["deliveryId"])
     found = (
         None
         if id_ is None
@@ -79,17 +79,17 @@ def searched(window_ms: tuple[int, int] | None) -> Searched | msgspec.UnsetType:
 def delivery_item(row: LoggedDelivery) -> dict[str, Any]:
     definition = None if row.watch_definition is None else _definition.decode(row.watch_definition)
     return {
-        "id": to_text(Prefix.DELIVERY, row.id),
+        "id": to_text(IdPrefix.DELIVERY, row.id),
         "status": row.status.word,
         "status_reason": row.reason,
         "event": EventBrief(
-            id=to_text(Prefix.EVENT, row.event),
+            id=to_text(IdPrefix.EVENT, row.event),
             resource_type=row.resource_type,
             event=row.kind.word,
             resource_id=row.resource_id,
         ),
         "watch": WatchBrief(
-            id=to_text(Prefix.WATCH, row.watch),
+            id=to_text(IdPrefix.WATCH, row.watch),
             name=definition.name if definition else None,
             address=definition.address if definition else None,
         ),
@@ -99,7 +99,7 @@ def delivery_item(row: LoggedDelivery) -> dict[str, Any]:
         "finished": format_timestamp(row.finished),
         "last_status_code": row.last_code,
         "last_error": row.last_error,
-        "replay_of": msgspec.UNSET if row.replay_of is None else to_text(Prefix.DELIVERY, row.replay_of),
+        "replay_of": msgspec.UNSET if row.replay_of is None else to_text(IdPrefix.DELIVERY, row.replay_of),
     }
 
 

@@ -33,8 +33,8 @@ from hookward.domain.errors import (
 )
 from hookward.domain.events.mirrored import IDEMPOTENCY_KEY
 from hookward.domain.events.model import ChangeEvent, split_events
-from hookward.domain.events.rules import ReadEvent, read_event
-from hookward.domain.ids import AccountId, EventId, Prefix, from_text, to_text, unix_ms_of
+from hookward.domain.events.rules import ValidEvent, validate_event
+from hookward.domain.ids import AccountId, EventId, IdPrefix, from_text, to_text, unix_ms_of
 from hookward.domain.json import decode_exact, encode_exact
 from hookward.entrypoints.api.dependencies import ApiParts, Caller
 from hookward.entrypoints.api.http.listing import LOG_PARAMETERS, Filters, cursors, event_name
@@ -62,7 +62,7 @@ async def publish_event(request: web.Request, caller: Caller, parts: ApiParts) -
         if value.get("id") is None:
             return await _publish_under(header, value, caller, parts)
     id_ = await publish_value(value, caller.account, parts)
-    return json_response(AcceptedEvent(id=to_text(Prefix.EVENT, id_)), 202)
+    return json_response(AcceptedEvent(id=to_text(IdPrefix.EVENT, id_)), 202)
 
 
 async def _publish_under(key: str, value: dict[str, Any], caller: Caller, parts: ApiParts) -> web.Response:
@@ -71,7 +71,7 @@ async def _publish_under(key: str, value: dict[str, Any], caller: Caller, parts:
         id_ = await publish_value({**value, "id": key}, caller.account, parts)
     except Invalid as refused:
         raise Invalid(refused.detail, tuple(_of_header(each) for each in refused.problems)) from None
-    return json_response(AcceptedEvent(id=to_text(Prefix.EVENT, id_)), 202)
+    return json_response(AcceptedEvent(id=to_text(IdPrefix.EVENT, id_)), 202)
 
 
 def _of_header(found: Problem) -> Problem:
@@ -196,7 +196,7 @@ async def _read_one(raw: bytes, account: AccountId, parts: ApiParts, asked: set[
 def _result(outcome: EventId | HookwardError, request_id: str) -> AcceptedEvent | RefusedEvent:
     if isinstance(outcome, HookwardError):
         return RefusedEvent(error=problem_of(outcome, request_id))
-    return AcceptedEvent(id=to_text(Prefix.EVENT, outcome))
+    return AcceptedEvent(id=to_text(IdPrefix.EVENT, outcome))
 
 
 def new_event(value: Any, account: AccountId, parts: ApiParts) -> NewEvent:
@@ -204,10 +204,10 @@ def new_event(value: Any, account: AccountId, parts: ApiParts) -> NewEvent:
 
     A type of the account's own has to be learned before.
     """
-    return event_of(value, read_event(value, parts.resource_types.cache.view(account)), account, parts)
+    return event_of(value, validate_event(value, parts.resource_types.cache.view(account)), account, parts)
 
 
-def event_of(value: Any, read: ReadEvent, account: AccountId, parts: ApiParts) -> NewEvent:
+def event_of(value: Any, read: ValidEvent, account: AccountId, parts: ApiParts) -> NewEvent:
     """An event that was read, with an id; ``value`` is what its idempotency key stands for."""
     change = ChangeEvent(
         id=EventId(make_id(parts.clock, parts.random)),
@@ -282,12 +282,12 @@ def _more(event: EventId, older: bytes | None) -> str | None:
     """Where the deliveries go on that are not shown with their event."""
     if older is None:
         return None
-    return f"/v1/deliveries?eventId={to_text(Prefix.EVENT, event)}&cursor={cursors(older, None)['next_cursor']}"
+    return f"/v1/deliveries?eventId={to_text(IdPrefix.EVENT, event)}&cursor={cursors(older, None)['next_cursor']}"
 
 
 async def _meant(text: str, caller: Caller, parts: ApiParts) -> EventId | None:
     """The event that is called so: by its own id, or by its publisher; the own id wins where both are there."""
-    id_ = from_text(Prefix.EVENT, text)
+    id_ = from_text(IdPrefix.EVENT, text)
     own = None if id_ is None else EventId(id_)
     known = await parts.history.events.known(caller.account, text.encode("utf-8", "replace"))
     if own is None or known is None:
@@ -299,7 +299,7 @@ def _item(event: LoggedEvent) -> dict[str, Any]:
     count = sum(event.deliveries.values())
     state = "pending" if event.waits else "matched" if count else "unmatched"
     return {
-        "id": to_text(Prefix.EVENT, event.id),
+        "id": to_text(IdPrefix.EVENT, event.id),
         "resource_type": event.resource_type,
         "event": event.kind.word,
         "resource_id": event.resource_id,

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from aiohttp import web
 
-from hookward.domain.ids import CryptoKeyId, Prefix, from_text
+from hookward.domain.ids import CryptoKeyId, IdPrefix, from_text
 from hookward.entrypoints.api.dependencies import PARTS
 
 _CONTENT_TYPE = "application/jwk-set+json"
@@ -22,7 +22,7 @@ async def get_key_set(request: web.Request) -> web.Response:
     if kid is None:
         body = await keys.every()
     else:
-        id_ = from_text(Prefix.CRYPTO_KEY, kid.partition(".")[0])
+        id_ = from_text(IdPrefix.CRYPTO_KEY, kid.partition(".")[0])
         body = b'{"keys":[]}' if id_ is None else await keys.of(CryptoKeyId(id_))
     etag = sha256(body).hexdigest()[:32]
     headers = {"ETag": f'"{etag}"', "Cache-Control": "public, max-age=60", "Access-Control-Allow-Origin": "*"}

@@ -15,7 +15,7 @@ from hookward.domain.errors import HookwardError, Invalid, Malformed, Problem, T
 from hookward.domain.events.coercion import read_form, read_query, typed
 from hookward.domain.events.jsv import read_jsv
 from hookward.domain.events.mirrored import IDEMPOTENCY_KEY, MirroredEvent, read_item, read_mirrored
-from hookward.domain.ids import Prefix, to_text
+from hookward.domain.ids import IdPrefix, to_text
 from hookward.domain.json import check_depth, decode_exact
 from hookward.domain.resource_types.model import CompiledType
 from hookward.domain.resource_types.operations import Format, Operation, OperationBatch
@@ -55,7 +55,7 @@ async def publish_match(
     except Invalid as refused:  # the key was used for another event
         problems = (Problem(message=each.message, parameter=IDEMPOTENCY_KEY) for each in refused.problems)
         raise Invalid(refused.detail, tuple(problems)) from None
-    accepted = AcceptedEvent(id=to_text(Prefix.EVENT, id_))
+    accepted = AcceptedEvent(id=to_text(IdPrefix.EVENT, id_))
     return formatted(request, accepted, 202) if len(match.operation.formats) > 1 else json_response(accepted, 202)
 
 

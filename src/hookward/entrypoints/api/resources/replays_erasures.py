@@ -8,8 +8,8 @@ from aiohttp import web
 
 from hookward.application.history.erasures import Erasure
 from hookward.domain.errors import Forbidden, Invalid, Problem
-from hookward.domain.ids import DeliveryId, Prefix, from_text, to_text
-from hookward.domain.problems import problem, unknown_fields
+from hookward.domain.ids import DeliveryId, IdPrefix, from_text, to_text
+from hookward.domain.problems import problem_at, unknown_fields
 from hookward.entrypoints.api.dependencies import ApiParts, Caller
 from hookward.entrypoints.api.http.requests import read_json
 from hookward.entrypoints.api.http.responses import format_timestamp, json_response
@@ -20,12 +20,12 @@ MAX_BODY = 64 << 10
 
 async def replay(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """Send a delivery again, or at once where it waits; an empty body is as good as ``{}``."""
-    id_ = from_text(Prefix.DELIVERY, request.match_info["deliveryId"])
+    id_ = from_text(IdPrefix.DELIVERY, request.match_info["deliveryId"])
     given = await read_json(request, MAX_BODY) if request.can_read_body and await _has_body(request) else {}
     new_id = wants_new_id(given)
     delivery = None if id_ is None else DeliveryId(id_)
     made = await parts.history.replays.replay(caller.account, delivery, owner=caller.owner, new_id=new_id)
-    text = to_text(Prefix.DELIVERY, made)
+    text = to_text(IdPrefix.DELIVERY, made)
     response = json_response(ReplayAnswer(id=text), 202)
     response.headers["Location"] = f"/v1/deliveries/{text}"
     return response
@@ -39,10 +39,10 @@ def wants_new_id(given: Any) -> bool:
     """What a replay asks for; raises Invalid with every problem."""
     if not isinstance(given, dict):
         message = 'a replay must be a JSON object, such as {} or {"newId": true}'
-        raise Invalid(message, (problem(message),))
+        raise Invalid(message, (problem_at(message),))
     problems: list[Problem] = list(unknown_fields(given, ("newId",), "a replay"))
     if not isinstance(given.get("newId", False), bool):
-        problems.append(problem("newId must be true or false", "newId"))
+        problems.append(problem_at("newId must be true or false", "newId"))
     if problems:
         raise Invalid("the replay has problems", tuple(problems))
     return bool(given.get("newId", False))
@@ -61,7 +61,7 @@ async def erase(request: web.Request, caller: Caller, parts: ApiParts) -> web.Re
 async def get_erasure(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """How far an erasure has come."""
     _account_only(caller)
-    id_ = from_text(Prefix.ERASURE, request.match_info["erasureId"])
+    id_ = from_text(IdPrefix.ERASURE, request.match_info["erasureId"])
     return json_response(_erasure(await parts.history.erasures.get(caller.account, id_)))
 
 
@@ -72,7 +72,7 @@ def _account_only(caller: Caller) -> None:
 
 def _erasure(erasure: Erasure) -> ErasureAnswer:
     return ErasureAnswer(
-        id=to_text(Prefix.ERASURE, erasure.id),
+        id=to_text(IdPrefix.ERASURE, erasure.id),
         status="running" if erasure.finished is None else "done",
         events=erasure.events,
         deliveries=erasure.deliveries,

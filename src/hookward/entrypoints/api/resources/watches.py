@@ -20,10 +20,10 @@ from hookward.application.watches.registry import WatchQuery
 from hookward.application.watches.service import definition_of
 from hookward.domain.errors import NotFound, Problem, StoreUnavailable, TypeChanged
 from hookward.domain.events.rules import read_scope, type_names
-from hookward.domain.ids import Prefix, WatchId, from_text, to_text
+from hookward.domain.ids import IdPrefix, WatchId, from_text, to_text
 from hookward.domain.json import decode_exact, encode_exact
 from hookward.domain.oauth.model import OAuthDefinition
-from hookward.domain.problems import is_text, problem
+from hookward.domain.problems import is_string, problem_at
 from hookward.domain.resource_types.model import ResourceType
 from hookward.domain.resource_types.operations import ChangeKind
 from hookward.domain.watches.model import WatchStatus
@@ -57,7 +57,7 @@ async def list_watches(request: web.Request, caller: Caller, parts: ApiParts) ->
     query = await _query(request, caller, parts)
     rows = await parts.watches.service.list(msgspec.structs.replace(query, limit=query.limit + 1))
     page = rows[: query.limit]
-    cursor = to_text(Prefix.WATCH, page[-1].id) if len(rows) > query.limit else None
+    cursor = to_text(IdPrefix.WATCH, page[-1].id) if len(rows) > query.limit else None
     return tagged(request, json_response(WatchList(data=[watch_answer(row) for row in page], next_cursor=cursor)))
 
 
@@ -108,7 +108,7 @@ async def preview_watch(request: web.Request, caller: Caller, parts: ApiParts) -
 
 
 def _target(request: web.Request, caller: Caller, at: Callable[[int], bool]) -> Target:
-    id_ = from_text(Prefix.WATCH, request.match_info["watchId"])
+    id_ = from_text(IdPrefix.WATCH, request.match_info["watchId"])
     return Target(account=caller.account, id=None if id_ is None else WatchId(id_), owner=caller.owner, at=at)
 
 
@@ -131,7 +131,7 @@ async def _query(request: web.Request, caller: Caller, parts: ApiParts) -> Watch
         check_parameters(request, tuple(each for each in known if each != "owner" or caller.owner is None))
     except BadParameter as error:
         problems += error.problems
-    after = from_text(Prefix.WATCH, given.get("cursor", ""))
+    after = from_text(IdPrefix.WATCH, given.get("cursor", ""))
     if "cursor" in given and after is None:
         problems.append(_bad("cursor", "must be a nextCursor of this list"))
     status = given.get("status")
@@ -143,7 +143,7 @@ async def _query(request: web.Request, caller: Caller, parts: ApiParts) -> Watch
     problems += [
         _bad(name, f"must be a text of 1 to {_MAX_TEXT} characters")
         for name in ("name", "q", "owner")
-        if name in given and (not is_text(given[name], _MAX_TEXT) or "\0" in given[name])
+        if name in given and (not is_string(given[name], _MAX_TEXT) or "\0" in given[name])
     ]
     if problems:
         raise BadParameter("; ".join(each.message for each in problems), tuple(problems))
@@ -205,11 +205,11 @@ def _contradicted(
     """What a body says otherwise than its path: ignored, it would leave a watch on more than its owner believes."""
     if given.get("resourceType") not in (None, resource_type.name):
         message = f"resourceType contradicts the path, which is that of {resource_type.name}; leave it out"
-        problems.append(problem(message, "resourceType"))
+        problems.append(problem_at(message, "resourceType"))
     said = given.get("scope")
     if said is not None and read_scope(said, resource_type, [], complete=False) != scope:
         message = "scope contradicts the path; leave it out, or send all of it to POST /v1/watches"
-        problems.append(problem(message, "scope"))
+        problems.append(problem_at(message, "scope"))
 
 
 async def _create(
@@ -220,7 +220,7 @@ async def _create(
         caller.account, given, resource_type, scope, owner=caller.owner, found=problems
     )
     response = answer_watch(row, secret, 201)
-    response.headers["Location"] = f"/v1/watches/{to_text(Prefix.WATCH, row.id)}"
+    response.headers["Location"] = f"/v1/watches/{to_text(IdPrefix.WATCH, row.id)}"
     return response
 
 
@@ -238,7 +238,7 @@ def watch_answer(row: WatchRecord) -> WatchAnswer:
     """A watch as its owner may see it."""
     definition = definition_of(row)
     return WatchAnswer(
-        id=to_text(Prefix.WATCH, row.id),
+        id=to_text(IdPrefix.WATCH, row.id),
         resource_type=row.resource_type,
         scope=definition.scope,
         address=definition.address,

@@ -28,7 +28,7 @@ from hookward.adapters.postgres.watches import PostgresWatches
 from hookward.adapters.valkey.wakeups import QueueWaker, open_queue
 from hookward.application.access.api_keys import ApiKeys
 from hookward.application.access.authenticator import ApiKeyCache
-from hookward.application.aio.tasks import Tasks, background
+from hookward.application.aio.tasks import SupervisedTasks, supervised_tasks
 from hookward.application.crypto_keys.jwks import PublishedKeys
 from hookward.application.crypto_keys.service import CryptoKeys
 from hookward.application.delivery.test_send import WatchTester
@@ -79,7 +79,7 @@ class _Process:
 
     settings: Settings
     stack: AsyncExitStack
-    tasks: Tasks
+    tasks: SupervisedTasks
     pool: ConnectionPool
     sealer: AesGcmSealer
     clock: OffsetClock
@@ -94,7 +94,7 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
     log = get_log(process="api")
     sealer = build_sealer(settings)
     async with AsyncExitStack() as stack:
-        tasks = await stack.enter_async_context(background(log))
+        tasks = await stack.enter_async_context(supervised_tasks(log))
         pool = await stack.enter_async_context(
             open_pool(stores.database_url, name="hookward api", size=settings.database.pool_size)
         )

@@ -17,7 +17,7 @@ from hookward.adapters.postgres.results import PostgresResults
 from hookward.adapters.postgres.upkeep import PostgresUpkeep
 from hookward.adapters.postgres.watches import PostgresWatches
 from hookward.adapters.valkey.wakeups import QueueWaker, WakeUps, open_queue
-from hookward.application.aio.tasks import background
+from hookward.application.aio.tasks import supervised_tasks
 from hookward.application.delivery.endpoints import EndpointCache
 from hookward.application.delivery.executor import AttemptExecutor
 from hookward.application.delivery.session import Store, WorkerLimits
@@ -51,7 +51,7 @@ async def run_worker(settings: Settings, *, name: str, stop: asyncio.Event) -> N
     lines = AttemptLines(settings.log.level)
     async with AsyncExitStack() as stack:
         stack.callback(lines.flush)
-        tasks = await stack.enter_async_context(background(log))
+        tasks = await stack.enter_async_context(supervised_tasks(log))
         database = await stack.enter_async_context(
             open_pool(stores.database_url, name="hookward worker", size=settings.database.pool_size)
         )

@@ -1,4 +1,4 @@
-"""Keys in memory: who is let in, for how long, and at what cost."""
+"""API keys in memory: which callers are authenticated, for how long, and at what cost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from hookward.application.access import authenticator as keyring_module
 from hookward.application.access.api_keys import ApiKeyRow, new_api_key
 from hookward.application.access.authenticator import ApiKeyCache, FoundKeys
 from hookward.domain.access.api_keys import ApiKeyRequest
@@ -22,25 +21,25 @@ pytestmark = pytest.mark.virtual_time
 
 ACCOUNT = AccountId(7)
 REQUEST = ApiKeyRequest(name="n", scopes=(Scope.WATCHES,), owner="integrator-7")
-CHANCE = FixedRandom()
+RANDOM = FixedRandom()
 
 
 class Process:
-    """A keyring with its loops, as one api process has it."""
+    """A cache with its background tasks, as one api process has it."""
 
-    def __init__(self, store: FakeApiKeys) -> None:
+    def __init__(self, store: FakeApiKeys, **limits: int) -> None:
         self.store = store
-        self.ring = ApiKeyCache(store, store, clock=VirtualClock())
+        self.cache = ApiKeyCache(store, store, clock=VirtualClock(), **limits)
 
     async def knows(self, row: ApiKeyRow) -> bool:
-        return await self.ring.caller(row.digest) is not None
+        return await self.cache.caller(row.digest) is not None
 
 
 @asynccontextmanager
-async def running(store: FakeApiKeys, count: int = 1) -> AsyncIterator[list[Process]]:
-    processes = [Process(store) for _ in range(count)]
-    loops = [loop for process in processes for loop in (process.ring.follow, process.ring.note)]
-    tasks = [asyncio.create_task(loop(), name="test.keyring") for loop in loops]
+async def running(store: FakeApiKeys, count: int = 1, **limits: int) -> AsyncIterator[list[Process]]:
+    processes = [Process(store, **limits) for _ in range(count)]
+    loops = [loop for process in processes for loop in (process.cache.follow, process.cache.note)]
+    tasks = [asyncio.create_task(loop(), name="test.api_keys") for loop in loops]
     try:
         yield processes
     finally:
@@ -50,7 +49,7 @@ async def running(store: FakeApiKeys, count: int = 1) -> AsyncIterator[list[Proc
 
 
 async def stored(store: FakeApiKeys) -> ApiKeyRow:
-    row, _ = new_api_key(ACCOUNT, REQUEST, clock=VirtualClock(), random=CHANCE)
+    row, _ = new_api_key(ACCOUNT, REQUEST, clock=VirtualClock(), random=RANDOM)
     return await store.add(row)
 
 
@@ -63,7 +62,7 @@ async def test_a_key_says_who_asks() -> None:
     store = FakeApiKeys()
     row = await stored(store)
     async with running(store) as [process]:
-        caller = await process.ring.caller(row.digest)
+        caller = await process.cache.caller(row.digest)
     assert caller == Caller(account=ACCOUNT, scopes=frozenset({Scope.WATCHES}), owner="integrator-7")
 
 
@@ -72,7 +71,7 @@ async def test_a_known_key_costs_no_statement() -> None:
     row = await stored(store)
     async with running(store) as [process]:
         for _ in range(100):
-            await process.ring.caller(row.digest)
+            await process.cache.caller(row.digest)
     assert store.asked == [[row.digest]]
 
 
@@ -136,22 +135,21 @@ async def test_what_was_revoked_while_the_store_was_away_is_learnt_when_it_retur
 
 async def test_an_unknown_key_is_asked_for_once() -> None:
     store = FakeApiKeys()
-    stranger = key_digest("nobody's")
+    unknown = key_digest("unknown")
     async with running(store) as [process]:
-        assert [await process.ring.caller(stranger) for _ in range(3)] == [None] * 3
-    assert store.asked == [[stranger]]
+        assert [await process.cache.caller(unknown) for _ in range(3)] == [None] * 3
+    assert store.asked == [[unknown]]
 
 
-async def test_a_flood_of_unknown_keys_shares_statements_and_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keyring_module, "MAX_STRANGERS", 100)
+async def test_a_flood_of_unknown_keys_shares_statements_and_is_forgotten() -> None:
     store = FakeApiKeys()
     flood = [key_digest(str(number)) for number in range(1000)]
-    async with running(store) as [process]:
-        await asyncio.gather(*(process.ring.caller(digest) for digest in flood))
+    async with running(store, max_unknown=100) as [process]:
+        await asyncio.gather(*(process.cache.caller(digest) for digest in flood))
         assert [len(asked) for asked in store.asked] == [256, 256, 256, 232]
-        await process.ring.caller(flood[-1])
+        await process.cache.caller(flood[-1])
         assert len(store.asked) == 4
-        await process.ring.caller(flood[0])
+        await process.cache.caller(flood[0])
         assert len(store.asked) == 5
 
 
@@ -159,7 +157,7 @@ async def test_requests_with_the_same_key_share_one_look_up_and_one_that_gives_u
     store = FakeApiKeys()
     row = await stored(store)
     async with running(store) as [process]:
-        await process.ring.caller(key_digest("first"))
+        await process.cache.caller(key_digest("first"))
         asking = [asyncio.create_task(process.knows(row)) for _ in range(3)]
         await asyncio.sleep(0)
         asking[0].cancel()
@@ -167,11 +165,10 @@ async def test_requests_with_the_same_key_share_one_look_up_and_one_that_gives_u
     assert store.asked[1:] == [[row.digest]]
 
 
-async def test_the_keys_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keyring_module, "MAX_KNOWN", 2)
+async def test_the_keys_that_are_kept_are_bounded() -> None:
     store = FakeApiKeys()
     rows = [await stored(store) for _ in range(3)]
-    async with running(store) as [process]:
+    async with running(store, max_keys=2) as [process]:
         assert [await process.knows(row) for row in rows] == [True] * 3
         assert await process.knows(rows[2])
         assert len(store.asked) == 3
@@ -184,7 +181,7 @@ async def test_who_waits_for_a_look_up_that_fails_hears_of_it_and_the_next_one_i
     store = FakeApiKeys()
     row = await stored(store)
     async with running(store) as [process]:
-        await process.ring.caller(key_digest("first"))
+        await process.cache.caller(key_digest("first"))
         store.broken = error
         with pytest.raises(type(error)):
             await process.knows(row)
@@ -206,7 +203,7 @@ async def test_a_look_up_from_before_a_revocation_that_is_known_already_is_made_
     store = Slow()
     row = await stored(store)
     async with running(store) as [process]:
-        await process.ring.caller(key_digest("first"))
+        await process.cache.caller(key_digest("first"))
         store.delay = 0.8
         asking = asyncio.create_task(process.knows(row))
         await until(lambda: [row.digest] in store.asked)

@@ -1,11 +1,14 @@
-"""Turns at what is costly: who asks for much waits for themselves."""
+"""Limits on concurrent work: an account that asks for a lot delays itself only."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 
-from hookward.application.aio.limits import FairSemaphore
+import pytest
+
+from hookward.application.aio.limits import ConcurrencyLimit, FairSemaphore
+from hookward.domain.errors import TooManyPending
 from hookward.domain.ids import AccountId
 
 ONE, OTHER = AccountId(1), AccountId(2)
@@ -38,4 +41,16 @@ async def test_nothing_is_kept_of_those_who_had_their_turn() -> None:
         async with turns.turn(AccountId(number), None):
             pass
     gc.collect()
-    assert not turns._lines
+    assert not turns._locks
+
+
+def test_work_is_refused_above_the_limit_of_one_account_and_of_all() -> None:
+    limit = ConcurrencyLimit("test sends", retry_after=7, limit=3, per_account=2)
+    with limit.take(ONE), limit.take(ONE):
+        with pytest.raises(TooManyPending, match="too many test sends") as refused, limit.take(ONE):
+            pass
+        with limit.take(OTHER), pytest.raises(TooManyPending), limit.take(AccountId(3)):
+            pass
+    assert refused.value.retry_after == 7
+    with limit.take(ONE):
+        pass

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from hookward.application.events import publisher as publish
 from hookward.application.events.publisher import Accepted, NewEvent, Publisher, StaleType
 from hookward.domain.errors import HookwardError, Invalid, StoreUnavailable, TypeChanged
 from hookward.domain.events.model import ChangeEvent
@@ -177,10 +176,8 @@ async def test_a_caller_that_went_away_does_not_hurt_a_group_that_fails(
         await stays
 
 
-async def test_bytes_waiting_for_a_slow_store_are_bounded(
-    publisher: Publisher, inbox: GatedInbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(publish, "MAX_PENDING_BYTES", 10)
+async def test_bytes_waiting_for_a_slow_store_are_bounded(inbox: GatedInbox, wakes: Wakes, log: SilentLog) -> None:
+    publisher = Publisher(inbox, wakes, clock=VirtualClock(), log=log, max_pending_bytes=10)
     inbox.gate.clear()
     first = asyncio.create_task(publisher.publish(event(1, body=b"x" * 11)))
     await asyncio.sleep(1)

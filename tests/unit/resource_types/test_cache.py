@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 import pytest
 
 from hookward.adapters.json_schema import JsonSchemas, ResourceSchema
-from hookward.application.resource_types import cache as module
 from hookward.application.resource_types.cache import ResourceTypeCache
 from hookward.application.resource_types.service import row_of
 from hookward.domain.errors import StoreUnavailable
@@ -131,11 +130,9 @@ async def test_what_is_unknown_has_the_names_listed_that_there_are(book: Resourc
     assert (list(view), len(view), book.names(OTHER)) == (["built.in", "shop.order"], 2, ["built.in"])
 
 
-@pytest.mark.parametrize(("bound", "limit"), [("MAX_KNOWN", 2), ("MAX_KNOWN_BYTES", 300)])
-async def test_what_is_kept_is_bounded_and_what_was_used_last_stays(
-    book: ResourceTypeCache, store: FakeTypes, monkeypatch: pytest.MonkeyPatch, bound: str, limit: int
-) -> None:
-    monkeypatch.setattr(module, bound, limit)
+@pytest.mark.parametrize("limits", [{"max_types": 2}, {"max_type_bytes": 300}])
+async def test_what_is_kept_is_bounded_and_what_was_used_last_stays(store: FakeTypes, limits: dict[str, int]) -> None:
+    book = ResourceTypeCache(BUILT_IN, store, JsonSchemas(), **limits)
     for name in ("a", "b", "c"):
         await add(store, name=name)
         await book.learn(ACCOUNT, name)
@@ -143,10 +140,8 @@ async def test_what_is_kept_is_bounded_and_what_was_used_last_stays(
     assert [book.known(ACCOUNT, name) is not None for name in ("a", "b", "c")] == [True, False, True]
 
 
-async def test_names_are_kept_of_a_bounded_number_of_accounts(
-    book: ResourceTypeCache, store: FakeTypes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "MAX_NAMES", 1)
+async def test_names_are_kept_of_a_bounded_number_of_accounts(store: FakeTypes) -> None:
+    book = ResourceTypeCache(BUILT_IN, store, JsonSchemas(), max_name_lists=1)
     for account in (ACCOUNT, OTHER):
         await add(store, account)
         await book.learn(account, "x.y")

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from hookward.application.resource_types import routes as module
 from hookward.application.resource_types.routes import AccountRouteCache
 from hookward.application.resource_types.service import TypeOutline, row_of
 from hookward.domain.ids import AccountId
@@ -79,11 +78,11 @@ async def test_an_index_is_kept_until_the_store_is_asked_and_knows_better(
     assert whose(await book.index(ACCOUNT, fresh=False)) is None
 
 
-@pytest.mark.parametrize(("bound", "limit"), [("MAX_KNOWN_ACCOUNTS", 2), ("MAX_KNOWN_SEGMENTS", 14)])
+@pytest.mark.parametrize("limits", [{"max_accounts": 2}, {"max_segments": 14}])
 async def test_what_is_kept_is_bounded_and_what_was_used_last_stays(
-    book: AccountRouteCache, store: CountingTypes, monkeypatch: pytest.MonkeyPatch, bound: str, limit: int
+    store: CountingTypes, limits: dict[str, int]
 ) -> None:
-    monkeypatch.setattr(module, bound, limit)
+    book = AccountRouteCache(store, **limits)
     for account in (1, 2, 3):
         await add(store, AccountId(account))
         await book.index(AccountId(account), fresh=False)
@@ -96,9 +95,7 @@ async def test_what_is_kept_is_bounded_and_what_was_used_last_stays(
     assert store.outlined == asked + 1
 
 
-async def test_more_than_is_kept_is_found_all_the_same(
-    book: AccountRouteCache, store: CountingTypes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "MAX_KNOWN_ACCOUNTS", 0)
+async def test_more_than_is_kept_is_found_all_the_same(store: CountingTypes) -> None:
+    book = AccountRouteCache(store, max_accounts=0)
     await add(store)
     assert whose(await book.index(ACCOUNT, fresh=False)) == "shop.order"

@@ -1,23 +1,24 @@
-"""The keys that callers show, known in memory: no request waits for PostgreSQL to find out who asks.
+"""The API keys in memory: requests are authenticated without waiting for PostgreSQL (ADR 9).
 
-* A key that is not known here is looked up before it is refused: it may have been made a moment ago through another
-  process (G5). Look-ups share statements, so that a flood of made-up keys costs little, and what does not exist is
-  remembered: nobody can make a key of a text that somebody else chose.
-* A revoked key stops within a second. Every quarter of a second each process asks what was revoked; what it knows
-  counts only while an answer is fresh. Without one (PostgreSQL is away) requests wait a few seconds for it, as
-  publishing does, and are then told to come again (503): nothing could be done for them anyway.
+* A key that is not in memory is looked up before it is refused: another process may have created it a moment ago (G5).
+  Concurrent look-ups share statements, so that a flood of invented keys costs little. Negative results are cached: a
+  key cannot later be created with a value that the caller guessed.
+* A revoked key stops working within a second. Every process asks four times a second which keys were revoked, and
+  trusts its memory only as long as the last response is fresh. When PostgreSQL is away requests wait a few seconds for
+  a response, as publishing does, and then fail with 503: nothing could be done for them without PostgreSQL.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 
 from hookward.application.access.api_keys import ApiKeyRow
+from hookward.application.aio.cache import LruCache
+from hookward.application.aio.loader import BatchLoader
 from hookward.application.ports import Clock
 from hookward.domain.access.callers import Caller
 from hookward.domain.errors import StoreUnavailable
@@ -28,9 +29,9 @@ TRUST_SECONDS = 0.9
 PATIENCE_SECONDS = 4.0
 NOTE_SECONDS = 5.0
 USED_SECONDS = 60.0
-MAX_KNOWN = 10_000
-MAX_STRANGERS = 10_000
-MAX_LOOK_UP = 256
+MAX_KEYS = 10_000
+MAX_UNKNOWN = 10_000
+_BATCH = 256
 
 
 class FoundKeys(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,28 +42,35 @@ class FoundKeys(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Revocations(msgspec.Struct, frozen=True, kw_only=True):
-    """Digests of the keys that were revoked after a version, and the version known with them; from one snapshot."""
+    """Digests of the keys that were revoked after a version, and the current version; from one snapshot."""
 
     version: int
     digests: Sequence[bytes]
 
 
 class ApiKeySource(Protocol):
-    """Where keys are found."""
+    """Look up API keys. Both methods raise StoreUnavailable."""
 
     async def find(self, digests: Sequence[bytes]) -> FoundKeys: ...
 
-    async def note_used(self, ids: Sequence[ApiKeyId]) -> None: ...
+    async def note_used(self, ids: Sequence[ApiKeyId]) -> None:
+        """Store that these keys were used just now."""
+        ...
 
 
 class RevocationSource(Protocol):
-    """Where revocations are told; without a version, only the version that holds."""
+    """Tell which API keys were revoked."""
 
-    async def revoked_since(self, version: int | None) -> Revocations: ...
+    async def revoked_since(self, version: int | None) -> Revocations:
+        """Return what was revoked after ``version``; ``None`` asks for the current version only.
+
+        Raises StoreUnavailable.
+        """
+        ...
 
 
-class _Known:
-    """A key in memory; ``noted`` is when (monotonic seconds) its use was last taken down."""
+class _CachedKey:
+    """A key in memory; ``noted`` is when (monotonic seconds) its use was last noted."""
 
     __slots__ = ("caller", "id", "noted")
 
@@ -72,60 +80,64 @@ class _Known:
         self.noted = float("-inf")
 
 
-_Outcome: TypeAlias = _Known | Exception | None
-
-
 class ApiKeyCache:
-    """The keys of all accounts, as far as they were shown. ``follow`` and ``note`` have to run beside it."""
+    """The API keys of all accounts that were used here. ``follow`` and ``note`` must run as background tasks.
 
-    def __init__(self, source: ApiKeySource, revocations: RevocationSource, *, clock: Clock) -> None:
+    It keeps up to ``max_keys`` keys, and up to ``max_unknown`` digests of keys that do not exist.
+    """
+
+    def __init__(
+        self, source: ApiKeySource, revocations: RevocationSource, *, clock: Clock, max_keys: int = MAX_KEYS,
+        max_unknown: int = MAX_UNKNOWN,
+    ) -> None:  # fmt: skip
         self._source = source
         self._revocations = revocations
         self._clock = clock
-        self._known: OrderedDict[bytes, _Known] = OrderedDict()
-        self._strangers: OrderedDict[bytes, None] = OrderedDict()
+        self._keys: LruCache[bytes, _CachedKey] = LruCache(max_keys)
+        self._unknown_digests: LruCache[bytes, bool] = LruCache(max_unknown)
+        self._loader = BatchLoader(self._load_keys, limit=_BATCH, name="api_keys.load")
         self._version: int | None = None
-        self._asked = float("-inf")
-        self._news = asyncio.Event()
-        self._wanted: dict[bytes, asyncio.Future[_Outcome]] = {}
-        self._finder: asyncio.Task[None] | None = None
+        self._polled = float("-inf")
+        self._fresh = asyncio.Event()
         self._used: set[ApiKeyId] = set()
 
     async def caller(self, digest: bytes) -> Caller | None:
-        """Who shows the key of this digest; ``None`` for nobody. Raises StoreUnavailable when that cannot be told."""
+        """Return the caller whose key has this digest, or ``None`` if there is no such key.
+
+        Raises StoreUnavailable when that cannot be decided while PostgreSQL is away.
+        """
         now = self._clock.monotonic()
-        if now - self._asked > TRUST_SECONDS:
-            await self._until_fresh(now + PATIENCE_SECONDS)
-        known = self._known.get(digest)
-        if known is None:
-            if digest in self._strangers:
+        if now - self._polled > TRUST_SECONDS:
+            await self._wait_until_fresh(now + PATIENCE_SECONDS)
+        key = self._keys.get(digest)
+        if key is None:
+            if digest in self._unknown_digests:
                 return None
-            known = await self._look_up(digest)
-            if known is None:
+            key = await self._loader.load(digest)
+            if key is None:
                 return None
-        if now - known.noted >= USED_SECONDS:
-            known.noted = now
-            self._used.add(known.id)
-            self._known.move_to_end(digest)
-        return known.caller
+        if now - key.noted >= USED_SECONDS:
+            key.noted = now
+            self._used.add(key.id)
+        return key.caller
 
     async def follow(self) -> None:
-        """Learn what is revoked, until cancelled."""
+        """Poll for revoked keys until cancelled."""
         while True:
             began = self._clock.monotonic()
             try:
-                told = await self._revocations.revoked_since(self._version)
+                revoked = await self._revocations.revoked_since(self._version)
             except StoreUnavailable:
                 await asyncio.sleep(POLL_SECONDS)
                 continue
-            self._learn(told)
-            self._asked = began
-            self._news.set()
-            self._news = asyncio.Event()
+            self._forget(revoked)
+            self._polled = began
+            self._fresh.set()
+            self._fresh = asyncio.Event()
             await asyncio.sleep(POLL_SECONDS)
 
     async def note(self) -> None:
-        """Take down which keys were used, each about once a minute, until cancelled."""
+        """Store which keys were used, each about once a minute, until cancelled."""
         while True:
             await asyncio.sleep(NOTE_SECONDS)
             used, self._used = self._used, set()
@@ -135,63 +147,31 @@ class ApiKeyCache:
                 except StoreUnavailable:
                     self._used |= used
 
-    def _learn(self, told: Revocations) -> None:
-        if self._version is not None and told.version < self._version:  # another past: restored from a backup
-            self._known.clear()
-            self._strangers.clear()
-        for digest in told.digests:
-            self._known.pop(digest, None)
-        self._version = told.version
+    def _forget(self, revoked: Revocations) -> None:
+        if self._version is not None and revoked.version < self._version:  # the store was restored from a backup
+            self._keys.clear()
+            self._unknown_digests.clear()
+        for digest in revoked.digests:
+            self._keys.pop(digest)
+        self._version = revoked.version
 
-    async def _until_fresh(self, deadline: float) -> None:
-        while (now := self._clock.monotonic()) - self._asked > TRUST_SECONDS:
+    async def _wait_until_fresh(self, deadline: float) -> None:
+        while (now := self._clock.monotonic()) - self._polled > TRUST_SECONDS:
             try:
                 async with asyncio.timeout(deadline - now):
-                    await self._news.wait()
+                    await self._fresh.wait()
             except TimeoutError:
-                raise StoreUnavailable("PostgreSQL does not tell which keys hold") from None
+                raise StoreUnavailable("API keys cannot be verified while PostgreSQL is unreachable") from None
 
-    async def _look_up(self, digest: bytes) -> _Known | None:
-        answer = self._wanted.get(digest)
-        if answer is None:
-            answer = self._wanted[digest] = asyncio.get_running_loop().create_future()
-            if self._finder is None:
-                self._finder = asyncio.create_task(self._find(), name="keyring.find")
-        outcome = await asyncio.shield(answer)  # others may wait for it too
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
-
-    async def _find(self) -> None:
-        """Look up what is wanted; what comes meanwhile shares the next statement."""
-        try:
-            while self._wanted:
-                digests = list(self._wanted)[:MAX_LOOK_UP]
-                outcomes = await self._found(digests)
-                if outcomes is not None:
-                    for digest, outcome in zip(digests, outcomes, strict=True):
-                        self._wanted.pop(digest).set_result(outcome)
-        finally:
-            self._finder = None
-
-    async def _found(self, digests: Sequence[bytes]) -> Sequence[_Outcome] | None:
-        """What became of each digest; ``None`` when it has to be asked again."""
-        try:
+    async def _load_keys(self, digests: Sequence[bytes]) -> Mapping[bytes, _CachedKey]:
+        found = await self._source.find(digests)
+        while self._version is not None and found.version < self._version:
+            # A revocation that is known already may be of one of these keys.
             found = await self._source.find(digests)
-        except Exception as error:  # noqa: BLE001  whoever waits has to hear of it
-            return [error] * len(digests)
-        if self._version is not None and found.version < self._version:
-            return None  # a revocation that was told meanwhile may be of one of these
-        rows = {row.digest: row for row in found.keys}
-        return [self._remember(digest, rows.get(digest)) for digest in digests]
-
-    def _remember(self, digest: bytes, row: ApiKeyRow | None) -> _Known | None:
-        if row is None:
-            self._strangers[digest] = None
-            if len(self._strangers) > MAX_STRANGERS:
-                self._strangers.popitem(last=False)
-            return None
-        known = self._known[digest] = _Known(row)
-        if len(self._known) > MAX_KNOWN:
-            self._known.popitem(last=False)
-        return known
+        loaded = {row.digest: _CachedKey(row) for row in found.keys}
+        for digest in digests:
+            if digest in loaded:
+                self._keys.put(digest, loaded[digest])
+            else:
+                self._unknown_digests.put(digest, True)
+        return loaded

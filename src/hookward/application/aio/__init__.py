@@ -1,1 +1,1 @@
-"""Concurrency building blocks that several rooms share. Nothing here knows a concept of the service."""
+"""Concurrency and memory building blocks that several rooms share. Nothing here knows a concept of the service."""

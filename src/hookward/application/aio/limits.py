@@ -1,4 +1,4 @@
-"""ConcurrencyLimit: how many of something may be under way, so that the rest of the api stays free for others (G6)."""
+"""Limits on concurrent work, so that one account cannot use up what all share (G6)."""
 
 from __future__ import annotations
 
@@ -16,17 +16,22 @@ PER_ACCOUNT = 4
 
 
 class ConcurrencyLimit:
-    """ConcurrencyLimit for something that takes a while: so many in all, and so many for one account."""
+    """Refuse work while ``limit`` pieces of it run in total, or ``per_account`` for one account.
 
-    def __init__(self, what: str, *, retry_after: int) -> None:
+    ``what`` names the work in the error, in the plural; ``retry_after`` is in seconds.
+    """
+
+    def __init__(self, what: str, *, retry_after: int, limit: int = IN_FLIGHT, per_account: int = PER_ACCOUNT) -> None:
         self._what = what
         self._retry_after = retry_after
+        self._limit = limit
+        self._per_account = per_account
         self._running: Counter[AccountId] = Counter()
 
     @contextmanager
     def take(self, account: AccountId) -> Iterator[None]:
-        """Take a place for as long as it lasts; raises TooManyPending when there is none."""
-        if self._running.total() >= IN_FLIGHT or self._running[account] >= PER_ACCOUNT:
+        """Count the body of a ``with`` statement as running work. Raises TooManyPending when a limit is reached."""
+        if self._running.total() >= self._limit or self._running[account] >= self._per_account:
             raise TooManyPending(
                 f"too many {self._what} are under way; wait for their answers", retry_after=self._retry_after
             )
@@ -40,18 +45,18 @@ class ConcurrencyLimit:
 
 
 class FairSemaphore:
-    """Lets so many do something costly at a time, and of one account and owner one.
+    """Let ``limit`` pieces of costly work run at a time, but only one for each account and owner.
 
-    Whoever asks for much waits for themselves: others wait for one turn of theirs at most.
+    An owner that asks for a lot delays itself: others wait at most for one piece of its work.
     """
 
-    def __init__(self, places: int) -> None:
-        self._places = asyncio.Semaphore(places)
-        self._lines: WeakValueDictionary[tuple[AccountId, str | None], asyncio.Lock] = WeakValueDictionary()
+    def __init__(self, limit: int) -> None:
+        self._semaphore = asyncio.Semaphore(limit)
+        self._locks: WeakValueDictionary[tuple[AccountId, str | None], asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
     async def turn(self, account: AccountId, owner: str | None) -> AsyncIterator[None]:
-        """Wait for a turn, and keep it for as long as it lasts."""
-        line = self._lines.setdefault((account, owner), asyncio.Lock())
-        async with line, self._places:
+        """Wait until this account and owner may run, and count the body of the ``async with`` as running."""
+        lock = self._locks.setdefault((account, owner), asyncio.Lock())
+        async with lock, self._semaphore:
             yield

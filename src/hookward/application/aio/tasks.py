@@ -1,13 +1,10 @@
-"""BackgroundTasks: tasks that go on when nobody waits for them any more, and that a process finishes before it ends.
-
-Work that goes on beside a process's own.
-"""
+"""Tasks that run in the background: to their end, or supervised until they are stopped."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -16,34 +13,63 @@ from hookward.domain.errors import HookwardError
 
 T = TypeVar("T")
 
+_PAUSE_SECONDS = 0.5
+
+
+def start_task(work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+    """Run ``work`` as a task of its name."""
+
+    async def run() -> None:
+        await work()
+
+    return asyncio.create_task(run(), name=getattr(work, "__qualname__", "work"))
+
+
+async def wait_first(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Wait until at least one of ``tasks`` has ended; raises its error if it failed."""
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        task.result()
+
+
+async def cancel_until_done(tasks: Iterable[asyncio.Task[Any]], *, every: float = _PAUSE_SECONDS) -> None:
+    """Cancel ``tasks`` and wait for their end; cancel those again that have not ended ``every`` seconds later.
+
+    A task may have swallowed its cancellation: redis-py sends within ``asyncio.wait_for``, which until Python 3.12
+    forgets a cancellation that arrives as the inner wait ends.
+    """
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=every)
+
 
 class BackgroundTasks:
-    """Named tasks, watched: what breaks in one is logged, whoever else hears of it."""
+    """Named tasks that run to their end, also when no caller waits for them any more. Defects in them are logged."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
-        """Run ``work`` to its end."""
+        """Run ``work`` to its end, and return its task."""
         task = asyncio.create_task(work, name=name)
         self._watch(task)
         return task
 
-    def leave(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
-        """Run ``work`` to its end, for nobody in particular."""
+    def detach(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
+        """Run ``work`` to its end; no caller waits for it."""
         self._watch(asyncio.create_task(work, name=name))
 
     async def close(self, *, seconds: float) -> None:
-        """Wait for all tasks, for so long; what is left then is cancelled."""
+        """Wait up to ``seconds`` for all tasks to end, then cancel what is left."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while self._tasks:  # the last thing that one does may be to start another
+                while self._tasks:  # a task may start another one as it ends
                     await asyncio.wait(self._tasks)
-        while self._tasks:  # again, when one has swallowed it
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.wait(self._tasks, timeout=1.0)
+        while self._tasks:
+            await cancel_until_done(self._tasks)
 
     def _watch(self, task: asyncio.Task[Any]) -> None:
         self._tasks.add(task)
@@ -56,11 +82,8 @@ class BackgroundTasks:
             self._log.error("chore.failed", chore=task.get_name(), error=type(error).__name__, exc_info=error)
 
 
-_PAUSE_SECONDS = 0.5
-
-
-class Tasks:
-    """Background tasks that live until cancelled; one that breaks is logged and started again."""
+class SupervisedTasks:
+    """Tasks that run until they are stopped; one that fails is logged and started again half a second later."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
@@ -68,19 +91,11 @@ class Tasks:
 
     def start(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run ``work`` until ``stop``."""
-        self._tasks.append(asyncio.create_task(self._run(work), name="bootstrap.background"))
+        self._tasks.append(asyncio.create_task(self._run(work), name=getattr(work, "__qualname__", "work")))
 
     async def stop(self) -> None:
-        """Cancel all and wait for their end; again when one has swallowed it.
-
-        redis-py sends within ``asyncio.wait_for``, which until Python 3.12 forgets a cancellation that comes as the
-        inner wait ends.
-        """
-        left = set(self._tasks)
-        while left:
-            for task in left:
-                task.cancel()
-            _, left = await asyncio.wait(left, timeout=_PAUSE_SECONDS)
+        """Cancel all tasks and wait for their end."""
+        await cancel_until_done(self._tasks)
 
     async def _run(self, work: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -92,9 +107,9 @@ class Tasks:
 
 
 @asynccontextmanager
-async def background(log: Log) -> AsyncIterator[Tasks]:
-    """Background tasks, ended on the way out."""
-    tasks = Tasks(log)
+async def supervised_tasks(log: Log) -> AsyncIterator[SupervisedTasks]:
+    """Yield supervised tasks, and stop them on exit."""
+    tasks = SupervisedTasks(log)
     try:
         yield tasks
     finally:

@@ -7,13 +7,14 @@ once. Answered only after the commit (G1).
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 import msgspec
 
+from hookward.application.aio.group_commit import GroupCommit
 from hookward.application.ports import Clock, Log
 from hookward.domain.errors import HookwardError, Invalid, Problem, StoreUnavailable, TypeChanged
 from hookward.domain.events.model import ChangeEvent
@@ -84,44 +85,53 @@ class Waker(Protocol):
 
 
 class _Waiting:
-    """An event and who waits for it; ``followers`` came with the same key and share its fate."""
+    """An event whose caller waits for ``result``; ``followers`` came with the same key and share its outcome."""
 
-    __slots__ = ("answer", "event", "followers")
+    __slots__ = ("event", "followers", "result")
 
-    def __init__(self, event: NewEvent, answer: asyncio.Future[EventId]) -> None:
+    def __init__(self, event: NewEvent, result: asyncio.Future[EventId]) -> None:
         self.event = event
-        self.answer = answer
+        self.result = result
         self.followers: list[_Waiting] = []
 
 
 class Publisher:
-    """The group commit. ``patience`` is how long, in seconds, a group is tried while PostgreSQL is away."""
+    """Commits events in groups.
 
-    def __init__(self, inbox: EventStore, waker: Waker, *, clock: Clock, log: Log, patience: float = 4.0) -> None:
+    ``patience`` is how long, in seconds, a group is tried while PostgreSQL is away. While more than
+    ``max_pending_bytes`` wait, further events are refused.
+    """
+
+    def __init__(
+        self, inbox: EventStore, waker: Waker, *, clock: Clock, log: Log, patience: float = 4.0,
+        max_pending_bytes: int = MAX_PENDING_BYTES,
+    ) -> None:  # fmt: skip
         self._inbox = inbox
         self._waker = waker
         self._clock = clock
         self._log = log
         self._patience = patience
-        self._pending: deque[_Waiting] = deque()
-        self._pending_bytes = 0
+        self._max_pending_bytes = max_pending_bytes
+        self._groups = GroupCommit(
+            refuse=self._refuse, weight=_weight, max_items=MAX_GROUP_EVENTS, max_weight=MAX_GROUP_BYTES
+        )
         self._flusher: asyncio.Task[None] | None = None
 
     async def publish(self, event: NewEvent) -> EventId:
-        """Make an event durable; answers its id, or that of the event which its key stands for.
+        """Make an event durable, and return its id, or that of the event that its key was first used for.
 
-        Raises Invalid when the key stands for another body, TypeChanged when the event was judged by an old version of
-        its type, StoreUnavailable when PostgreSQL is away.
+        Raises Invalid when the key was used for another body, TypeChanged when the event was validated by an old
+        version of its type, StoreUnavailable when PostgreSQL is away.
         """
         return await self._enqueue(event)
 
     async def publish_all(self, events: Sequence[NewEvent]) -> list[EventId | HookwardError]:
-        """Make several events durable, each on its own; answers an id or an error for each, in order."""
-        answers = [self._enqueue(event) for event in events]
-        if answers:
-            await asyncio.wait(answers)
+        """Make several events durable, each on its own; returns an id or an error for each, in order."""
+        results = [self._enqueue(event) for event in events]
+        if results:
+            await asyncio.wait(results)
         outcomes: list[EventId | HookwardError] = []
-        for each in answers:
+        for each in results:
             try:
                 outcomes.append(each.result())
             except HookwardError as error:
@@ -129,99 +139,90 @@ class Publisher:
         return outcomes
 
     def _enqueue(self, event: NewEvent) -> asyncio.Future[EventId]:
-        answer: asyncio.Future[EventId] = asyncio.get_running_loop().create_future()
-        if self._pending_bytes > MAX_PENDING_BYTES:
-            answer.set_exception(StoreUnavailable("PostgreSQL does not keep up"))
-            return answer
-        self._pending.append(_Waiting(event, answer))
-        self._pending_bytes += event.size + _OVERHEAD_BYTES
+        result: asyncio.Future[EventId] = asyncio.get_running_loop().create_future()
+        if self._groups.weight > self._max_pending_bytes:
+            result.set_exception(StoreUnavailable("PostgreSQL does not keep up"))
+            return result
+        self._groups.add(_Waiting(event, result))
         if self._flusher is None:
             self._flusher = asyncio.create_task(self._flush(), name="publish.flush")
-        return answer
+        return result
 
     async def close(self) -> None:
-        """Wait until everything taken is answered."""
+        """Wait until all events that were taken are committed or refused."""
         while self._flusher is not None:
             await asyncio.wait([self._flusher])
 
     async def _flush(self) -> None:
         try:
-            while self._pending:
-                group = self._next_group()
-                await self._commit(group, self._clock.monotonic() + self._patience)
+            while self._groups:
+                group = _one_per_key(self._groups.take())
+                deadline = self._clock.monotonic() + self._patience
+                await self._groups.commit(group, partial(self._write, deadline))
                 self._waker.wake()
         finally:
             self._flusher = None
 
-    def _next_group(self) -> list[_Waiting]:
-        group: list[_Waiting] = []
-        first: dict[tuple[int, bytes], _Waiting] = {}
-        size = 0
-        while self._pending and len(group) < MAX_GROUP_EVENTS and size < MAX_GROUP_BYTES:
-            waiting = self._pending.popleft()
-            event = waiting.event
-            size += event.size + _OVERHEAD_BYTES
-            leader = None if event.key is None else first.setdefault((event.account, event.key), waiting)
-            if leader is None or leader is waiting:
-                group.append(waiting)
-            else:  # two of one key cannot be told apart inside one statement
-                leader.followers.append(waiting)
-        self._pending_bytes -= size
-        return group
-
-    async def _commit(self, group: list[_Waiting], deadline: float) -> None:
-        try:
-            known = await self._accept(group, deadline)
-        except StoreUnavailable as error:
-            for waiting in group:
-                _fail(waiting, error)
-        except Exception as error:  # noqa: BLE001  a row that PostgreSQL refuses: find it, spare its neighbours
-            await self._bisect(group, error, deadline)
-        else:
-            for waiting in group:
-                _answer(waiting, known.get(waiting.event.id))
-
-    async def _accept(self, group: list[_Waiting], deadline: float) -> dict[EventId, Accepted | StaleType]:
-        """Send a group, again with the same ids while PostgreSQL is away: the answer to a commit may be lost."""
+    async def _write(self, deadline: float, group: Sequence[_Waiting], *, last: bool) -> None:  # noqa: ARG002
+        """Commit a group, again with the same ids while PostgreSQL is away: the response to a commit may be lost."""
         events = [waiting.event for waiting in group]
         while True:
             try:
-                return await self._inbox.accept(events)
-            except StoreUnavailable:
+                known = await self._inbox.accept(events)
+            except StoreUnavailable as error:
                 if self._clock.monotonic() >= deadline:
-                    raise
+                    for waiting in group:
+                        _fail(waiting, error)
+                    return
                 await asyncio.sleep(0.1)
+            else:
+                for waiting in group:
+                    _resolve(waiting, known.get(waiting.event.id))
+                return
 
-    async def _bisect(self, group: list[_Waiting], error: Exception, deadline: float) -> None:
-        if len(group) == 1:
-            self._log.error("publish.refused_by_store", event_id=group[0].event.id.hex(), error=type(error).__name__)
-            _fail(group[0], HookwardError("this event cannot be stored"))
-            return
-        middle = len(group) // 2
-        await self._commit(group[:middle], deadline)
-        await self._commit(group[middle:], deadline)
+    def _refuse(self, waiting: _Waiting, error: Exception) -> None:
+        self._log.error("publish.refused_by_store", event_id=waiting.event.id.hex(), error=type(error).__name__)
+        _fail(waiting, HookwardError("this event cannot be stored"))
+
+
+def _weight(waiting: _Waiting) -> int:
+    return waiting.event.size + _OVERHEAD_BYTES
+
+
+def _one_per_key(taken: Sequence[_Waiting]) -> Sequence[_Waiting]:
+    """Return the first event of each key, with the others as its followers: one statement cannot tell them apart."""
+    group: list[_Waiting] = []
+    first: dict[tuple[int, bytes], _Waiting] = {}
+    for waiting in taken:
+        event = waiting.event
+        leader = None if event.key is None else first.setdefault((event.account, event.key), waiting)
+        if leader is None or leader is waiting:
+            group.append(waiting)
+        else:
+            leader.followers.append(waiting)
+    return group
 
 
 def _fail(waiting: _Waiting, error: HookwardError) -> None:
     for each in (waiting, *waiting.followers):
-        if not each.answer.done():
-            each.answer.set_exception(error)
+        if not each.result.done():
+            each.result.set_exception(error)
 
 
-def _answer(waiting: _Waiting, known: Accepted | StaleType | None) -> None:
+def _resolve(waiting: _Waiting, known: Accepted | StaleType | None) -> None:
     event = waiting.event
     if isinstance(known, StaleType):
         _fail(waiting, TypeChanged(event.change.resource_type))
         return
-    took = known or Accepted(id=event.id, digest=event.digest or b"")
+    first = known or Accepted(id=event.id, digest=event.digest or b"")
     for each in (waiting, *waiting.followers):
         mine = each.event
-        if each.answer.done():
+        if each.result.done():
             continue
-        if mine.key is not None and took.id != mine.id and took.digest != mine.digest:
-            each.answer.set_exception(Invalid(_REUSED, (Problem(message=_REUSED, pointer="/id"),)))
+        if mine.key is not None and first.id != mine.id and first.digest != mine.digest:
+            each.result.set_exception(Invalid(_REUSED, (Problem(message=_REUSED, pointer="/id"),)))
         else:
-            each.answer.set_result(took.id)
+            each.result.set_result(first.id)
 
 
 _REUSED = "this id or Idempotency-Key was used for another body within 24 hours; choose a new one"

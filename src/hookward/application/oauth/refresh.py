@@ -86,7 +86,7 @@ class TokenRequest:
                 pause = min(pause * 2, MAX_PAUSE)
         finally:
             if self._held:  # whoever waits has the token by then
-                self._desk.chores.leave(self._desk.store.release(self._hold), name="token.release")
+                self._desk.chores.detach(self._desk.store.release(self._hold), name="token.release")
 
     async def _shelved(self) -> AccessToken | None:
         token = await self._desk.shelf.token(self._grant)

@@ -63,7 +63,7 @@ class UnsavedRefreshTokens:
         await self._shelf.put_rotation(hold.account, hold.credential, rotation)
         if hold.credential not in self._mending:
             self._mending.add(hold.credential)
-            self._chores.leave(self._mend(hold.account, hold.credential), name="token.mend")
+            self._chores.detach(self._mend(hold.account, hold.credential), name="token.mend")
 
     async def forget(self, hold: CredentialLock) -> None:
         """What was kept is written, or worth nothing any more."""

@@ -1,31 +1,32 @@
-"""The resource types that an api process knows, ready to judge events (G5).
+"""The resource types that an api process keeps in memory, compiled to validate events (G5).
 
-Built-in types are known always. Those of accounts are looked up when they are first named and kept; a name that is not
-known is looked up in the store every time before it is refused, many at once: while one look-up is under way all
-who come share the next, so a flood of unknown names costs the store one statement at a time and us no memory.
+Built-in types are always in memory. Those of accounts are loaded when they are first named. A name that is not in
+memory is looked up in the store every time before it is refused; concurrent look-ups share statements, so a flood of
+unknown names costs the store one statement at a time and this process no memory.
 
-What is kept may be old: another process may have stored a new version. An event that is right by an old version is not
-accepted by the store (``StaleType``), and then ``ResourceTypeCache.forget`` has the type
-looked up again; one that is wrong by what is kept is refused only once ``ResourceTypeCache.find`` has said the same.
+A type in memory may be outdated: another process may have stored a new version. The store does not accept an event that
+is valid by an old version (``StaleType``); ``ResourceTypeCache.forget`` then makes the next look-up load the type
+again. An event that is invalid by the type in memory is refused only after ``ResourceTypeCache.find`` returned the same
+version.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
+from hookward.application.aio.cache import LruCache
 from hookward.application.aio.loader import BatchLoader
 from hookward.application.resource_types.service import ResourceTypeStore, TypeRow, type_of
 from hookward.domain.ids import AccountId
 from hookward.domain.resource_types.model import CompiledType
 from hookward.domain.resource_types.rules import SchemaCompiler, is_type_name
 
-MAX_KNOWN_BYTES = 32 << 20
-MAX_KNOWN = 4096
-MAX_NAMES = 256
-_BATCH = 64  # all of them fit into what is kept
+MAX_TYPES = 4096
+MAX_TYPE_BYTES = 32 << 20
+MAX_NAME_LISTS = 256
+_BATCH = 64  # the largest definitions of a batch fit into the cache together
 
 MAX_TYPE_CHANGES = 5
 """Validate a request against so many versions of its type, when that changes in between; then give up (G5)."""
@@ -35,115 +36,127 @@ TYPE_KEEPS_CHANGING = "the resource type keeps changing"
 Key = tuple[AccountId, str]
 
 
-class AccountTypes(Mapping[str, CompiledType]):
-    """The types of one account, as far as they are known."""
+class _Cached(NamedTuple):
+    """A compiled type and the length of its definition in bytes."""
 
-    def __init__(self, book: ResourceTypeCache, account: AccountId) -> None:
-        self._book = book
+    type: CompiledType
+    size: int
+
+
+class AccountTypes(Mapping[str, CompiledType]):
+    """The types of one account that are in memory, by name."""
+
+    def __init__(self, cache: ResourceTypeCache, account: AccountId) -> None:
+        self._cache = cache
         self._account = account
 
     def __getitem__(self, name: str) -> CompiledType:
-        known = self._book.known(self._account, name)
+        known = self._cache.known(self._account, name)
         if known is None:
             raise KeyError(name)
         return known
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._book.names(self._account))
+        return iter(self._cache.names(self._account))
 
     def __len__(self) -> int:
-        return len(self._book.names(self._account))
+        return len(self._cache.names(self._account))
 
 
 class ResourceTypeCache:
-    """Types by account and name; ``built_in`` are everybody's."""
+    """Compiled types by account and name; ``built_in`` ones belong to all accounts.
 
-    def __init__(self, built_in: Mapping[str, CompiledType], store: ResourceTypeStore, schemas: SchemaCompiler) -> None:
+    At most ``max_types`` types of accounts are kept, whose definitions have at most ``max_type_bytes``, and lists of
+    names of ``max_name_lists`` accounts.
+    """
+
+    def __init__(
+        self,
+        built_in: Mapping[str, CompiledType],
+        store: ResourceTypeStore,
+        schemas: SchemaCompiler,
+        *,
+        max_types: int = MAX_TYPES,
+        max_type_bytes: int = MAX_TYPE_BYTES,
+        max_name_lists: int = MAX_NAME_LISTS,
+    ) -> None:
         self._built_in = built_in
         self._store = store
         self._schemas = schemas
-        self._known: OrderedDict[Key, tuple[CompiledType, int]] = OrderedDict()
-        self._bytes = 0
-        self._names: OrderedDict[AccountId, list[str]] = OrderedDict()
-        self._questions = BatchLoader(self._ask_for, most=_BATCH, name="types.ask")
+        self._types: LruCache[Key, _Cached] = LruCache(
+            max_types, max_weight=max_type_bytes, weight=lambda cached: cached.size
+        )
+        self._names: LruCache[AccountId, list[str]] = LruCache(max_name_lists)
+        self._loader = BatchLoader(self._load_types, limit=_BATCH, name="types.load")
 
     def view(self, account: AccountId) -> AccountTypes:
-        """The types of an account; call ``learn`` first with the names that matter."""
+        """Return the types of an account; call ``learn`` first with the names that are needed."""
         return AccountTypes(self, account)
 
     def is_own(self, name: str) -> bool:
-        """Whether a type would be an account's own."""
+        """Return whether a type of this name would be an account's own: no built-in type has the name."""
         return name not in self._built_in
 
     def known(self, account: AccountId, name: str) -> CompiledType | None:
-        """A type as it is known here and now."""
+        """Return a type as it is in memory, or ``None``."""
         built_in = self._built_in.get(name)
         if built_in is not None:
             return built_in
-        found = self._known.get((account, name))
-        if found is None:
-            return None
-        self._known.move_to_end((account, name))
-        return found[0]
+        cached = self._types.get((account, name))
+        return None if cached is None else cached.type
 
     def names(self, account: AccountId) -> list[str]:
-        """The names of an account's types as they were last heard of, for an answer that lists them."""
-        return [*self._built_in, *self._names.get(account, ())]
+        """Return the names of an account's types as they were last loaded, for an error that lists them."""
+        return [*self._built_in, *(self._names.get(account) or ())]
 
     async def learn(self, account: AccountId, name: str) -> bool:
-        """Look a type up unless it is known; answers whether it did. Read it before anything else is awaited."""
+        """Load a type unless it is in memory, and return whether it was looked up.
+
+        Read it before awaiting anything else: it may be dropped then.
+        """
         if self.known(account, name) is not None:
             return False
-        await self._look_up(account, name)
+        await self.find(account, name)
         return True
 
     async def find(self, account: AccountId, name: Any) -> CompiledType | None:
-        """A type as it is in the store now."""
+        """Return a type as it is in the store now, or ``None``."""
         if not isinstance(name, str):
             return None
-        if self.is_own(name):
-            await self._look_up(account, name)
-        return self.known(account, name)
+        if not self.is_own(name):
+            return self._built_in[name]
+        return await self._loader.load((account, name)) if is_type_name(name) else None
 
     def forget(self, account: AccountId, name: str, version: int | None = None) -> None:
-        """What is known of a type, or that version of it, is old."""
-        found = self._known.get((account, name))
-        if found is not None and version in (None, found[0].type.version):
-            del self._known[account, name]
-            self._bytes -= found[1]
+        """Remove a type from memory, if it has this ``version`` or none is given."""
+        cached = self._types.get((account, name))
+        if cached is not None and version in (None, cached.type.type.version):
+            self._types.pop((account, name))
 
     async def close(self) -> None:
-        """Wait for the look-up that is under way."""
-        await self._questions.close()
+        """Wait for the look-ups that were asked for."""
+        await self._loader.close()
 
-    async def _look_up(self, account: AccountId, name: str) -> None:
-        if is_type_name(name):
-            await self._questions.put((account, name))
-
-    async def _ask_for(self, keys: set[Key]) -> None:
-        rows = await self._store.find_types(sorted(keys))
-        for row in rows:
-            known = self._known.get((row.account, row.name))
-            if known is None or known[0].type.version != row.type_version:
-                self._keep(row, await asyncio.to_thread(self._compile, row))
-        missing = keys.difference((row.account, row.name) for row in rows)
+    async def _load_types(self, keys: Sequence[Key]) -> Mapping[Key, CompiledType]:
+        found: dict[Key, CompiledType] = {}
+        for row in await self._store.find_types(sorted(keys)):
+            found[row.account, row.name] = await self._compiled(row)
+        missing = [key for key in keys if key not in found]
         for account, name in missing:
             self.forget(account, name)
         for account in sorted({account for account, _ in missing}):
-            self._names[account] = [each.name for each in await self._store.type_outlines(account)]
-            self._names.move_to_end(account)
-            if len(self._names) > MAX_NAMES:
-                self._names.popitem(last=False)
+            self._names.put(account, [each.name for each in await self._store.type_outlines(account)])
+        return found
+
+    async def _compiled(self, row: TypeRow) -> CompiledType:
+        """Return the type of a row: the one in memory if it has this version, else a new one, which is kept."""
+        cached = self._types.get((row.account, row.name))
+        if cached is not None and cached.type.type.version == row.type_version:
+            return cached.type
+        compiled = await asyncio.to_thread(self._compile, row)
+        self._types.put((row.account, row.name), _Cached(compiled, len(row.definition)))
+        return compiled
 
     def _compile(self, row: TypeRow) -> CompiledType:
         found = type_of(row)
         return CompiledType(found, self._schemas.compiled(found.schema))
-
-    def _keep(self, row: TypeRow, known: CompiledType) -> None:
-        self.forget(row.account, row.name)
-        size = len(row.definition)
-        self._known[row.account, row.name] = (known, size)
-        self._bytes += size
-        while self._bytes > MAX_KNOWN_BYTES or len(self._known) > MAX_KNOWN:
-            _, (_, dropped) = self._known.popitem(last=False)
-            self._bytes -= dropped

@@ -1,16 +1,16 @@
-"""The paths of accounts' own types, as an api process knows them, to find the type that a request's path belongs to.
+"""The paths of accounts' own types that an api process keeps in memory, to find the type of a request's path.
 
-What is kept may be old, as in a ``ResourceTypeCache``: a type that was found here has to be
-looked at in its newest version, and a path that is nobody's is refused only once the store has been asked.
+Like a ``ResourceTypeCache``, this cache may be outdated: look at the newest version of the type that was found here,
+and refuse a path that belongs to no type only after the store was asked (``fresh``).
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from hookward.application.aio.cache import LruCache
 from hookward.application.aio.loader import BatchLoader
 from hookward.application.resource_types.service import ResourceTypeStore, TypeOutline
 from hookward.domain.ids import AccountId
@@ -19,13 +19,13 @@ from hookward.domain.resource_types.operations import parameters_of
 from hookward.domain.resource_types.paths import operations_of
 from hookward.domain.resource_types.routing import OperationIndex
 
-MAX_KNOWN_SEGMENTS = 1 << 16  # some 20 MB of them
-MAX_KNOWN_ACCOUNTS = 4096
+MAX_ACCOUNTS = 4096
+MAX_SEGMENTS = 1 << 16  # about 20 MB of them
 _BATCH = 16
 
 
-class _Page(msgspec.Struct, frozen=True):
-    """The paths of one account, what they are made of, and how long they are together."""
+class _AccountRoutes(msgspec.Struct, frozen=True):
+    """The paths of one account, the outlines that they come from, and the number of their segments."""
 
     outlines: Sequence[TypeOutline]
     index: OperationIndex
@@ -33,54 +33,55 @@ class _Page(msgspec.Struct, frozen=True):
 
 
 class AccountRouteCache:
-    """An index of paths for each account, made when it is first needed and again when its paths have changed."""
+    """An index of paths for each account, made when it is first needed and again when the paths have changed.
 
-    def __init__(self, store: ResourceTypeStore) -> None:
+    At most ``max_accounts`` indexes are kept, with ``max_segments`` path segments in total.
+    """
+
+    def __init__(
+        self, store: ResourceTypeStore, *, max_accounts: int = MAX_ACCOUNTS, max_segments: int = MAX_SEGMENTS
+    ) -> None:
         self._store = store
-        self._pages: OrderedDict[AccountId, _Page] = OrderedDict()
-        self._segments = 0
-        self._questions = BatchLoader(self._ask, most=_BATCH, name="routes.ask")
+        self._routes: LruCache[AccountId, _AccountRoutes] = LruCache(
+            max_accounts, max_weight=max_segments, weight=lambda routes: routes.segments
+        )
+        self._loader = BatchLoader(self._load_indexes, limit=_BATCH, name="routes.load")
 
     async def index(self, account: AccountId, *, fresh: bool) -> OperationIndex:
-        """The paths of an account: as they are kept, or with ``fresh`` as they are in the store now.
+        """Return the paths of an account: as they are in memory, or with ``fresh`` as they are in the store now.
 
-        The types in it are outlines without schema: they say no more than name and paths.
+        Its types are outlines without schema: they have a name and paths only.
         """
-        if fresh or account not in self._pages:
-            await self._questions.put(account)
-        page = self._pages.get(account)
-        if page is None:  # so many came at once that it was dropped already
-            return _page(await self._store.type_outlines(account)).index
-        self._pages.move_to_end(account)
-        return page.index
+        known = None if fresh else self._routes.get(account)
+        if known is not None:
+            return known.index
+        index = await self._loader.load(account)
+        assert index is not None  # there is one for every account
+        return index
 
     async def close(self) -> None:
-        """Wait for the look-up that is under way."""
-        await self._questions.close()
+        """Wait for the look-ups that were asked for."""
+        await self._loader.close()
 
-    async def _ask(self, accounts: set[AccountId]) -> None:
-        for account in sorted(accounts):
-            outlines = [each for each in await self._store.type_outlines(account) if each.paths is not None]
-            known = self._pages.get(account)
-            if known is None or known.outlines != outlines:
-                self._keep(account, _page(outlines))
+    async def _load_indexes(self, accounts: Sequence[AccountId]) -> Mapping[AccountId, OperationIndex]:
+        return {account: (await self._load(account)).index for account in accounts}
 
-    def _keep(self, account: AccountId, page: _Page) -> None:
-        old = self._pages.pop(account, None)
-        self._segments += page.segments - (old.segments if old else 0)
-        self._pages[account] = page
-        while self._segments > MAX_KNOWN_SEGMENTS or len(self._pages) > MAX_KNOWN_ACCOUNTS:
-            _, dropped = self._pages.popitem(last=False)
-            self._segments -= dropped.segments
+    async def _load(self, account: AccountId) -> _AccountRoutes:
+        outlines = [each for each in await self._store.type_outlines(account) if each.paths is not None]
+        routes = self._routes.get(account)
+        if routes is None or routes.outlines != outlines:
+            routes = _account_routes(outlines)
+            self._routes.put(account, routes)
+        return routes
 
 
-def _page(outlines: Sequence[TypeOutline]) -> _Page:
+def _account_routes(outlines: Sequence[TypeOutline]) -> _AccountRoutes:
     pairs = [(each.name, each.paths) for each in outlines if each.paths is not None]
     segments = sum(paths.collection.count("/") + paths.item.count("/") for _, paths in pairs)
-    return _Page(outlines, OperationIndex([_sketch(name, paths) for name, paths in pairs]), segments)
+    return _AccountRoutes(outlines, OperationIndex([_outline_type(name, paths) for name, paths in pairs]), segments)
 
 
-def _sketch(name: str, paths: TypePaths) -> ResourceType:
+def _outline_type(name: str, paths: TypePaths) -> ResourceType:
     scope = parameters_of(paths.collection)
     identity = tuple(each for each in parameters_of(paths.item) if each not in scope)
     return ResourceType(

@@ -25,6 +25,7 @@ from hookward.domain.oauth.authorization_code import read_return
 from hookward.domain.resource_types.model import CompiledType
 from hookward.domain.resource_types.rules import READ_ONLY as OF_TYPE
 from hookward.domain.resource_types.rules import read_type
+from hookward.domain.watches import blocks
 from hookward.domain.watches.changes import patched, read_changed_watch
 from hookward.domain.watches.model import WatchDefinition, WatchSecrets
 from hookward.domain.watches.properties import READ_ONLY as OF_WATCH
@@ -36,7 +37,6 @@ from hookward.entrypoints.api.resources import authorizations as wire_authorizat
 from hookward.entrypoints.api.resources import crypto_keys as wire_keys
 from hookward.entrypoints.api.resources import delivery_schemas as wire_log
 from hookward.entrypoints.api.resources import resource_types as wire_types
-from hookward.entrypoints.api.resources import watch_schemas as wire_requests
 from hookward.entrypoints.api.resources import watch_schemas as wire_watches
 from hookward.entrypoints.api.resources.replays_erasures import wants_new_id
 from tests.unit.watches.watch_input import KEY_IDS, SECOND
@@ -145,14 +145,14 @@ TYPE_REFUSES: DefinitionDelta = (
 BODIES = {
     "watch": Body(
         reads=lambda given: read_watch(given, APPOINTMENT, {}, second=SECOND),
-        struct=wire_requests.NewWatch,
+        struct=wire_watches.WatchCreate,
         right={"address": ADDRESS, "resourceType": "appointment"},
         read_only=OF_WATCH,
         inner={
-            "basicAuth": wire_requests.BasicAuth,
-            "signature": wire_requests.SignatureInput,
-            "retry": wire_requests.RetryInput,
-            "oauth2Auth": wire_requests.OAuth2Auth,
+            "basicAuth": blocks.BasicAuthIn,
+            "signature": blocks.SignatureIn,
+            "retry": blocks.RetryIn,
+            "oauth2Auth": blocks.OAuth2AuthIn,
         },
         takes=WATCH_TAKES,
         refuses=(
@@ -162,7 +162,7 @@ BODIES = {
     ),
     "watch on a route": Body(
         reads=lambda given: read_watch(given, APPOINTMENT, {}, second=SECOND),
-        struct=wire_requests.WatchInput,
+        struct=wire_watches.WatchRouteCreate,
         right={"address": ADDRESS},
         read_only=OF_WATCH - {"resourceType", "scope"},
         takes=WATCH_TAKES,
@@ -170,10 +170,10 @@ BODIES = {
     ),
     "replaced watch": Body(
         reads=replaced,
-        struct=wire_watches.WatchReplacement,
+        struct=wire_watches.WatchUpdate,
         right={"address": ADDRESS},
         read_only=OF_WATCH,
-        inner={"basicAuth": wire_requests.BasicAuthGiven},
+        inner={"basicAuth": blocks.BasicAuthUpdate},
         takes=(
             *WATCH_TAKES, ("resourceType", "appointment"), ("scope", {}), ("httpRequestHeader", {"x-a": None}),
             ("basicAuth", {"username": "ann"}), ("basicAuth", {"username": "ann", "password": None}),
@@ -182,10 +182,10 @@ BODIES = {
     ),
     "patched watch": Body(
         reads=lambda given: replaced(patched(SHOWN, given)),
-        struct=wire_watches.WatchGiven,
+        struct=wire_watches.WatchPatch,
         right={},
         read_only=OF_WATCH,
-        inner={"basicAuth": wire_requests.BasicAuthGiven},
+        inner={"basicAuth": blocks.BasicAuthUpdate},
         takes=(
             *WATCH_TAKES, ("address", "https://example.com/${$.id}"), ("httpRequestHeader", {"x-a": None}),
             ("resourceType", None), ("scope", None), ("basicAuth", {"username": "ann"}),
@@ -228,14 +228,14 @@ BODIES = {
     ),
     "test": Body(
         reads=lambda given: read_trial(given, KNOWN, {}),
-        struct=wire_watches.TrialGiven,
+        struct=wire_watches.WatchTest,
         right={},
         takes=(("event", None), ("event", "merged"), ("resource", None), ("resource", {"id": "1"})),
         refuses=(("event", "made"), ("event", 7), ("resource", [])),
     ),
     "preview": Body(
         reads=lambda given: preview(given, {APPOINTMENT.name: KNOWN}, second=SECOND),
-        struct=wire_watches.PreviewGiven,
+        struct=wire_watches.WatchPreview,
         right={"resourceType": "appointment"},
         takes=(
             ("schema", None), ("schema", {"a": 1}), ("schema", '{"a":1}'), ("scope", None), ("scope", {"companyId": 7}),

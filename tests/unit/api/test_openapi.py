@@ -22,6 +22,7 @@ from hookward.domain.events.rules import validate_event
 from hookward.domain.ids import AccountId
 from hookward.domain.resource_types.model import CompiledType, ResourceType
 from hookward.domain.resource_types.operations import ChangeKind
+from hookward.domain.watches import blocks
 from hookward.domain.watches.model import WatchMethod, WatchStatus
 from hookward.domain.watches.properties import READ_ONLY
 from hookward.domain.watches.rules import read_watch
@@ -34,6 +35,7 @@ from hookward.entrypoints.api.openapi.service import describe
 from hookward.entrypoints.api.public_routes import OPEN_ROUTES, OpenRoute
 from hookward.entrypoints.api.resources import crypto_keys as wire_keys
 from hookward.entrypoints.api.resources import watch_schemas as wire_requests
+from hookward.entrypoints.api.resources import watch_schemas as wire_watches
 from hookward.entrypoints.api.route import Route
 from hookward.entrypoints.api.routes import ROUTES, mirrored_routes, unchanging_routes, watch_routes
 from tests.fakes.api_parts import api_parts, resource_type_parts
@@ -204,10 +206,10 @@ def test_a_watch_is_described_as_it_is_read() -> None:
     with pytest.raises(Invalid) as refused:
         read_watch(given, TYPES["appointment"], {}, second=0)
     found = complaints(refused)
-    assert named_by(found["/zz"]) | READ_ONLY == fields(wire_requests.NewWatch)
-    assert fields(wire_requests.NewWatch) - fields(wire_requests.WatchInput) == {"resourceType", "scope"}
-    assert named_by(found["/basicAuth/zz"]) == fields(wire_requests.BasicAuth)
-    assert named_by(found["/signature/zz"]) == fields(wire_requests.SignatureInput)
+    assert named_by(found["/zz"]) | READ_ONLY == fields(wire_watches.WatchCreate)
+    assert fields(wire_watches.WatchCreate) - fields(wire_watches.WatchRouteCreate) == {"resourceType", "scope"}
+    assert named_by(found["/basicAuth/zz"]) == fields(blocks.BasicAuthIn)
+    assert named_by(found["/signature/zz"]) == fields(blocks.SignatureIn)
 
 
 async def test_a_crypto_key_is_described_as_it_is_read() -> None:
@@ -227,9 +229,9 @@ def choices(struct: str, name: str) -> list[Any]:
 
 def test_choices_are_those_of_the_domain() -> None:
     words = [kind.word for kind in ChangeKind]
-    assert choices("PublishEvent", "event") == choices("NewWatch", "events") == words
-    assert choices("NewWatch", "method") == list(WatchMethod.ALL)
-    assert choices("NewWatch", "status") == [status.word for status in WatchStatus]
+    assert choices("PublishEvent", "event") == choices("WatchCreate", "events") == words
+    assert choices("WatchCreate", "method") == list(WatchMethod.ALL)
+    assert choices("WatchCreate", "status") == [status.word for status in WatchStatus]
     (status,) = (
         each["schema"]
         for each in DOCUMENT["paths"]["/v1/deliveries"]["get"]["parameters"]

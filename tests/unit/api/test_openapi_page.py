@@ -19,7 +19,7 @@ def operation(name: str) -> str:
 
 
 def test_content_types_of_one_shape_are_shown_once() -> None:
-    assert "application/merge-patch+json or application/json WatchGiven" in operation("patchWatch")
+    assert "application/merge-patch+json or application/json WatchPatch" in operation("patchWatch")
     assert operation("patchWatch").count('"status": "paused"') == 1
 
 

@@ -11,7 +11,7 @@ import pytest
 from hookward.domain.resource_types.rules import MAX_NAME, is_type_name
 from hookward.domain.watches.properties import READ_ONLY as OF_WATCH
 from hookward.entrypoints.api.http import listing as filters
-from hookward.entrypoints.api.resources import watch_schemas as wire_requests
+from hookward.entrypoints.api.resources import watch_schemas as wire_watches
 from tests.unit.api.openapi_bodies import BODIES, DOCUMENT
 
 TAKEN = [(name, *change) for name, body in BODIES.items() for change in body.takes]
@@ -32,7 +32,7 @@ async def test_a_body_is_described_with_the_names_that_are_read(name: str) -> No
     body = BODIES[name]
     strange = {**body.right, "zz": 1, **{inner: {"zz": 1} for inner in body.inner}}
     found = await body.problems(strange)
-    hidden = OF_WATCH & {"resourceType", "scope"} if body.struct is wire_requests.WatchInput else frozenset()
+    hidden = OF_WATCH & {"resourceType", "scope"} if body.struct is wire_watches.WatchRouteCreate else frozenset()
     assert named_by(found["/zz"]) | body.read_only == fields(body.struct) - hidden
     for inner, struct in body.inner.items():
         assert named_by(found[f"/{inner}/zz"]) == fields(struct)

@@ -47,33 +47,33 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         method="POST", path="/v1/watches", scope=Scope.WATCHES, handler=watching.create_watch,
-        status=201, answers=wire.WatchAnswer, summary="Register a watch",
-        takes=wire_requests.NewWatch, refuses=(409,), gives=("Location", "ETag", "Cache-Control"),
+        status=201, answers=wire_watches.WatchOut, summary="Register a watch",
+        takes=wire_watches.WatchCreate, refuses=(409,), gives=("Location", "ETag", "Cache-Control"),
     ),
     Route(
         method="GET", path="/v1/watches", scope=Scope.WATCHES, handler=changing.list_watches,
-        status=200, answers=wire.WatchList, summary="List watches", query=wire_watches.WatchListQuery,
+        status=200, answers=wire_watches.WatchList, summary="List watches", query=wire_watches.WatchListParams,
         also=((304, None),), reads=("If-None-Match",), gives=("ETag",),
     ),
     Route(
         method="POST", path="/v1/watches/preview", scope=Scope.WATCHES, handler=changing.preview_watch,
-        status=200, answers=wire_watches.PreviewAnswer, summary="Render a template without saving it",
-        takes=wire_watches.PreviewGiven, refuses=(429,),
+        status=200, answers=wire_watches.WatchPreviewOut, summary="Render a template without saving it",
+        takes=wire_watches.WatchPreview, refuses=(429,),
     ),
     Route(
         method="GET", path="/v1/watches/{watchId}", scope=Scope.WATCHES, handler=changing.get_watch,
-        status=200, answers=wire.WatchAnswer, summary="Read a watch", also=((304, None),), refuses=(412,),
+        status=200, answers=wire_watches.WatchOut, summary="Read a watch", also=((304, None),), refuses=(412,),
         reads=("If-Match", "If-None-Match"), gives=("ETag",),
     ),
     Route(
         method="PUT", path="/v1/watches/{watchId}", scope=Scope.WATCHES, handler=changing.replace_watch,
-        status=200, answers=wire.WatchAnswer, summary="Replace a watch", takes=wire_watches.WatchReplacement,
+        status=200, answers=wire_watches.WatchOut, summary="Replace a watch", takes=wire_watches.WatchUpdate,
         reads=("If-Match", "If-None-Match"), gives=("ETag", "Cache-Control"),
     ),
     Route(
         method="PATCH", path="/v1/watches/{watchId}", scope=Scope.WATCHES, handler=changing.patch_watch,
-        status=200, answers=wire.WatchAnswer, summary="Change some properties of a watch",
-        takes=wire_watches.WatchGiven, reads=("If-Match", "If-None-Match"), gives=("ETag", "Cache-Control"),
+        status=200, answers=wire_watches.WatchOut, summary="Change some properties of a watch",
+        takes=wire_watches.WatchPatch, reads=("If-Match", "If-None-Match"), gives=("ETag", "Cache-Control"),
         media=("application/merge-patch+json", "application/json"),
     ),
     Route(
@@ -84,7 +84,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         method="POST", path="/v1/watches/{watchId}/test", scope=Scope.WATCHES, handler=changing.test_watch,
         status=200, answers=wire.AttemptAnswer, summary="Send a watch the sample of its type now",
-        takes=wire_watches.TrialGiven | None, refuses=(412, 429), reads=("If-Match", "If-None-Match"),
+        takes=wire_watches.WatchTest | None, refuses=(412, 429), reads=("If-Match", "If-None-Match"),
     ),
     Route(
         method="POST", path="/v1/watches/{watchId}/oauth2/authorize", scope=Scope.WATCHES,
@@ -93,7 +93,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         method="POST", path="/v1/watches/{watchId}/oauth2/callback", scope=Scope.WATCHES,
-        handler=authorizing.end_authorization, status=200, answers=wire.WatchAnswer,
+        handler=authorizing.end_authorization, status=200, answers=wire_watches.WatchOut,
         summary="Hand over what came back from authorizing a watch",
         takes=wire_authorizations.AuthorizationReturn, refuses=(409, 429, 502), gives=("ETag",),
     ),
@@ -218,9 +218,9 @@ def watch_routes(types: Iterable[ResourceType]) -> list[Route]:
             scope=Scope.WATCHES,
             handler=partial(watching.create_watch_on_route, resource_type=each),
             status=201,
-            answers=wire.WatchAnswer,
+            answers=wire_watches.WatchOut,
             summary=f"Register a watch on {each.name}",
-            takes=wire_requests.WatchInput,
+            takes=wire_watches.WatchRouteCreate,
             gives=("Location", "ETag", "Cache-Control"),
         )
         for each in types

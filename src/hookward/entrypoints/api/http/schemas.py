@@ -8,7 +8,7 @@ Answers are typed as texts, for that is what the domain gives; the words are the
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -16,15 +16,20 @@ from msgspec import Meta
 from hookward.domain.access.callers import Scope
 from hookward.domain.delivery.model import DeliveryStatus
 from hookward.domain.delivery.outcome import ErrorKind
-from hookward.domain.oauth.model import ClientAuthMethod, GrantType
 from hookward.domain.redaction import redacted_repr
 from hookward.domain.resource_types.model import BodyShape
 from hookward.domain.resource_types.operations import ChangeKind
-from hookward.domain.watches.model import LevelDetails, StoreBodies, WatchMethod, WatchStatus
+from hookward.domain.watches.model import WatchStatus
 
 
 class Wire(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Base of all wire types."""
+
+    __repr__ = redacted_repr
+
+
+class Input(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Base of the schemas of requests: bodies and query parameters."""
 
     __repr__ = redacted_repr
 
@@ -71,65 +76,6 @@ Resource = dict[str, Any]
 
 PatchDocument = dict[str, Any] | list[dict[str, Any]]
 """What changed of a resource, or a list of changes (RFC 6902)."""
-
-
-class SignatureAnswer(Wire, frozen=True, omit_defaults=True):
-    """Which keys sign; ``secret`` only when it was just made."""
-
-    enabled: bool = False
-    crypto_key_ids: list[str] | msgspec.UnsetType = msgspec.UNSET
-    secret: str | msgspec.UnsetType = msgspec.UNSET
-
-
-class OAuth2AuthAnswer(Wire, frozen=True):
-    """How a watch gets access tokens; the client's secret and the refresh token are never shown."""
-
-    grant_type: GrantWord
-    client_id: str
-    auth_url: str | None
-    access_token_url: str
-    redirect_uri: str | None
-    scope: str | None
-    client_auth_method: ClientAuthWord
-    extra_parameters: dict[str, str]
-
-
-class WatchAnswer(Wire, frozen=True):
-    """A watch as it is; secrets read ``null``."""
-
-    id: str
-    resource_type: str
-    scope: dict[str, str]
-    address: str
-    name: str | None
-    events: list[EventWord]
-    method: MethodWord
-    status: WatchStatusWord
-    status_reason: str | None
-    basic_auth: dict[str, str | None] | None
-    oauth2_auth: OAuth2AuthAnswer | None
-    http_request_header: dict[str, None]
-    schema: Any
-    signature: dict[str, Any]
-    level_details: LevelDetailsWord
-    add_previous_data: bool
-    filter: str | None
-    time_zone: str | None
-    retry: dict[str, list[str]] | None
-    timeout: str | None
-    concurrency: int | None
-    store_bodies: StoreBodiesWord
-    ordered: bool
-    owner: str | None
-    created: str | None
-    updated: str | None
-
-
-class WatchList(Wire, frozen=True):
-    """A page of watches; ``nextCursor`` leads to the next, ``null`` ends."""
-
-    data: list[WatchAnswer]
-    next_cursor: str | None
 
 
 class EventBrief(Wire, frozen=True):
@@ -221,6 +167,17 @@ class Health(Wire, frozen=True):
     checks: dict[str, str]
 
 
+WatchIdText = Annotated[str, Meta(pattern="^wat_[0-9a-f]{32}$")]
+EventIdText = Annotated[str, Meta(pattern="^evt_[0-9a-f]{32}$")]
+DeliveryIdText = Annotated[str, Meta(pattern="^dlv_[0-9a-f]{32}$")]
+KeyIdText = Annotated[str, Meta(pattern="^key_[0-9a-f]{32}$")]
+Duration = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$")]
+ScopeValue = Annotated[str, Meta(min_length=1, max_length=255)] | int
+Kind = Literal["created", "updated", "deleted", "merged"]
+Ignored = Annotated[Any, Meta(description="Read-only: ignored in requests.", extra_json_schema={"readOnly": True})]
+Limit = Annotated[int, Meta(ge=1, le=200, description="How many to return at most.")]
+
+
 def _one_of(words: Iterable[str]) -> Meta:
     return Meta(extra_json_schema={"enum": [str(word) for word in words]})
 
@@ -228,11 +185,6 @@ def _one_of(words: Iterable[str]) -> Meta:
 EventWord = Annotated[str, _one_of(kind.word for kind in ChangeKind)]
 DeliveryStatusWord = Annotated[str, _one_of(status.word for status in DeliveryStatus)]
 WatchStatusWord = Annotated[str, _one_of(status.word for status in WatchStatus)]
-MethodWord = Annotated[str, _one_of(WatchMethod.ALL)]
-LevelDetailsWord = Annotated[str, _one_of(LevelDetails)]
-StoreBodiesWord = Annotated[str, _one_of(StoreBodies)]
-GrantWord = Annotated[str, _one_of(GrantType)]
-ClientAuthWord = Annotated[str, _one_of(ClientAuthMethod)]
 ErrorWord = Annotated[str, _one_of(ErrorKind)]
 BodyWord = Annotated[str, _one_of(BodyShape)]
 ScopeWord = Annotated[str, _one_of(Scope)]

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from hookward.domain.resource_types.model import ResourceType
+from hookward.domain.watches.properties import PROPERTIES
 from hookward.entrypoints.api.http import schemas as wire
 from hookward.entrypoints.api.openapi import example_log, example_types
-from hookward.entrypoints.api.openapi.example_log import ADDRESS, EVENT, MADE, WATCH
+from hookward.entrypoints.api.openapi.example_log import ADDRESS, EVENT, MADE
 from hookward.entrypoints.api.openapi.resources import event_example
 from hookward.entrypoints.api.openapi.schemas import Schema
 from hookward.entrypoints.api.resources import accounts as access_wire
@@ -40,34 +41,7 @@ _OAUTH_INPUT = {
     },
 }
 _TEMPLATE_INPUT = {"address": ADDRESS, "method": "PUT", "schema": {"id": "${$.id}"}, "signature": {"enabled": True}}
-_WATCH_ANSWER = {
-    "id": WATCH,
-    "resourceType": "appointment",
-    "scope": {"companyId": "42"},
-    "address": ADDRESS,
-    "name": "calendar sync",
-    "events": ["created", "updated"],
-    "method": "POST",
-    "status": "enabled",
-    "statusReason": None,
-    "basicAuth": None,
-    "oauth2Auth": None,
-    "httpRequestHeader": {"X-Team": None},
-    "schema": None,
-    "signature": {"enabled": False, "cryptoKeyIds": []},
-    "levelDetails": "full",
-    "addPreviousData": False,
-    "filter": None,
-    "timeZone": "Europe/Paris",
-    "retry": {"schedule": ["5s", "5m", "2h"]},
-    "timeout": "10s",
-    "concurrency": 8,
-    "storeBodies": "all",
-    "ordered": False,
-    "owner": None,
-    "created": MADE,
-    "updated": MADE,
-}
+_WATCH_OUT = {each.name: each.example for each in PROPERTIES if each.shown is not None}
 _API_KEY = {
     "id": "apk_01935c1f3a0e7b519c22d4e6f8a0b113",
     "name": "calendar",
@@ -100,8 +74,8 @@ _REFUSED = {
 }
 
 _FIXED: Mapping[Any, Mapping[str, Any]] = {
-    wire_requests.WatchInput: {"plain": _WATCH_INPUT, "template": _TEMPLATE_INPUT, "oauth2": _OAUTH_INPUT},
-    wire_requests.NewWatch: {
+    wire_watches.WatchRouteCreate: {"plain": _WATCH_INPUT, "template": _TEMPLATE_INPUT, "oauth2": _OAUTH_INPUT},
+    wire_watches.WatchCreate: {
         "plain": {"resourceType": "appointment", "scope": {"companyId": "42"}, **_WATCH_INPUT},
         "any queue": {"resourceType": "queue.registration", **_TEMPLATE_INPUT},
     },
@@ -111,8 +85,8 @@ _FIXED: Mapping[Any, Mapping[str, Any]] = {
     },
     wire.AcceptedEvent: {"accepted": {"id": EVENT}},
     wire.BatchResults: {"mixed": {"results": [{"id": EVENT}, {"error": _REFUSED}]}},
-    wire.WatchAnswer: {"watch": _WATCH_ANSWER},
-    wire.WatchList: {"page": {"data": [_WATCH_ANSWER], "nextCursor": None}},
+    wire_watches.WatchOut: {"watch": _WATCH_OUT},
+    wire_watches.WatchList: {"page": {"data": [_WATCH_OUT], "nextCursor": None}},
     wire_keys.KeyAnswer: {
         "made": {
             "id": _KEY,
@@ -139,11 +113,11 @@ _FIXED: Mapping[Any, Mapping[str, Any]] = {
     access_wire.NewAccountAnswer: {"made": {**_ACCOUNT, "keyId": _API_KEY["id"], "key": _SHOWN_ONCE}},
     access_wire.AccountAnswer: {"account": _ACCOUNT},
     access_wire.AccountList: {"page": {"data": [_ACCOUNT], "nextCursor": None}},
-    wire_watches.WatchReplacement: {"plain": _WATCH_INPUT, "template": _TEMPLATE_INPUT},
-    wire_watches.WatchGiven: {"pause": {"status": "paused"}, "patience": {"retry": {"schedule": ["5s", "2h"]}}},
-    wire_watches.TrialGiven: {"created": {"event": "created"}},
-    wire_watches.PreviewGiven: {"sample": {"resourceType": "appointment", "schema": {"id": "${$.id}"}}},
-    wire_watches.PreviewAnswer: {"rendered": {"body": {"id": "a-1001"}}},
+    wire_watches.WatchUpdate: {"plain": _WATCH_INPUT, "template": _TEMPLATE_INPUT},
+    wire_watches.WatchPatch: {"pause": {"status": "paused"}, "patience": {"retry": {"schedule": ["5s", "2h"]}}},
+    wire_watches.WatchTest: {"created": {"event": "created"}},
+    wire_watches.WatchPreview: {"sample": {"resourceType": "appointment", "schema": {"id": "${$.id}"}}},
+    wire_watches.WatchPreviewOut: {"rendered": {"body": {"id": "a-1001"}}},
     wire_authorizations.AuthorizationAnswer: {
         "begun": {
             "url": "https://login.example.com/oauth2/authorize?response_type=code&client_id=hookward&state=…",

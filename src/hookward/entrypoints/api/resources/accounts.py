@@ -19,8 +19,7 @@ from hookward.domain.ids import AccountRef, ApiKeyId, IdPrefix, from_text, to_te
 from hookward.entrypoints.api.dependencies import ApiParts, Caller
 from hookward.entrypoints.api.http.requests import bad_parameter, check_parameters, limit_of, read_json, together
 from hookward.entrypoints.api.http.responses import format_timestamp, json_response
-from hookward.entrypoints.api.http.schemas import ScopeWord, Wire
-from hookward.entrypoints.api.resources.watch_schemas import Ignored, Limit
+from hookward.entrypoints.api.http.schemas import Ignored, Limit, ScopeWord, Wire
 
 
 async def create_api_key(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:

@@ -25,9 +25,8 @@ from hookward.domain.oauth.authorization_code import (
 from hookward.entrypoints.api.dependencies import PARTS, ApiParts, Caller
 from hookward.entrypoints.api.http.requests import read_json
 from hookward.entrypoints.api.http.responses import format_timestamp, problem_of, secret_response
-from hookward.entrypoints.api.http.schemas import Wire
+from hookward.entrypoints.api.http.schemas import Input, Wire
 from hookward.entrypoints.api.resources import authorizing_page
-from hookward.entrypoints.api.resources.watch_schemas import Input
 from hookward.entrypoints.api.resources.watches import answer_watch
 
 

@@ -19,8 +19,7 @@ from hookward.domain.ids import CryptoKeyId, IdPrefix, from_text, to_text
 from hookward.entrypoints.api.dependencies import ApiParts, Caller
 from hookward.entrypoints.api.http.requests import bad_parameter, check_parameters, limit_of, read_json, together
 from hookward.entrypoints.api.http.responses import format_timestamp, json_response, secret_response
-from hookward.entrypoints.api.http.schemas import Wire
-from hookward.entrypoints.api.resources.watch_schemas import Duration, Input, KeyIdText, Limit
+from hookward.entrypoints.api.http.schemas import Duration, Input, KeyIdText, Limit, Wire
 
 _PARAMETERS = ("name", "owner", "limit", "cursor")
 

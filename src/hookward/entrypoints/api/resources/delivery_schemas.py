@@ -12,11 +12,14 @@ from hookward.entrypoints.api.http.schemas import (
     DeliveryStatusWord,
     ErrorWord,
     EventBrief,
+    EventIdText,
     EventWord,
+    Input,
+    Limit,
     WatchBrief,
+    WatchIdText,
     Wire,
 )
-from hookward.entrypoints.api.resources.watch_schemas import EventIdText, Input, Limit, WatchIdText
 
 _Text = Annotated[str, Meta(min_length=1, max_length=512)]
 _Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]

@@ -20,8 +20,7 @@ from hookward.domain.resource_types.rules import is_type_name
 from hookward.entrypoints.api.dependencies import ApiParts, Caller
 from hookward.entrypoints.api.http.requests import bad_parameter, check_parameters, limit_of, read_json, together
 from hookward.entrypoints.api.http.responses import format_timestamp, json_response
-from hookward.entrypoints.api.http.schemas import BodyWord, Wire
-from hookward.entrypoints.api.resources.watch_schemas import Ignored, Input, Limit
+from hookward.entrypoints.api.http.schemas import BodyWord, Ignored, Input, Limit, Wire
 
 
 async def create_type(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:

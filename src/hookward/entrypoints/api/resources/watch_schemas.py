@@ -1,39 +1,204 @@
-"""The shapes of what comes in: bodies and query parameters (camelCase JSON).
+"""Schemas of watches (camelCase JSON), derived from the table of watch properties, and the mapping of a record to them.
 
-They describe: requests are checked by hand, so that every problem is named at once. Tests hold them to what the
-readers take.
-
-What is sent to change, list and try watches; answers are in ``wire``.
+Request schemas describe: the domain validates requests, so that a response names every problem at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Iterable, Iterator
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from hookward.domain.redaction import redacted_repr
-from hookward.entrypoints.api.http.schemas import WatchStatusWord, Wire
+from hookward.application.records import WatchRecord
+from hookward.application.watches.service import definition_of
+from hookward.domain.ids import IdPrefix, to_text
+from hookward.domain.watches.blocks import Ignored
+from hookward.domain.watches.model import WatchDefinition, WatchStatus
+from hookward.domain.watches.properties import PROPERTIES, Property, shown_properties
+from hookward.entrypoints.api.http.responses import format_timestamp
+from hookward.entrypoints.api.http.schemas import Input, Kind, Limit, ScopeValue, WatchIdText, WatchStatusWord, Wire
 
-WatchIdText = Annotated[str, Meta(pattern="^wat_[0-9a-f]{32}$")]
-EventIdText = Annotated[str, Meta(pattern="^evt_[0-9a-f]{32}$")]
-DeliveryIdText = Annotated[str, Meta(pattern="^dlv_[0-9a-f]{32}$")]
-KeyIdText = Annotated[str, Meta(pattern="^key_[0-9a-f]{32}$")]
-Duration = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$")]
-ScopeValue = Annotated[str, Meta(min_length=1, max_length=255)] | int
-Kind = Literal["created", "updated", "deleted", "merged"]
-Ignored = Annotated[
-    Any, Meta(description="Read only: ignored when it is sent back.", extra_json_schema={"readOnly": True})
+_Struct = TypeVar("_Struct", bound=msgspec.Struct)
+_Field = tuple[str, Any] | tuple[str, Any, Any]
+_Text = Annotated[str, Meta(min_length=1, max_length=255)]
+_ScopeIn = dict[str, ScopeValue]
+
+
+def _with(properties: Iterable[_Field]) -> Callable[[type[_Struct]], type[_Struct]]:
+    """Return a decorator that adds fields to a struct, except those that it has."""
+
+    def add(cls: type[_Struct]) -> type[_Struct]:
+        own = {each.name for each in msgspec.structs.fields(cls)}
+        config = cls.__struct_config__
+        made = msgspec.defstruct(
+            cls.__name__,
+            [each for each in properties if each[0] not in own],
+            bases=(cls,),
+            module=cls.__module__,
+            namespace={"__doc__": cls.__doc__},
+            forbid_unknown_fields=config.forbid_unknown_fields,
+            frozen=config.frozen,
+            kw_only=True,
+        )
+        return cast("type[_Struct]", made)
+
+    return add
+
+
+def _given(type_of: Callable[[Property], Any], *, partial: bool = False) -> Iterator[_Field]:
+    """Yield the properties in a request. A ``partial`` request may leave out required ones."""
+    for each in PROPERTIES:
+        if not each.writable:
+            yield each.attribute, Ignored, None
+        elif not each.required:
+            yield each.attribute, Annotated[type_of(each) | None, Meta(description=each.doc)], None
+        elif partial:
+            yield each.attribute, Annotated[type_of(each), Meta(description=each.doc)] | UnsetType, UNSET
+        else:
+            yield each.attribute, Annotated[type_of(each), Meta(description=each.doc)]
+
+
+def _shown() -> Iterator[_Field]:
+    """Yield the properties in a response."""
+    for each in PROPERTIES:
+        if each.shown is not None:
+            yield each.attribute, Annotated[each.shown, Meta(description=each.doc)]
+
+
+def _to_create(each: Property) -> Any:
+    return each.given
+
+
+def _to_put(each: Property) -> Any:
+    return each.given if each.given_to_put is None else each.given_to_put
+
+
+def _to_patch(each: Property) -> Any:
+    return each.given if each.given_to_patch is None else each.given_to_patch
+
+
+@_with(each for each in _given(_to_create) if each[0] not in ("resource_type", "scope"))
+class WatchRouteCreate(Input, frozen=True, kw_only=True):
+    """Where and how to deliver the changes of the resources in the path. One of basicAuth and oauth2Auth."""
+
+
+@_with(_given(_to_create))
+class WatchCreate(Input, frozen=True, kw_only=True):
+    """A watch, and the resources that it is for. One of basicAuth and oauth2Auth."""
+
+    resource_type: Annotated[str, Meta(description="The name of the resource type, such as appointment.")]
+    scope: Annotated[
+        _ScopeIn | None,
+        Meta(description="Whose resources; a parameter that is left out matches any value."),
+    ] = None
+
+
+class _Fixed(Input, frozen=True, kw_only=True):
+    resource_type: Annotated[str | None, Meta(description="It cannot change; another value is refused.")] = None
+    scope: Annotated[_ScopeIn | None, Meta(description="It cannot change; another value is refused.")] = None
+
+
+@_with(_given(_to_put))
+class WatchUpdate(_Fixed, frozen=True, kw_only=True):
+    """All properties of a watch. A block that is given without its secrets keeps them."""
+
+
+@_with(_given(_to_patch, partial=True))
+class WatchPatch(_Fixed, frozen=True, kw_only=True):
+    """The properties of a watch to change (RFC 7396). Null restores the default and removes a header."""
+
+
+@_with(_shown())
+class WatchOut(Wire, frozen=True):
+    """A watch. Secrets read as null."""
+
+
+class WatchList(Wire, frozen=True):
+    """A page of watches. ``nextCursor`` is the cursor of the next page, ``null`` on the last."""
+
+    data: list[WatchOut]
+    next_cursor: str | None
+
+
+class WatchListParams(Input, frozen=True):
+    """Query parameters of the list of watches."""
+
+    resource_type: Annotated[str | UnsetType, Meta(description="The name of a resource type.")] = UNSET
+    status: Annotated[WatchStatusWord | UnsetType, Meta(description="Whether they deliver.")] = UNSET
+    name: Annotated[_Text | UnsetType, Meta(description="A whole name.")] = UNSET
+    q: Annotated[_Text | UnsetType, Meta(description="A part of a name or an address.")] = UNSET
+    owner: Annotated[_Text | UnsetType, Meta(description="An owner; only for keys without owner.")] = UNSET
+    limit: Limit = 50
+    cursor: Annotated[WatchIdText | UnsetType, Meta(description="The nextCursor of the page before.")] = UNSET
+
+
+_Event = Annotated[Kind | None, Meta(description="The kind of change; updated by default.")]
+_Resource = Annotated[
+    dict[str, Any] | None, Meta(description="Used in place of the sample; valid by the schema of the type.")
 ]
-Limit = Annotated[int, Meta(ge=1, le=200, description="How many to answer at most.")]
 
 
-class Input(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """Base of all that comes in."""
+class WatchTest(Input, frozen=True):
+    """What a test sends: by default the sample of the type, updated."""
 
-    __repr__ = redacted_repr
+    event: _Event = None
+    resource: _Resource = None
+
+
+class WatchPreview(Input, frozen=True):
+    """What a preview renders: a template, with the sample of a resource type or with a document of the caller.
+
+    Either ``resourceType``, which goes with everything but ``document``, or ``document``.
+    """
+
+    schema: Annotated[
+        dict[str, Any] | str | None,
+        Meta(
+            description="The template: a JSON object, or text, with ${jsonpath} placeholders. Null renders the "
+            "document itself."
+        ),
+    ] = None
+    resource_type: Annotated[str | None, Meta(description="The name of a resource type, such as appointment.")] = None
+    document: Annotated[dict[str, Any] | None, Meta(description="Rendered as given, without a type.")] = None
+    scope: Annotated[_ScopeIn | None, Meta(description="The scope of the event.")] = None
+    event: _Event = None
+    resource: _Resource = None
+    level_details: Literal["full", "extraFull"] | None = None
+    extra_full: Annotated[dict[str, Any] | None, Meta(description="Shown where levelDetails is extraFull.")] = None
+    add_previous_data: Literal[True, False, "true", "false"] | None = None
+    previous_data: Annotated[
+        dict[str, Any] | None, Meta(description="The resource before the change; by default the sample.")
+    ] = None
+    time_zone: Annotated[str | None, Meta(max_length=64, description="The IANA name of the zone of date.")] = None
+
+
+class WatchPreviewOut(Wire, frozen=True):
+    """The body that would be sent, as a JSON value."""
+
+    body: msgspec.Raw
+
+
+def watch_out(record: WatchRecord, *, definition: WatchDefinition | None = None, secret: str | None = None) -> WatchOut:
+    """Return a watch as responses show it, with the ``secret`` of a key that was created for it.
+
+    The definition of the record is decoded unless it is given.
+    """
+    shown = shown_properties(definition or definition_of(record))
+    if secret is not None:
+        shown["signature"]["secret"] = secret
+    make: Callable[..., WatchOut] = WatchOut  # the fields are those of the table
+    return make(
+        id=to_text(IdPrefix.WATCH, record.id),
+        resource_type=record.resource_type,
+        status=WatchStatus(record.status).word,
+        status_reason=record.status_reason,
+        owner=record.owner,
+        created=format_timestamp(record.created),
+        updated=format_timestamp(record.updated),
+        **shown,
+    )
 
 
 class PublishEvent(Input, frozen=True, kw_only=True):
@@ -75,236 +240,3 @@ class PublishBatch(Input, frozen=True, kw_only=True):
     """Events to publish together; each is accepted or refused on its own. At most 16 MiB."""
 
     events: Annotated[list[PublishEvent], Meta(min_length=1, max_length=1000)]
-
-
-class BasicAuthGiven(Input, frozen=True, kw_only=True):
-    """Left out or null, the password of before is kept."""
-
-    username: Annotated[str, Meta(max_length=1024, description="Without a colon.")]
-    password: Annotated[
-        str | None, Meta(max_length=1024, description="Write only.", extra_json_schema={"writeOnly": True})
-    ] = None
-
-
-class BasicAuth(BasicAuthGiven, frozen=True, kw_only=True):
-    """Sent as UTF-8 (RFC 7617)."""
-
-    password: Annotated[str, Meta(max_length=1024, description="Write only.", extra_json_schema={"writeOnly": True})]
-
-
-class SignatureInput(Input, frozen=True, kw_only=True):
-    """Whether and with which crypto keys deliveries are signed."""
-
-    enabled: Annotated[
-        bool | None, Meta(description="Enabled without keys: one is made, and answered once as secret.")
-    ] = None
-    crypto_key_ids: Annotated[list[KeyIdText] | None, Meta(max_length=8)] = None
-    secret: Ignored = None
-
-
-class OAuth2AuthGiven(Input, frozen=True, kw_only=True):
-    """What is to change of how access tokens are got; secrets that are left out are kept."""
-
-    grant_type: Annotated[
-        Literal["refresh_token", "client_credentials"] | None, Meta(description="refresh_token by default.")
-    ] = None
-    client_id: Annotated[str | None, Meta(min_length=1, max_length=1024)] = None
-    client_secret: Annotated[
-        str | None,
-        Meta(
-            description="Write only. With private_key_jwt a private key: PEM, or the text of a JWK.",
-            max_length=16384, min_length=1, extra_json_schema={"writeOnly": True},
-        ),
-    ] = None  # fmt: skip
-    refresh_token: Annotated[
-        str | None,
-        Meta(
-            description="Write only. Only with refresh_token.",
-            max_length=16384, min_length=1, extra_json_schema={"writeOnly": True},
-        ),
-    ] = None  # fmt: skip
-    auth_url: Annotated[
-        str | None,
-        Meta(max_length=2048, description="The page at which somebody authorizes; only with refresh_token."),
-    ] = None
-    access_token_url: Annotated[str | None, Meta(max_length=2048)] = None
-    redirect_uri: Annotated[
-        str | None,
-        Meta(max_length=2048, description="Where browsers come back: by default /oauth2/callback of the service."),
-    ] = None
-    scope: Annotated[str | None, Meta(max_length=4096, description="Words, each separated by one blank.")] = None
-    client_auth_method: Annotated[
-        Literal["client_secret_basic", "client_secret_post", "private_key_jwt", "none"] | None,
-        Meta(description="client_secret_basic by default."),
-    ] = None
-    extra_parameters: Annotated[
-        Mapping[str, str | None] | None,
-        Meta(max_length=32, description="Sent with every token request and authorization; read back. Null removes."),
-    ] = None
-
-
-class OAuth2Auth(OAuth2AuthGiven, frozen=True, kw_only=True):
-    """An access token for every request, got and renewed by the service (RFC 6749)."""
-
-    client_id: Annotated[str, Meta(min_length=1, max_length=1024)]
-    access_token_url: Annotated[str, Meta(max_length=2048)]
-    extra_parameters: Annotated[
-        Mapping[str, str] | None,
-        Meta(max_length=32, description="Sent with every token request and authorization; read back."),
-    ] = None
-
-
-class RetryInput(Input, frozen=True, kw_only=True):
-    """When failed attempts are repeated."""
-
-    schedule: Annotated[list[Duration], Meta(description="Waits between attempts; empty: one attempt.")]
-
-
-Address = Annotated[str, Meta(max_length=4096, description="An absolute http(s) URL without user info and fragment.")]
-
-
-class WatchProperties(Input, frozen=True, kw_only=True):
-    """All that may be given of a watch; whether it is made or changed says what has to be."""
-
-    address: Address | msgspec.UnsetType = msgspec.UNSET
-    name: Annotated[str | None, Meta(max_length=255, description="Free text.")] = None
-    events: Annotated[list[Kind] | None, Meta(min_length=1, max_length=4, description="All by default.")] = None
-    method: Annotated[
-        Literal["POST", "PUT", "PATCH", "DELETE", "GET"] | None,
-        Meta(description="POST by default; DELETE and GET send no body."),
-    ] = None
-    status: Annotated[
-        Literal["enabled", "paused", "disabled"] | None,
-        Meta(description="While paused, deliveries wait; while disabled, events make none."),
-    ] = None
-    basic_auth: BasicAuthGiven | None = None
-    http_request_header: Annotated[
-        Mapping[str, str | None] | None,
-        Meta(max_length=50, description="Headers of every request (RFC 9110); null keeps the value of before."),
-    ] = None
-    schema: Annotated[
-        dict[str, Any] | str | None,
-        Meta(description="The template of the body: a JSON object, or text, with ${jsonpath} placeholders."),
-    ] = None
-    level_details: Literal["full", "extraFull"] | None = None
-    add_previous_data: Annotated[
-        Literal[True, False, "true", "false"] | None, Meta(description="Adds previousData where it is known.")
-    ] = None
-    filter: Annotated[str | None, Meta(description="A JSONPath: deliver when it selects something.")] = None
-    changed: Annotated[
-        list[str] | None, Meta(description="Property paths: deliver an update only when one of them differs.")
-    ] = None
-    ordered: Annotated[bool | None, Meta(description="One delivery of a resource at a time, in order.")] = None
-    store_bodies: Annotated[
-        Literal["all", "failed", "none"] | None, Meta(description="Which bodies the delivery log keeps.")
-    ] = None
-    time_zone: Annotated[str | None, Meta(max_length=64, description="The IANA name of the zone of date.")] = None
-    oauth2_auth: OAuth2AuthGiven | None = None
-    signature: SignatureInput | None = None
-    retry: RetryInput | None = None
-    timeout: Annotated[Duration | None, Meta(description="How long an attempt may take.", examples=["10s"])] = None
-    rate_limit: Annotated[str | None, Meta(description="The most requests in a while.", examples=["50/s"])] = None
-    concurrency: Annotated[int | None, Meta(ge=1, description="The most requests at a time.")] = None
-    id: Ignored = None
-    status_reason: Ignored = None
-    owner: Ignored = None
-    created: Ignored = None
-    updated: Ignored = None
-
-
-class WatchInput(WatchProperties, frozen=True, kw_only=True):
-    """Where and how to deliver the changes of some resources. One of basicAuth and oauth2Auth."""
-
-    address: Address
-    basic_auth: BasicAuth | None = None
-    oauth2_auth: OAuth2Auth | None = None
-    http_request_header: Annotated[
-        Mapping[str, str] | None,
-        Meta(max_length=50, description="Headers of every request (RFC 9110). Values are write only."),
-    ] = None
-
-
-class NewWatch(WatchInput, frozen=True, kw_only=True):
-    """A watch, and the resources that it is for."""
-
-    resource_type: Annotated[str, Meta(description="The name of the type, such as appointment.")]
-    scope: Annotated[
-        dict[str, ScopeValue] | None,
-        Meta(description="Whose resources; a parameter that is left out matches any value."),
-    ] = None
-
-
-_Text = Annotated[str, Meta(min_length=1, max_length=255)]
-_FixedType = Annotated[str | None, Meta(description="It stays what it is; another is refused.")]
-_FixedScope = Annotated[dict[str, ScopeValue] | None, Meta(description="It stays what it is; another is refused.")]
-
-
-class WatchReplacement(WatchProperties, frozen=True, kw_only=True):
-    """A watch in the place of one. Secrets that are left out of a block that is repeated are kept."""
-
-    address: Address
-    oauth2_auth: OAuth2Auth | None = None
-    resource_type: _FixedType = None
-    scope: _FixedScope = None
-
-
-class WatchGiven(WatchProperties, frozen=True, kw_only=True):
-    """What is to change of a watch (RFC 7396): null brings a default back, a header that is null is removed."""
-
-    http_request_header: Annotated[
-        Mapping[str, str | None] | None,
-        Meta(description="Headers of every request (RFC 9110) that are to change; null removes one."),
-    ] = None
-    resource_type: _FixedType = None
-    scope: _FixedScope = None
-
-
-class WatchListQuery(Input, frozen=True):
-    """Query parameters of the list of watches."""
-
-    resource_type: Annotated[str | UnsetType, Meta(description="The name of a type.")] = UNSET
-    status: Annotated[WatchStatusWord | UnsetType, Meta(description="Whether they deliver.")] = UNSET
-    name: Annotated[_Text | UnsetType, Meta(description="A name, whole.")] = UNSET
-    q: Annotated[_Text | UnsetType, Meta(description="A part of a name or an address.")] = UNSET
-    owner: Annotated[_Text | UnsetType, Meta(description="Whose; only for keys without owner.")] = UNSET
-    limit: Limit = 50
-    cursor: Annotated[WatchIdText | UnsetType, Meta(description="The nextCursor of the page before.")] = UNSET
-
-
-class TrialGiven(Input, frozen=True):
-    """What a test sends: by default the type's sample, updated."""
-
-    event: Annotated[Kind | None, Meta(description="What is to have happened; updated by default.")] = None
-    resource: Annotated[dict[str, Any] | None, Meta(description="Instead of the sample; by the type's schema.")] = None
-
-
-class PreviewGiven(Input, frozen=True):
-    """What a preview renders: a template, with a resource type's sample or a document of the caller's own.
-
-    Either ``resourceType``, with which all but ``document`` may go, or ``document``.
-    """
-
-    schema: Annotated[
-        dict[str, Any] | str | None,
-        Meta(
-            description="The template: a JSON object, or text, with ${jsonpath} placeholders; null gives the document."
-        ),
-    ] = None
-    resource_type: Annotated[str | None, Meta(description="The name of a type, such as appointment.")] = None
-    document: Annotated[dict[str, Any] | None, Meta(description="Rendered as it is, without a type.")] = None
-    scope: Annotated[dict[str, ScopeValue] | None, Meta(description="Whose resource it is to be.")] = None
-    event: Annotated[Kind | None, Meta(description="What is to have happened; updated by default.")] = None
-    resource: Annotated[dict[str, Any] | None, Meta(description="Instead of the sample; by the type's schema.")] = None
-    level_details: Literal["full", "extraFull"] | None = None
-    extra_full: Annotated[dict[str, Any] | None, Meta(description="Shown where levelDetails is extraFull.")] = None
-    add_previous_data: Literal[True, False, "true", "false"] | None = None
-    previous_data: Annotated[
-        dict[str, Any] | None, Meta(description="The resource before the change; the sample where there is none.")
-    ] = None
-    time_zone: Annotated[str | None, Meta(max_length=64, description="The IANA name of the zone of date.")] = None
-
-
-class PreviewAnswer(Wire, frozen=True):
-    """The body that would be sent, as a JSON value."""
-
-    body: msgspec.Raw

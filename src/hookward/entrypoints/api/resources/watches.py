@@ -17,15 +17,12 @@ from hookward.application.records import WatchRecord
 from hookward.application.resource_types.cache import MAX_TYPE_CHANGES, TYPE_KEEPS_CHANGING
 from hookward.application.watches.changes import Target
 from hookward.application.watches.registry import WatchQuery
-from hookward.application.watches.service import definition_of
 from hookward.domain.errors import NotFound, Problem, StoreUnavailable, TypeChanged
 from hookward.domain.events.rules import read_scope, type_names
 from hookward.domain.ids import IdPrefix, WatchId, from_text, to_text
 from hookward.domain.json import decode_exact, encode_exact
-from hookward.domain.oauth.model import OAuthDefinition
 from hookward.domain.problems import is_string, problem_at
 from hookward.domain.resource_types.model import ResourceType
-from hookward.domain.resource_types.operations import ChangeKind
 from hookward.domain.watches.model import WatchStatus
 from hookward.entrypoints.api.dependencies import ApiParts, Caller
 from hookward.entrypoints.api.http.conditional import condition_of, etag_of, match_of, tagged
@@ -33,13 +30,11 @@ from hookward.entrypoints.api.http.requests import check_parameters, limit_of, r
 from hookward.entrypoints.api.http.responses import (
     BadParameter,
     UnsupportedType,
-    format_timestamp,
     json_response,
     secret_response,
 )
-from hookward.entrypoints.api.http.schemas import OAuth2AuthAnswer, WatchAnswer, WatchList
 from hookward.entrypoints.api.resources.deliveries import attempt_answer
-from hookward.entrypoints.api.resources.watch_schemas import PreviewAnswer
+from hookward.entrypoints.api.resources.watch_schemas import WatchList, WatchPreviewOut, watch_out
 
 _MERGE_PATCH = re.compile(r"application/(?:merge-patch\+)?json\s*(?:;.*)?", re.IGNORECASE)
 _MAX_TEXT = 255
@@ -49,7 +44,7 @@ _STATUSES = tuple(each.word for each in WatchStatus)
 async def get_watch(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """One watch."""
     row = await parts.watches.changes.find(_target(request, caller, match_of(request)))
-    return tagged(request, json_response(watch_answer(row)), etag_of(row.version))
+    return tagged(request, json_response(watch_out(row)), etag_of(row.version))
 
 
 async def list_watches(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
@@ -58,7 +53,7 @@ async def list_watches(request: web.Request, caller: Caller, parts: ApiParts) ->
     rows = await parts.watches.service.list(msgspec.structs.replace(query, limit=query.limit + 1))
     page = rows[: query.limit]
     cursor = to_text(IdPrefix.WATCH, page[-1].id) if len(rows) > query.limit else None
-    return tagged(request, json_response(WatchList(data=[watch_answer(row) for row in page], next_cursor=cursor)))
+    return tagged(request, json_response(WatchList(data=[watch_out(row) for row in page], next_cursor=cursor)))
 
 
 async def replace_watch(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
@@ -104,7 +99,7 @@ async def preview_watch(request: web.Request, caller: Caller, parts: ApiParts) -
     )
     types = parts.resource_types.built_in if own is None else {**parts.resource_types.built_in, own.type.name: own}
     body = await parts.watches.tester.preview(caller.account, given, types)
-    return json_response(PreviewAnswer(body=msgspec.Raw(body)))
+    return json_response(WatchPreviewOut(body=msgspec.Raw(body)))
 
 
 def _target(request: web.Request, caller: Caller, at: Callable[[int], bool]) -> Target:
@@ -114,7 +109,7 @@ def _target(request: web.Request, caller: Caller, at: Callable[[int], bool]) -> 
 
 def _shown(row: WatchRecord) -> dict[str, Any]:
     """A watch exactly as it reads back: what a patch is merged into."""
-    shown: dict[str, Any] = decode_exact(encode_exact(watch_answer(row)))
+    shown: dict[str, Any] = decode_exact(encode_exact(watch_out(row)))
     return shown
 
 
@@ -225,56 +220,8 @@ async def _create(
 
 
 def answer_watch(row: WatchRecord, secret: str | None, status: int = 200) -> web.Response:
-    """A watch that was made or changed, with its tag, and with the secret of the key that was made for it."""
-    shown = watch_answer(row)
-    if secret is not None:
-        shown.signature["secret"] = secret
+    """Respond with a watch that was created or changed, its tag, and the secret of a key that was created for it."""
+    shown = watch_out(row, secret=secret)
     response = json_response(shown, status) if secret is None else secret_response(shown, status)
     response.headers["ETag"] = etag_of(row.version)
     return response
-
-
-def watch_answer(row: WatchRecord) -> WatchAnswer:
-    """A watch as its owner may see it."""
-    definition = definition_of(row)
-    return WatchAnswer(
-        id=to_text(IdPrefix.WATCH, row.id),
-        resource_type=row.resource_type,
-        scope=definition.scope,
-        address=definition.address,
-        name=definition.name,
-        events=list(definition.events) or [kind.word for kind in ChangeKind],
-        method=definition.method,
-        status=WatchStatus(row.status).word,
-        status_reason=row.status_reason,
-        basic_auth=None if definition.username is None else {"username": definition.username},
-        oauth2_auth=None if definition.oauth is None else _oauth_answer(definition.oauth),
-        http_request_header=dict.fromkeys(definition.header_names),
-        schema=None if definition.schema is msgspec.UNSET else definition.schema,
-        signature={"enabled": definition.signed, "cryptoKeyIds": list(definition.key_ids)},
-        level_details=definition.level_details,
-        add_previous_data=definition.add_previous_data,
-        filter=definition.filter,
-        time_zone=definition.time_zone,
-        retry=None if definition.retry is None else {"schedule": list(definition.retry)},
-        timeout=definition.timeout,
-        concurrency=definition.concurrency,
-        store_bodies=definition.store_bodies,
-        ordered=False,
-        owner=row.owner,
-        created=format_timestamp(row.created),
-        updated=format_timestamp(row.updated),
-    )
-
-
-def _oauth_answer(oauth: OAuthDefinition) -> OAuth2AuthAnswer:
-    return OAuth2AuthAnswer(
-        grant_type=oauth.grant_type,
-        client_id=oauth.client_id,
-        auth_url=oauth.auth_url,
-        access_token_url=oauth.access_token_url,
-        redirect_uri=oauth.redirect_uri,
-        scope=oauth.scope,
-        client_auth_method=oauth.client_auth_method,
-        extra_parameters=oauth.extra_parameters,
-    )

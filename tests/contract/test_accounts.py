@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from hookward.adapters.postgres.accounts import PostgresAccounts
-from hookward.application.access.accounts import AccountRow
-from hookward.application.access.api_keys import ApiKeyRow
+from hookward.application.access.accounts import AccountRecord
+from hookward.application.access.api_keys import ApiKeyRecord
 from hookward.domain.access.accounts import AccountSettings
 from hookward.domain.access.callers import Scope
 from hookward.domain.errors import Conflict
@@ -31,12 +31,12 @@ async def accounts(request, servers) -> AsyncIterator[Accounts]:
         yield PostgresAccounts(world.database)
 
 
-def new_account(name: str, **values: Any) -> AccountRow:
-    return AccountRow(id=AccountId(0), ref=AccountRef(new_id()), name=name, **values)
+def new_account(name: str, **values: Any) -> AccountRecord:
+    return AccountRecord(id=AccountId(0), ref=AccountRef(new_id()), name=name, **values)
 
 
-def new_key() -> ApiKeyRow:
-    return ApiKeyRow(
+def new_key() -> ApiKeyRecord:
+    return ApiKeyRecord(
         id=ApiKeyId(new_id()), account=AccountId(0), name="first", scopes=(Scope.ADMIN,), digest=new_id() * 2
     )
 

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from hookward.adapters.postgres.api_keys import PostgresApiKeys
-from hookward.application.access.api_keys import ApiKeyRow
+from hookward.application.access.api_keys import ApiKeyRecord
 from hookward.domain.access.callers import Scope
 from hookward.domain.ids import AccountId, ApiKeyId
 from tests.contract.servers import MAJORS
@@ -31,9 +31,9 @@ async def keys(request, servers) -> AsyncIterator[Keys]:
         yield PostgresApiKeys(world.database)
 
 
-def new_key(account: AccountId = ACCOUNT, **values: Any) -> ApiKeyRow:
+def new_key(account: AccountId = ACCOUNT, **values: Any) -> ApiKeyRecord:
     given: dict[str, Any] = {"name": "mine", "scopes": (Scope.PUBLISH, Scope.DELIVERIES), **values}
-    return ApiKeyRow(id=ApiKeyId(new_id()), account=account, digest=new_id() * 2, **given)
+    return ApiKeyRecord(id=ApiKeyId(new_id()), account=account, digest=new_id() * 2, **given)
 
 
 async def test_a_key_reads_as_it_was_stored(keys):
@@ -62,7 +62,7 @@ async def test_keys_are_listed_page_by_page_oldest_first_by_account_and_owner(ke
     rows = [await keys.add(new_key(owner=owner)) for owner in (None, "one", None, "other", "one")]
     await keys.add(new_key(OTHER, owner="one"))
     await keys.revoke(ACCOUNT, rows[2].id)
-    listed: list[ApiKeyRow] = []
+    listed: list[ApiKeyRecord] = []
     while page := await keys.listed(ACCOUNT, owner=None, after=listed[-1].id if listed else None, limit=2):
         listed += page
 

@@ -8,7 +8,7 @@ import pytest
 
 from hookward.adapters.postgres.credentials import PostgresCredentials
 from hookward.adapters.postgres.pool import open_pool
-from hookward.application.oauth.ports import CredentialLock, CredentialRow
+from hookward.application.oauth.ports import CredentialLock, CredentialRecord
 from hookward.domain.errors import StoreUnavailable
 from hookward.domain.ids import AccountId, CredentialId
 from tests.contract.breaking import BreakingDatabase
@@ -53,8 +53,8 @@ async def test_of_many_connections_that_race_one_holds_it(world, mine):
 
 
 async def test_who_takes_it_is_told_what_is_there(credentials, mine, theirs):
-    assert await credentials.take(mine, seconds=60) == CredentialRow(state=b"one", generation=1, held=True)
-    assert await credentials.take(theirs, seconds=60) == CredentialRow(state=b"one", generation=1, held=False)
+    assert await credentials.take(mine, seconds=60) == CredentialRecord(state=b"one", generation=1, held=True)
+    assert await credentials.take(theirs, seconds=60) == CredentialRecord(state=b"one", generation=1, held=False)
 
 
 async def test_who_holds_it_goes_on_holding_it(world, credentials, mine):
@@ -101,7 +101,7 @@ async def test_the_holder_marks_it_and_lets_go(world, credentials, mine, theirs)
     assert await credentials.refuse(mine, generation=1, reason="invalid\0grant")
     assert await world.rows(ROW, mine.credential) == [(b"one", 1, "invalidgrant", None, True)]
     found = await credentials.take(theirs, seconds=60)
-    assert found == CredentialRow(state=b"one", generation=1, refused="invalidgrant", held=True)
+    assert found == CredentialRecord(state=b"one", generation=1, refused="invalidgrant", held=True)
 
 
 async def test_who_holds_it_no_more_changes_nothing(world, credentials, mine, theirs):
@@ -138,4 +138,4 @@ async def test_a_take_whose_answer_was_lost_is_taken_again(world, mine):
         with pytest.raises(StoreUnavailable):
             await credentials.take(mine, seconds=60)
         row = await credentials.take(mine, seconds=60)
-    assert row == CredentialRow(state=b"one", generation=1, held=True)
+    assert row == CredentialRecord(state=b"one", generation=1, held=True)

@@ -11,7 +11,7 @@ import pytest
 
 from hookward.adapters.postgres.resource_types import PostgresResourceTypes
 from hookward.application.events.publisher import Accepted, StaleType
-from hookward.application.resource_types.service import ResourceTypeStore, TypeRow, Watched, row_of
+from hookward.application.resource_types.service import ResourceTypeStore, TypeRecord, Watched, row_of
 from hookward.application.watches.registry import TypeShape
 from hookward.domain.errors import TypeChanged
 from hookward.domain.ids import AccountId
@@ -26,7 +26,7 @@ OTHER = AccountId(2)
 def new_row(
     name: str = "shop.order", *, account: AccountId = ACCOUNT, scope: tuple[str, ...] = ("shopId",), title: str = "",
     body: BodyShape = BodyShape.WRAPPED, collection: str | None = None,
-) -> TypeRow:  # fmt: skip
+) -> TypeRecord:  # fmt: skip
     paths = None if collection is None else TypePaths(collection=collection, item=collection + "/{id}")
     return row_of(
         account,
@@ -79,7 +79,7 @@ async def case(request, servers) -> AsyncIterator[Case]:
 
 
 def gist(row: Any) -> tuple[str, int, BodyShape, str | None]:
-    assert isinstance(row, TypeRow)
+    assert isinstance(row, TypeRecord)
     return row.name, row.type_version, row.body, None if row.paths is None else row.paths.collection
 
 
@@ -303,4 +303,4 @@ async def test_a_watch_and_another_scope_of_its_type_never_both_come_to_be(world
         replaced = await types.replace_type(new_row(name, scope=("x",)), scope=("x",))
         await asyncio.wait([adding])
 
-        assert isinstance(adding.exception(), TypeChanged) == isinstance(replaced, TypeRow)
+        assert isinstance(adding.exception(), TypeChanged) == isinstance(replaced, TypeRecord)

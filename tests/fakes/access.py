@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from hookward.application.access.accounts import AccountRow
-from hookward.application.access.api_keys import ApiKeyRow
+from hookward.application.access.accounts import AccountRecord
+from hookward.application.access.api_keys import ApiKeyRecord
 from hookward.application.access.authenticator import FoundKeys, Revocations
 from hookward.domain.access.accounts import AccountSettings
 from hookward.domain.errors import Conflict, Problem, StoreUnavailable
@@ -27,20 +27,20 @@ class FakeApiKeys:
         self.asked: list[list[bytes]] = []
         self.used: list[ApiKeyId] = []
         self.polls = 0
-        self._keys: dict[bytes, ApiKeyRow] = {}
+        self._keys: dict[bytes, ApiKeyRecord] = {}
         self._revoked: dict[bytes, int] = {}
 
-    async def add(self, key: ApiKeyRow) -> ApiKeyRow:
+    async def add(self, key: ApiKeyRecord) -> ApiKeyRecord:
         stored = self._keys[key.id] = msgspec.structs.replace(key, created=NOW)
         return stored
 
     async def listed(
         self, account: AccountId, *, owner: str | None, after: ApiKeyId | None, limit: int
-    ) -> list[ApiKeyRow]:
+    ) -> list[ApiKeyRecord]:
         rows = [row for id_, row in sorted(self._keys.items()) if row.account == account and id_ > (after or b"")]
         return [row for row in rows if row.id not in self._revoked and owner in (None, row.owner)][:limit]
 
-    async def one(self, account: AccountId, id_: ApiKeyId) -> ApiKeyRow | None:
+    async def one(self, account: AccountId, id_: ApiKeyId) -> ApiKeyRecord | None:
         row = self._keys.get(id_)
         return None if row is None or row.account != account or id_ in self._revoked else row
 
@@ -82,27 +82,27 @@ class FakeAccounts:
 
     def __init__(self, keys: FakeApiKeys | None = None) -> None:
         self.keys = keys or FakeApiKeys()
-        self._rows: dict[bytes, AccountRow] = {}
-        self._put(AccountRow(id=AccountId(1), ref=AccountRef(bytes(16)), name="default", created=NOW))
+        self._rows: dict[bytes, AccountRecord] = {}
+        self._put(AccountRecord(id=AccountId(1), ref=AccountRef(bytes(16)), name="default", created=NOW))
 
-    async def add(self, account: AccountRow, key: ApiKeyRow) -> tuple[AccountRow, ApiKeyRow]:
+    async def add(self, account: AccountRecord, key: ApiKeyRecord) -> tuple[AccountRecord, ApiKeyRecord]:
         self._check_name(account)
         stored = self._put(msgspec.structs.replace(account, id=AccountId(len(self._rows) + 1), created=NOW))
         return stored, await self.keys.add(msgspec.structs.replace(key, account=stored.id))
 
-    async def listed(self, *, after: AccountRef | None, limit: int) -> list[AccountRow]:
+    async def listed(self, *, after: AccountRef | None, limit: int) -> list[AccountRecord]:
         if after is not None and after not in self._rows:
             return []
         least = 0 if after is None else self._rows[after].id
         return [row for row in self._rows.values() if row.id > least][:limit]
 
-    async def one(self, ref: AccountRef) -> AccountRow | None:
+    async def one(self, ref: AccountRef) -> AccountRecord | None:
         return self._rows.get(ref)
 
-    async def named(self, name: str) -> AccountRow | None:
+    async def named(self, name: str) -> AccountRecord | None:
         return next((row for row in self._rows.values() if row.name == name), None)
 
-    async def change(self, ref: AccountRef, settings: AccountSettings) -> AccountRow | None:
+    async def change(self, ref: AccountRef, settings: AccountSettings) -> AccountRecord | None:
         row = self._rows.get(ref)
         if row is None:
             return None
@@ -117,11 +117,11 @@ class FakeAccounts:
         """Let an account be gone."""
         del self._rows[ref]
 
-    def _check_name(self, account: AccountRow) -> None:
+    def _check_name(self, account: AccountRecord) -> None:
         if any(row.name == account.name and row.ref != account.ref for row in self._rows.values()):
             message = "another account has this name; choose one that is free"
             raise Conflict(message, (Problem(message=message, pointer="/name"),))
 
-    def _put(self, row: AccountRow) -> AccountRow:
+    def _put(self, row: AccountRecord) -> AccountRecord:
         self._rows[row.ref] = row
         return row

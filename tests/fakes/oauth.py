@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from hookward.application.oauth.credentials import CredentialState, read_state, write_state
-from hookward.application.oauth.ports import CredentialLock, CredentialRow, NewRefreshToken
+from hookward.application.oauth.ports import CredentialLock, CredentialRecord, NewRefreshToken
 from hookward.domain.errors import HookwardError, StoreUnavailable
 from hookward.domain.ids import AccountId, CredentialId
 from hookward.domain.oauth.model import (
@@ -91,7 +91,7 @@ class FakeCredentials:
         self.takes = 0
         self.on_take: Callable[[], Awaitable[None]] | None = None
 
-    async def take(self, hold: CredentialLock, *, seconds: float) -> CredentialRow | None:
+    async def take(self, hold: CredentialLock, *, seconds: float) -> CredentialRecord | None:
         if self.on_take is not None:
             await self.on_take()
         await self._reach("take")
@@ -101,7 +101,9 @@ class FakeCredentials:
         free = self.holder in (None, hold.holder) or self.held_until <= self.now()
         if free:
             self.holder, self.held_until = hold.holder, self.now() + seconds
-        return CredentialRow(state=write_state(self.state), generation=self.generation, refused=self.refused, held=free)
+        return CredentialRecord(
+            state=write_state(self.state), generation=self.generation, refused=self.refused, held=free
+        )
 
     async def release(self, hold: CredentialLock) -> None:
         await self._reach("release")

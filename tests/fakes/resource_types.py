@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from hookward.application.resource_types.service import Beside, TypeOutline, TypeRow, Watched, definition_of
+from hookward.application.resource_types.service import Beside, TypeOutline, TypeRecord, Watched
 from hookward.domain.errors import StoreUnavailable, TypeChanged
 from hookward.domain.ids import AccountId
 
@@ -27,32 +27,32 @@ class FakeTypes:
         self.gate = asyncio.Event()
         self.gate.set()
         self.away = False
-        self._rows: dict[Key, list[TypeRow]] = {}
+        self._rows: dict[Key, list[TypeRecord]] = {}
         self._current: set[Key] = set()
         self._version = 1
 
-    async def add_type(self, row: TypeRow, *, beside: Beside = None) -> TypeRow | None:
+    async def add_type(self, row: TypeRecord, *, beside: Beside = None) -> TypeRecord | None:
         if (row.account, row.name) in self._current:
             return None
         self._check_others(row, beside)
         return self._add(row)
 
-    def _check_others(self, row: TypeRow, beside: Beside) -> None:
+    def _check_others(self, row: TypeRecord, beside: Beside) -> None:
         names = [key[1] for key in sorted(self._current) if key[0] == row.account and key[1] != row.name]
         now = [TypeOutline(name=name, paths=self._rows[row.account, name][-1].paths) for name in names]
         if beside is not None and list(beside) != now:
             raise TypeChanged("others")
 
     async def replace_type(
-        self, row: TypeRow, *, scope: Sequence[str], beside: Beside = None
-    ) -> TypeRow | Watched | None:
+        self, row: TypeRecord, *, scope: Sequence[str], beside: Beside = None
+    ) -> TypeRecord | Watched | None:
         key = (row.account, row.name)
         if key not in self._current:
             return None
         stored = self._rows[key][-1]
         if (stored.definition, stored.paths) == (row.definition, row.paths):
             return stored
-        if list(definition_of(stored).scope) != list(scope) and self.watched[key]:
+        if list(stored.read_definition().scope) != list(scope) and self.watched[key]:
             return Watched(self.watched[key])
         self._check_others(row, beside)
         return self._add(row)
@@ -65,14 +65,14 @@ class FakeTypes:
         self._current.discard(key)
         return there
 
-    async def find_types(self, keys: Sequence[Key]) -> list[TypeRow]:
+    async def find_types(self, keys: Sequence[Key]) -> list[TypeRecord]:
         self.asked.append(list(keys))
         await self.gate.wait()
         if self.away:
             raise StoreUnavailable("away")
         return [self._rows[key][-1] for key in keys if key in self._current]
 
-    async def types(self, account: AccountId, *, after: str, limit: int) -> list[TypeRow]:
+    async def types(self, account: AccountId, *, after: str, limit: int) -> list[TypeRecord]:
         mine = sorted(key for key in self._current if key[0] == account and key[1] > after)
         return [self._rows[key][-1] for key in mine[:limit]]
 
@@ -80,7 +80,7 @@ class FakeTypes:
         rows = await self.types(account, after="", limit=10_000)
         return [TypeOutline(name=row.name, paths=row.paths) for row in rows]
 
-    def _add(self, row: TypeRow) -> TypeRow:
+    def _add(self, row: TypeRecord) -> TypeRecord:
         key = (row.account, row.name)
         self._version += 1
         rows = self._rows.setdefault(key, [])

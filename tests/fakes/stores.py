@@ -13,7 +13,6 @@ from hookward.application.events.publisher import Accepted, NewEvent, StaleType
 from hookward.application.oauth.credentials import HeldCredential, NewCredential
 from hookward.application.records import KeyRecord, WatchRecord
 from hookward.application.watches.registry import DefinitionDelta, TypeShape, WatchQuery
-from hookward.application.watches.service import definition_of
 from hookward.domain.errors import Conflict
 from hookward.domain.ids import AccountId, CredentialId, CryptoKeyId, EventId, IdPrefix, WatchId, to_text
 from hookward.domain.watches.model import WatchStatus
@@ -205,14 +204,14 @@ class FakeDefinitions:
             and query.owner in (None, row.owner)
             and query.resource_type in (None, row.resource_type)
             and query.status in (None, row.status)
-            and query.selects(definition_of(row))
+            and query.selects(row.read_definition())
         ][: query.limit]
 
     def _has_its_keys(self, watch: WatchRecord, made: KeyRecord | None) -> bool:
         live = {to_text(IdPrefix.CRYPTO_KEY, id_) for id_, row in self._keys.items() if not row.retired}
         if made is not None:
             live.add(to_text(IdPrefix.CRYPTO_KEY, made.id))
-        return live.issuperset(definition_of(watch).key_ids)
+        return live.issuperset(watch.read_definition().key_ids)
 
     async def credential(self, account: AccountId, id_: CredentialId) -> HeldCredential | None:
         owns = any(watch.account == account and watch.credential == id_ for watch in self._watches.values())

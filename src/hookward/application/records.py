@@ -6,8 +6,11 @@ from datetime import datetime
 
 import msgspec
 
+from hookward.application.ports import Sealer
+from hookward.domain.crypto_keys.model import KeyDefinition
 from hookward.domain.ids import AccountId, CredentialId, CryptoKeyId, WatchId
 from hookward.domain.sealing import sealed_place
+from hookward.domain.watches.model import WatchDefinition, WatchSecrets
 
 
 class WatchRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -29,12 +32,22 @@ class WatchRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     deleted: bool = False
     credential: CredentialId | None = None
 
+    def read_definition(self) -> WatchDefinition:
+        """Return the definition, decoded."""
+        return read_watch_definition(self.definition)
+
+    def read_secrets(self, sealer: Sealer) -> WatchSecrets:
+        """Return the secrets, decrypted; those of a watch without any are empty. Raises DecryptionFailed."""
+        if self.secrets is None:
+            return WatchSecrets()
+        return _read_watch_secrets(sealer.unseal(self.secrets, seal_subject(self)))
+
     def __repr__(self) -> str:
         return f"<WatchRecord {self.id.hex()} v{self.version}>"
 
 
 class PreviousSecret(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A former secret of a key, sealed, the moment until which it signs too, and the public key that goes with it."""
+    """A former secret of a key, sealed, the time until which it signs as well, and its public key if there is one."""
 
     secret: bytes
     until: datetime
@@ -45,10 +58,10 @@ class PreviousSecret(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class KeyRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A crypto key as stored: ``definition`` is JSON, ``secret`` is sealed, ``previous`` are those before it.
+    """A crypto key as stored: ``definition`` is JSON (``KeyDefinition``), ``secret`` is sealed.
 
-    They are listed newest first. A retired key is a tombstone without secrets. ``public`` is the public key in DER,
-    where there is one, and ``generation`` counts the secrets that the key has had, each by one.
+    ``previous`` are its former secrets that still sign, newest first. A retired key is a tombstone without secrets.
+    ``public`` is the public key in DER, ``None`` for HMAC. ``generation`` is 1 and grows by one with each rotation.
     """
 
     id: CryptoKeyId
@@ -64,15 +77,24 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     public: bytes | None = None
     generation: int = 1
 
+    def read_definition(self) -> KeyDefinition:
+        """Return the definition, decoded."""
+        return read_key_definition(self.definition)
+
     def __repr__(self) -> str:
         return f"<KeyRecord {self.id.hex()} v{self.version}>"
 
 
 def seal_subject(row: WatchRecord) -> str:
-    """What a watch's sealed secrets are bound to: moved to another row they do not open."""
+    """Return the associated data of a watch's sealed secrets: they cannot be decrypted as those of another row."""
     return sealed_place(row.account, row.owner, "watch", row.id, "secrets")
 
 
 def key_subject(row: KeyRecord) -> str:
-    """What a crypto key's sealed secret is bound to."""
+    """Return the associated data of a crypto key's sealed secrets."""
     return sealed_place(row.account, row.owner, "key", row.id, "secret")
+
+
+read_watch_definition = msgspec.json.Decoder(WatchDefinition).decode
+read_key_definition = msgspec.json.Decoder(KeyDefinition).decode
+_read_watch_secrets = msgspec.json.Decoder(WatchSecrets).decode

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hookward.application.access.accounts import AccountRow, Accounts
+from hookward.application.access.accounts import AccountRecord, Accounts
 from hookward.domain.access.callers import Scope, key_digest
 from hookward.domain.errors import Conflict, Invalid, NotFound
 from hookward.domain.ids import AccountRef
@@ -28,7 +28,7 @@ def accounts(store: FakeAccounts) -> Accounts:
     return Accounts(store, clock=VirtualClock(), random=FixedRandom(), days=10, max_days=30)
 
 
-async def make(accounts: Accounts, name: str = "mine", **given: Any) -> AccountRow:
+async def make(accounts: Accounts, name: str = "mine", **given: Any) -> AccountRecord:
     return (await accounts.create({"name": name, **given}))[0]
 
 
@@ -70,7 +70,7 @@ async def test_an_account_that_is_not_there_is_not_found(accounts: Accounts, ref
 
 async def test_an_account_that_goes_while_it_is_changed_is_not_found(store: FakeAccounts) -> None:
     class Vanishing(FakeAccounts):
-        async def one(self, ref: AccountRef) -> AccountRow | None:
+        async def one(self, ref: AccountRef) -> AccountRecord | None:
             row = await super().one(ref)
             self.forget(ref)
             return row

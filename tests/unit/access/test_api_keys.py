@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hookward.application.access.api_keys import ApiKeyRow, ApiKeys
+from hookward.application.access.api_keys import ApiKeyRecord, ApiKeys
 from hookward.domain.access.callers import Scope, is_key_text, key_digest
 from hookward.domain.errors import Forbidden, Invalid, NotFound
 from hookward.domain.ids import AccountId, ApiKeyId
@@ -23,7 +23,7 @@ def keys() -> ApiKeys:
     return ApiKeys(FakeApiKeys(), clock=VirtualClock(), random=FixedRandom())
 
 
-async def make(keys: ApiKeys, *, may_operate: bool = False, **given: Any) -> tuple[ApiKeyRow, str]:
+async def make(keys: ApiKeys, *, may_operate: bool = False, **given: Any) -> tuple[ApiKeyRecord, str]:
     return await keys.create(MINE, {"name": "n", "scopes": ["publish"], **given}, may_operate=may_operate)
 
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from hookward.application.access.api_keys import ApiKeyRow, new_api_key
+from hookward.application.access.api_keys import ApiKeyRecord, new_api_key
 from hookward.application.access.authenticator import ApiKeyCache, FoundKeys
 from hookward.domain.access.api_keys import ApiKeyRequest
 from hookward.domain.access.callers import Caller, Scope, key_digest
@@ -31,7 +31,7 @@ class Process:
         self.store = store
         self.cache = ApiKeyCache(store, store, clock=VirtualClock(), **limits)
 
-    async def knows(self, row: ApiKeyRow) -> bool:
+    async def knows(self, row: ApiKeyRecord) -> bool:
         return await self.cache.caller(row.digest) is not None
 
 
@@ -48,7 +48,7 @@ async def running(store: FakeApiKeys, count: int = 1, **limits: int) -> AsyncIte
         await asyncio.wait(tasks)
 
 
-async def stored(store: FakeApiKeys) -> ApiKeyRow:
+async def stored(store: FakeApiKeys) -> ApiKeyRecord:
     row, _ = new_api_key(ACCOUNT, REQUEST, clock=VirtualClock(), random=RANDOM)
     return await store.add(row)
 

@@ -10,11 +10,11 @@ import pytest
 
 from hookward.adapters.crypto.sealing import AesGcmSealer
 from hookward.adapters.crypto.signing_keys import CipherSigningKeys
-from hookward.application.crypto_keys.service import MAX_OLD_SECRETS, CryptoKeys, KeyQuery, key_definition_of
+from hookward.application.crypto_keys.service import MAX_OLD_SECRETS, CryptoKeys, KeyQuery
 from hookward.application.delivery.endpoints import Endpoint, EndpointCache, SigningKeyMissing
 from hookward.application.records import KeyRecord, PreviousSecret, WatchRecord
 from hookward.application.watches.registry import WatchRegistry
-from hookward.application.watches.service import Watches, definition_of
+from hookward.application.watches.service import Watches
 from hookward.domain.crypto_keys.model import Algorithm
 from hookward.domain.crypto_keys.rules import read_rotation
 from hookward.domain.errors import Conflict, Invalid, NotFound
@@ -224,7 +224,7 @@ async def test_everything_wrong_with_a_key_is_named_at_once(
 
 async def test_keys_are_read_and_listed_by_name_and_page(harness: TokenHarness) -> None:
     made = [(await harness.key(name=name))[0] for name in ("a", "b", "a", "a")]
-    assert key_definition_of(await harness.keys.get(ACCOUNT, made[1].id, owner=None)).name == "b"
+    assert (await harness.keys.get(ACCOUNT, made[1].id, owner=None)).read_definition().name == "b"
     query = KeyQuery(account=ACCOUNT, name="a", limit=2)
     page = await harness.keys.list(query)
     rest = await harness.keys.list(msgspec.structs.replace(query, after=page[-1].id))
@@ -238,7 +238,7 @@ async def test_a_retired_key_is_gone_with_its_secrets_and_watches_go_on_with_the
     idle = await harness.watch(key, enabled=False)
     await harness.retire(key)
     assert await harness.signing(watch) == [secret]
-    assert [definition_of(await harness.watches.get(ACCOUNT, each.id)).key_ids for each in (watch, idle)] == [
+    assert [(await harness.watches.get(ACCOUNT, each.id)).read_definition().key_ids for each in (watch, idle)] == [
         (text(other),), ()
     ]  # fmt: skip
     stored = harness.store._keys[key.id]
@@ -363,7 +363,7 @@ async def test_a_private_key_is_shown_to_nobody_and_its_public_key_to_all(
 @pytest.mark.parametrize("algorithm", ["ecdsa-p256-sha256", "rsa-pss-sha512"])
 async def test_what_standard_webhooks_has_no_version_for_signs_messages(harness: TokenHarness, algorithm: str) -> None:
     row, _ = await harness.key(algorithm=algorithm)
-    assert key_definition_of(row).format == "rfc9421"
+    assert row.read_definition().format == "rfc9421"
 
 
 async def test_while_keys_of_all_kinds_are_rotated_both_of_each_sign_by_names_of_their_own(

@@ -13,7 +13,7 @@ from hookward.adapters.crypto.signing_keys import CipherSigningKeys
 from hookward.application.aio import limits as places
 from hookward.application.delivery.test_send import WatchTester
 from hookward.application.records import WatchRecord
-from hookward.application.watches.service import Watches, definition_of
+from hookward.application.watches.service import Watches
 from hookward.domain.delivery.outcome import Outcome
 from hookward.domain.delivery.request import OutgoingRequest
 from hookward.domain.errors import Invalid, TooManyPending
@@ -173,7 +173,7 @@ OAUTH = OAuthDefinition(client_id="client", access_token_url="https://auth.test/
 
 async def make_authorized(bench: Bench) -> WatchRecord:
     row, _ = await bench.make()
-    definition = msgspec.structs.replace(definition_of(row), oauth=OAUTH)
+    definition = msgspec.structs.replace(row.read_definition(), oauth=OAUTH)
     return msgspec.structs.replace(row, definition=msgspec.json.encode(definition), credential=CREDENTIAL)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from hookward.adapters.json_schema import JsonSchemas
 from hookward.application.resource_types import service as module
-from hookward.application.resource_types.service import ResourceTypes, TypeOutline, TypeRow, row_of, type_of
+from hookward.application.resource_types.service import ResourceTypes, TypeOutline, TypeRecord, row_of
 from hookward.application.watches.registry import TypeShape, WatchRegistry
 from hookward.domain.errors import Conflict, Invalid, NotFound
 from hookward.domain.ids import AccountId
@@ -45,7 +45,7 @@ PATHS = {"collection": "/shops/{shopId}/orders"}
 
 async def test_a_type_is_kept_as_it_was_given(types: ResourceTypes) -> None:
     row = await types.create(ACCOUNT, given(title="Order", body="merged", keepState=False, paths=PATHS))
-    assert type_of(row) == ResourceType(
+    assert row.read_type() == ResourceType(
         name="shop.order", title="Order", scope=("shopId",), identity=("id",), body=BodyShape.MERGED, schema={},
         sample={"id": "1"}, keep_state=False, watch_routes=("/shops/{shopId}/orders/watch",),
         paths=TypePaths(collection="/shops/{shopId}/orders", item="/shops/{shopId}/orders/{id}"),
@@ -57,7 +57,7 @@ async def test_a_type_is_kept_as_it_was_given(types: ResourceTypes) -> None:
 
 async def test_a_row_says_as_much_as_the_type(types: ResourceTypes) -> None:
     plain = made_up()
-    assert type_of(row_of(ACCOUNT, plain)) == ResourceType(
+    assert row_of(ACCOUNT, plain).read_type() == ResourceType(
         name=plain.name, scope=plain.scope, identity=plain.identity, body=plain.body, schema={}, sample=plain.sample,
         version=0,
     )  # fmt: skip
@@ -68,7 +68,7 @@ async def test_a_name_is_taken_whatever_its_case(types: ResourceTypes, name: str
     await types.create(ACCOUNT, given())
     with pytest.raises(Conflict, match="already"):
         await types.create(ACCOUNT, given(name))
-    assert isinstance(await types.create(OTHER, given()), TypeRow)
+    assert isinstance(await types.create(OTHER, given()), TypeRecord)
 
 
 async def test_a_name_that_another_takes_meanwhile_is_a_conflict(types: ResourceTypes, store: FakeTypes) -> None:
@@ -91,7 +91,7 @@ async def test_an_account_has_a_bounded_number_of_types(types: ResourceTypes, mo
 async def test_a_replaced_type_has_a_new_version_and_its_own_paths(types: ResourceTypes) -> None:
     await types.create(ACCOUNT, given(paths=PATHS))
     row = await types.replace(ACCOUNT, "shop.order", given(title="new", paths=PATHS))
-    assert (row.type_version, type_of(row).title) == (2, "new")
+    assert (row.type_version, row.read_type().title) == (2, "new")
 
 
 async def test_paths_of_other_types_are_taken(types: ResourceTypes) -> None:
@@ -108,7 +108,7 @@ async def test_of_two_types_that_come_at_once_one_gets_the_path(types: ResourceT
     outcomes = await asyncio.gather(
         *[types.create(ACCOUNT, given(name, paths=PATHS)) for name in ("a", "b")], return_exceptions=True
     )
-    assert sorted(type(each).__name__ for each in outcomes) == ["Invalid", "TypeRow"]
+    assert sorted(type(each).__name__ for each in outcomes) == ["Invalid", "TypeRecord"]
 
 
 async def test_types_that_keep_changing_are_a_conflict(types: ResourceTypes, store: FakeTypes) -> None:

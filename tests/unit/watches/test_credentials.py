@@ -17,7 +17,7 @@ from hookward.application.oauth.credentials import (
 from hookward.application.records import WatchRecord
 from hookward.application.watches.changes import Target, WatchChanges
 from hookward.application.watches.credentials import Credentials
-from hookward.application.watches.service import Watches, definition_of
+from hookward.application.watches.service import Watches
 from hookward.domain.errors import Invalid
 from hookward.domain.ids import AccountId, CredentialId
 from hookward.domain.oauth.model import AUTHORIZATION_REQUIRED
@@ -271,7 +271,7 @@ async def test_a_watch_without_authorization_that_turns_to_another_server_still_
 
 async def test_a_refresh_token_that_is_there_may_do_without_an_address_to_authorize_at(desk: Desk) -> None:
     row = await desk.put(await desk.make({**GIVEN, "authUrl": "https://a.example/"}), BLOCK)
-    oauth = definition_of(row).oauth
+    oauth = row.read_definition().oauth
     assert oauth is not None
     assert (oauth.auth_url, standing(row)) == (None, ENABLED)
 

@@ -14,7 +14,7 @@ from hookward.application.oauth.credentials import NewCredential
 from hookward.application.records import KeyRecord, WatchRecord, seal_subject
 from hookward.application.watches.changes import Target, WatchChanges
 from hookward.application.watches.registry import WatchQuery
-from hookward.application.watches.service import Watches, definition_of
+from hookward.application.watches.service import Watches
 from hookward.domain.errors import Invalid, NotFound, PreconditionFailed
 from hookward.domain.ids import AccountId, IdPrefix, WatchId, to_text
 from hookward.domain.resource_types.model import CompiledType
@@ -89,7 +89,7 @@ def target(row: WatchRecord, **which: Any) -> Target:
 
 
 def shown(row: WatchRecord) -> dict[str, Any]:
-    definition = definition_of(row)
+    definition = row.read_definition()
     headers = dict.fromkeys(definition.header_names)
     return {"address": definition.address, "name": definition.name, "httpRequestHeader": headers}
 
@@ -121,7 +121,7 @@ async def test_a_change_that_changes_nothing_makes_no_version(desk: Desk) -> Non
 async def test_a_template_that_differs_only_in_type_is_a_change(desk: Desk) -> None:
     row = await desk.make(schema={"a": 1})
     changed, _ = await desk.replace(row, schema={"a": True})
-    assert definition_of(changed).schema == {"a": True}
+    assert changed.read_definition().schema == {"a": True}
     assert changed.version > row.version
 
 
@@ -138,7 +138,7 @@ async def test_a_signature_turned_on_makes_a_key_of_the_same_owner(desk: Desk, o
     changed, secret = await desk.replace(row, signature={"enabled": True})
     (key,) = (await desk.store.changes_since(row.version)).keys
     assert (secret is not None, key.owner) == (True, owner)
-    assert definition_of(changed).key_ids == (to_text(IdPrefix.CRYPTO_KEY, key.id),)
+    assert changed.read_definition().key_ids == (to_text(IdPrefix.CRYPTO_KEY, key.id),)
 
 
 async def test_a_key_that_does_not_exist_is_named(desk: Desk) -> None:
@@ -156,18 +156,18 @@ async def test_an_owner_changes_a_watch_that_the_account_gave_a_key_of_its_own(d
         {
             "address": ADDRESS,
             "name": "new",
-            "signature": {"enabled": True, "cryptoKeyIds": list(definition_of(row).key_ids)},
+            "signature": {"enabled": True, "cryptoKeyIds": list(row.read_definition().key_ids)},
         },
         find_type,
     )
-    assert (definition_of(changed).name, definition_of(changed).key_ids) == ("new", definition_of(row).key_ids)
+    assert (changed.read_definition().name, changed.read_definition().key_ids) == ("new", row.read_definition().key_ids)
 
 
 async def test_an_owner_names_no_key_of_the_account_that_the_watch_has_not(desk: Desk) -> None:
     others = await desk.make(signature={"enabled": True})
     row = msgspec.structs.replace(await desk.make(), owner="integrator")
     desk.store.put(row)
-    signature = {"enabled": True, "cryptoKeyIds": list(definition_of(others).key_ids)}
+    signature = {"enabled": True, "cryptoKeyIds": list(others.read_definition().key_ids)}
     with pytest.raises(Invalid, match="problems"):
         await desk.changes.replace(
             target(row, owner="integrator"), {"address": ADDRESS, "signature": signature}, find_type
@@ -199,14 +199,14 @@ async def test_a_patch_is_made_of_what_another_has_changed_meanwhile(desk: Desk)
     other = msgspec.structs.replace(row, definition=msgspec.json.encode({"address": ADDRESS, "name": "theirs"}))
     desk.store.before = lambda: desk.store.put(other)
     changed = await desk.patch(row, {"address": ADDRESS + "new"})
-    assert (definition_of(changed).name, definition_of(changed).address) == ("theirs", ADDRESS + "new")
+    assert (changed.read_definition().name, changed.read_definition().address) == ("theirs", ADDRESS + "new")
 
 
 async def test_no_patch_is_lost_among_many_at_once(desk: Desk) -> None:
     row = await desk.make()
     await asyncio.gather(*(desk.patch(row, {"httpRequestHeader": {f"X-{n}": "v"}}) for n in range(9)))
     (now,) = await desk.store.watches(WatchQuery(account=ACCOUNT, limit=1))
-    assert len(definition_of(now).header_names) == 9
+    assert len(now.read_definition().header_names) == 9
 
 
 async def test_a_change_meant_for_a_version_is_refused_when_another_came_first(desk: Desk) -> None:
@@ -264,7 +264,7 @@ async def test_watches_are_listed_by_what_they_are(desk: Desk, query: dict[str, 
     await desk.make(name="Two", status="paused")
     await desk.make()
     rows = await desk.watches.list(WatchQuery(account=ACCOUNT, limit=9, **query))
-    assert [definition_of(row).name for row in rows] == found
+    assert [row.read_definition().name for row in rows] == found
 
 
 async def test_a_change_of_concurrency_reaches_the_lane_within_the_bounds(

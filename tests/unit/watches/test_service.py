@@ -21,7 +21,7 @@ from hookward.application.delivery.endpoints import CompiledWatches, Endpoint, E
 from hookward.application.oauth.credentials import NewCredential
 from hookward.application.records import KeyRecord, WatchRecord
 from hookward.application.watches.registry import WatchQuery, WatchRegistry
-from hookward.application.watches.service import Watches, definition_of
+from hookward.application.watches.service import Watches
 from hookward.domain.errors import Invalid, NotFound, Problem
 from hookward.domain.ids import AccountId, IdPrefix, WatchId, to_text
 from hookward.domain.signing.standard_webhooks import secret_to_text, signatures
@@ -149,7 +149,7 @@ async def test_a_paused_watch_has_a_plan_and_a_disabled_one_has_none(watches: Wa
 
 async def test_watches_are_read_and_listed(watches: Watches, store: FakeDefinitions) -> None:
     row, _ = await create(watches)
-    assert definition_of(await watches.get(ACCOUNT, row.id)).address == "http://a.test/"
+    assert (await watches.get(ACCOUNT, row.id)).read_definition().address == "http://a.test/"
     query = WatchQuery(account=ACCOUNT, resource_type=SHOP.name, limit=10)
     assert [each.id for each in await watches.list(query)] == [row.id]
     await store.delete_watch(ACCOUNT, row.id, reason="why")

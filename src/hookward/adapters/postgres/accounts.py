@@ -9,8 +9,8 @@ import msgspec
 
 from hookward.adapters.postgres.api_keys import insert_key
 from hookward.adapters.postgres.pool import ConnectionPool
-from hookward.application.access.accounts import AccountRow
-from hookward.application.access.api_keys import ApiKeyRow
+from hookward.application.access.accounts import AccountRecord
+from hookward.application.access.api_keys import ApiKeyRecord
 from hookward.domain.access.accounts import AccountSettings
 from hookward.domain.errors import Conflict, Problem
 from hookward.domain.ids import AccountRef
@@ -25,7 +25,7 @@ class PostgresAccounts:
     def __init__(self, database: ConnectionPool) -> None:
         self._database = database
 
-    async def add(self, account: AccountRow, key: ApiKeyRow) -> tuple[AccountRow, ApiKeyRow]:
+    async def add(self, account: AccountRecord, key: ApiKeyRecord) -> tuple[AccountRecord, ApiKeyRecord]:
         """Store an account with its first key; Conflict when the name is taken."""
         async with self._database.transaction() as connection:
             version = await connection.fetchval(_BUMP)
@@ -43,7 +43,7 @@ class PostgresAccounts:
             stored = _account(row)
             return stored, await insert_key(connection, msgspec.structs.replace(key, account=stored.id))
 
-    async def listed(self, *, after: AccountRef | None, limit: int) -> list[AccountRow]:
+    async def listed(self, *, after: AccountRef | None, limit: int) -> list[AccountRecord]:
         """Up to ``limit`` accounts, oldest first, behind ``after``."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(
@@ -54,13 +54,13 @@ class PostgresAccounts:
             )
         return [_account(row) for row in rows]
 
-    async def one(self, ref: AccountRef) -> AccountRow | None:
+    async def one(self, ref: AccountRef) -> AccountRecord | None:
         return await self._one("public_id = $1", ref)
 
-    async def named(self, name: str) -> AccountRow | None:
+    async def named(self, name: str) -> AccountRecord | None:
         return await self._one("name = $1", name)
 
-    async def change(self, ref: AccountRef, settings: AccountSettings) -> AccountRow | None:
+    async def change(self, ref: AccountRef, settings: AccountSettings) -> AccountRecord | None:
         """Change what is set; ``None`` when there is no such account, Conflict when the name is taken."""
         given = {"name": settings.name, "zone": settings.zone, "retention_days": settings.retention_days}
         changes = {column: value for column, value in given.items() if value is not msgspec.UNSET}
@@ -80,7 +80,7 @@ class PostgresAccounts:
             raise _taken() from None
         return None if row is None else _account(row)
 
-    async def _one(self, where: str, value: object) -> AccountRow | None:
+    async def _one(self, where: str, value: object) -> AccountRecord | None:
         async with self._database.connection() as connection:
             row = await connection.fetchrow(f"SELECT {_COLUMNS} FROM account WHERE {where}", value)
         return None if row is None else _account(row)
@@ -91,5 +91,5 @@ def _taken() -> Conflict:
     return Conflict(message, (Problem(message=message, pointer="/name"),))
 
 
-def _account(row: Any) -> AccountRow:
-    return AccountRow(id=row[0], ref=row[1], name=row[2], zone=row[3], retention_days=row[4], created=row[5])
+def _account(row: Any) -> AccountRecord:
+    return AccountRecord(id=row[0], ref=row[1], name=row[2], zone=row[3], retention_days=row[4], created=row[5])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hookward.adapters.postgres.pool import Acquired, ConnectionPool
-from hookward.application.access.api_keys import ApiKeyRow
+from hookward.application.access.api_keys import ApiKeyRecord
 from hookward.application.access.authenticator import FoundKeys, Revocations
 from hookward.domain.access.callers import Scope
 from hookward.domain.ids import AccountId, ApiKeyId
@@ -41,13 +41,13 @@ class PostgresApiKeys:
     def __init__(self, database: ConnectionPool) -> None:
         self._database = database
 
-    async def add(self, key: ApiKeyRow) -> ApiKeyRow:
+    async def add(self, key: ApiKeyRecord) -> ApiKeyRecord:
         async with self._database.connection() as connection:
             return await insert_key(connection, key)
 
     async def listed(
         self, account: AccountId, *, owner: str | None, after: ApiKeyId | None, limit: int
-    ) -> list[ApiKeyRow]:
+    ) -> list[ApiKeyRecord]:
         """Up to ``limit`` keys that were not revoked, oldest first, behind ``after``."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(
@@ -60,7 +60,7 @@ class PostgresApiKeys:
             )
         return [_key(row) for row in rows]
 
-    async def one(self, account: AccountId, id_: ApiKeyId) -> ApiKeyRow | None:
+    async def one(self, account: AccountId, id_: ApiKeyId) -> ApiKeyRecord | None:
         async with self._database.connection() as connection:
             row = await connection.fetchrow(
                 f"SELECT {_COLUMNS} FROM api_key WHERE account_id = $1 AND id = $2 AND revoked IS NULL", account, id_
@@ -90,7 +90,7 @@ class PostgresApiKeys:
             await connection.execute(_NOTE_USED, ids)
 
 
-async def insert_key(connection: Acquired, key: ApiKeyRow) -> ApiKeyRow:
+async def insert_key(connection: Acquired, key: ApiKeyRecord) -> ApiKeyRecord:
     """Store a key; answers it with its time."""
     row = await connection.fetchrow(
         "INSERT INTO api_key (id, account_id, owner, name, scopes, digest) VALUES ($1, $2, $3, $4, $5, $6) "
@@ -105,8 +105,8 @@ async def insert_key(connection: Acquired, key: ApiKeyRow) -> ApiKeyRow:
     return _key(row)
 
 
-def _key(row: Any) -> ApiKeyRow:
-    return ApiKeyRow(
+def _key(row: Any) -> ApiKeyRecord:
+    return ApiKeyRecord(
         id=row[0], account=row[1], name=row[2], scopes=tuple([Scope(scope) for scope in row[3]]), digest=row[4],
         owner=row[5], created=row[6], last_used=row[7],
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hookward.adapters.postgres.pool import ConnectionPool
-from hookward.application.oauth.ports import CredentialLock, CredentialRow
+from hookward.application.oauth.ports import CredentialLock, CredentialRecord
 
 # One holder at a time, by this clock. Who holds it already goes on: its answer may have been lost. The row is as it is
 # when it is ours; where it is not, as it was when this began.
@@ -35,13 +35,13 @@ class PostgresCredentials:
     def __init__(self, database: ConnectionPool) -> None:
         self._database = database
 
-    async def take(self, hold: CredentialLock, *, seconds: float) -> CredentialRow | None:
+    async def take(self, hold: CredentialLock, *, seconds: float) -> CredentialRecord | None:
         """Lock a credential for so long; answers it as it is, ``held`` or not, ``None`` when it is not there."""
         async with self._database.connection() as connection:
             row = await connection.fetchrow(_TAKE, hold.account, hold.credential, hold.holder, seconds)
         if row is None:
             return None
-        return CredentialRow(state=row[0], generation=row[1], refused=row[2], held=row[3])
+        return CredentialRecord(state=row[0], generation=row[1], refused=row[2], held=row[3])
 
     async def release(self, hold: CredentialLock) -> None:
         """Let others ask."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hookward.adapters.postgres.pool import Acquired, ConnectionPool
-from hookward.application.resource_types.service import Beside, TypeOutline, TypeRow, Watched, definition_of
+from hookward.application.resource_types.service import Beside, TypeOutline, TypeRecord, Watched
 from hookward.domain.errors import TypeChanged
 from hookward.domain.ids import AccountId
 from hookward.domain.resource_types.model import BodyShape, TypePaths
@@ -38,7 +38,7 @@ class PostgresResourceTypes:
     def __init__(self, database: ConnectionPool) -> None:
         self._database = database
 
-    async def add_type(self, row: TypeRow, *, beside: Beside = None) -> TypeRow | None:
+    async def add_type(self, row: TypeRecord, *, beside: Beside = None) -> TypeRecord | None:
         """Store a new type; ``None`` when there is one of that name. After a deleted one its versions go on."""
         async with self._database.transaction() as connection:
             if await connection.fetchval(_CURRENT, row.account, row.name) is not None:
@@ -50,8 +50,8 @@ class PostgresResourceTypes:
             return await _add(connection, row, version, None)
 
     async def replace_type(
-        self, row: TypeRow, *, scope: Sequence[str], beside: Beside = None
-    ) -> TypeRow | Watched | None:
+        self, row: TypeRecord, *, scope: Sequence[str], beside: Beside = None
+    ) -> TypeRecord | Watched | None:
         """Store a new version, if it is one; see the port."""
         async with self._database.transaction() as connection:
             found = await connection.fetchrow(_CURRENT, row.account, row.name)
@@ -61,7 +61,7 @@ class PostgresResourceTypes:
             found = await connection.fetchrow(_CURRENT, row.account, row.name)
             if found is None:
                 return None
-            if list(definition_of(_row(found)).scope) != list(scope):
+            if list(_row(found).read_definition().scope) != list(scope):
                 watches = await connection.fetchval(_WATCHES, row.account, row.name)
                 if watches:
                     return Watched(watches)
@@ -80,12 +80,12 @@ class PostgresResourceTypes:
                 return Watched(watches)
             return (await connection.execute(_RETIRE, account, name)).split()[-1] == "1"
 
-    async def find_types(self, keys: Sequence[tuple[AccountId, str]]) -> list[TypeRow]:
+    async def find_types(self, keys: Sequence[tuple[AccountId, str]]) -> list[TypeRecord]:
         async with self._database.connection() as connection:
             rows = await connection.fetch(_FIND, [account for account, _ in keys], [name for _, name in keys])
         return [_row(row) for row in rows]
 
-    async def types(self, account: AccountId, *, after: str, limit: int) -> list[TypeRow]:
+    async def types(self, account: AccountId, *, after: str, limit: int) -> list[TypeRecord]:
         async with self._database.connection() as connection:
             rows = await connection.fetch(
                 f"SELECT {_COLUMNS} FROM resource_type WHERE account_id = $1 AND name > $2 AND current "
@@ -106,7 +106,7 @@ async def _outlines(connection: Acquired, account: AccountId) -> list[TypeOutlin
     return [TypeOutline(name=row[0], paths=_paths(row[1], row[2])) for row in rows]
 
 
-async def _check_others(connection: Acquired, row: TypeRow, beside: Beside) -> None:
+async def _check_others(connection: Acquired, row: TypeRecord, beside: Beside) -> None:
     """The bump, which is done by now, keeps them as they are until the end of the transaction."""
     if beside is not None and list(beside) != [
         each for each in await _outlines(connection, row.account) if each.name != row.name
@@ -114,7 +114,7 @@ async def _check_others(connection: Acquired, row: TypeRow, beside: Beside) -> N
         raise TypeChanged("others")
 
 
-async def _add(connection: Acquired, row: TypeRow, version: int, created: Any) -> TypeRow:
+async def _add(connection: Acquired, row: TypeRecord, version: int, created: Any) -> TypeRecord:
     stored = await connection.fetchrow(
         _ADD,
         row.account,
@@ -129,12 +129,12 @@ async def _add(connection: Acquired, row: TypeRow, version: int, created: Any) -
     return _row(stored)
 
 
-def _same(stored: TypeRow, given: TypeRow) -> bool:
+def _same(stored: TypeRecord, given: TypeRecord) -> bool:
     return (stored.definition, stored.paths) == (given.definition, given.paths)
 
 
-def _row(row: Any) -> TypeRow:
-    return TypeRow(
+def _row(row: Any) -> TypeRecord:
+    return TypeRecord(
         account=row[0], name=row[1], type_version=row[2], body=_SHAPES[row[3]],
         paths=_paths(row[4], row[9]), definition=row[5], version=row[6], created=row[7], updated=row[8],
     )  # fmt: skip

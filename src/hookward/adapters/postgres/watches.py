@@ -17,7 +17,7 @@ from hookward.application.watches.registry import DefinitionDelta, TypeShape, Wa
 from hookward.domain.errors import Conflict, TypeChanged
 from hookward.domain.ids import AccountId, CredentialId, CryptoKeyId, IdPrefix, WatchId, from_text
 from hookward.domain.resource_types.model import BodyShape
-from hookward.domain.watches.model import WatchDefinition, WatchStatus
+from hookward.domain.watches.model import WatchStatus
 
 _WATCH = (
     "id, account_id, resource_type, status, status_reason, definition, secrets, lane_id, active_since, version, "
@@ -76,7 +76,6 @@ SELECT {_WATCH} FROM watch WHERE account_id = $1 AND id > $2 AND deleted IS NULL
 AND ($3::text IS NULL OR owner = $3) AND ($4::text IS NULL OR resource_type = $4)
 AND ($5::smallint IS NULL OR status = $5) AND ($6::bytea IS NULL OR position($6 IN definition) > 0)
 ORDER BY id LIMIT $7"""
-_definition = msgspec.json.Decoder(WatchDefinition)
 _PAGE = 500
 
 
@@ -165,7 +164,7 @@ class PostgresWatches:
                     _LIST, query.account, after, query.owner, query.resource_type, query.status, needle, page
                 )
             watches = [_watch(row) for row in rows]
-            found += [each for each in watches if not sifted or query.selects(_definition.decode(each.definition))]
+            found += [each for each in watches if not sifted or query.selects(each.read_definition())]
             if len(rows) < page:
                 break
             after = watches[-1].id
@@ -269,7 +268,7 @@ async def _bump(connection: Acquired) -> int:
 
 async def _has_its_keys(connection: Acquired, watch: WatchRecord) -> bool:
     """Whether every key that a watch names is there; no key is retired until the transaction of the bump ends."""
-    ids = {from_text(IdPrefix.CRYPTO_KEY, each) for each in _definition.decode(watch.definition).key_ids}
+    ids = {from_text(IdPrefix.CRYPTO_KEY, each) for each in watch.read_definition().key_ids}
     return not ids or len(ids) == await connection.fetchval(_KEYS_LEFT, watch.account, list(ids))
 
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from hookward.application.access.api_keys import ApiKeyRow, new_api_key
+from hookward.application.access.api_keys import ApiKeyRecord, new_api_key
 from hookward.application.ids import make_id
 from hookward.application.ports import Clock, Random
 from hookward.domain.access.accounts import AccountSettings, read_account
@@ -20,7 +20,7 @@ _NOT_STORED = AccountId(0)
 _FIRST_KEY = ApiKeyRequest(name="first admin key", scopes=(Scope.ADMIN,))
 
 
-class AccountRow(msgspec.Struct, frozen=True, kw_only=True):
+class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
     """An account as stored. ``retention_days`` is ``None`` for the configured default."""
 
     id: AccountId
@@ -34,17 +34,17 @@ class AccountRow(msgspec.Struct, frozen=True, kw_only=True):
 class AccountStore(Protocol):
     """Where accounts are kept; a name that is taken is a Conflict."""
 
-    async def add(self, account: AccountRow, key: ApiKeyRow) -> tuple[AccountRow, ApiKeyRow]:
+    async def add(self, account: AccountRecord, key: ApiKeyRecord) -> tuple[AccountRecord, ApiKeyRecord]:
         """Store both; answers them with the account's number."""
         ...
 
-    async def listed(self, *, after: AccountRef | None, limit: int) -> list[AccountRow]: ...
+    async def listed(self, *, after: AccountRef | None, limit: int) -> list[AccountRecord]: ...
 
-    async def one(self, ref: AccountRef) -> AccountRow | None: ...
+    async def one(self, ref: AccountRef) -> AccountRecord | None: ...
 
-    async def named(self, name: str) -> AccountRow | None: ...
+    async def named(self, name: str) -> AccountRecord | None: ...
 
-    async def change(self, ref: AccountRef, settings: AccountSettings) -> AccountRow | None: ...
+    async def change(self, ref: AccountRef, settings: AccountSettings) -> AccountRecord | None: ...
 
 
 class Accounts:
@@ -59,13 +59,13 @@ class Accounts:
         self._days = days
         self._max_days = max_days
 
-    async def create(self, given: Any) -> tuple[AccountRow, ApiKeyRow, str]:
+    async def create(self, given: Any) -> tuple[AccountRecord, ApiKeyRecord, str]:
         """Check and store an account; answers it with its first key and that key's text, which is shown once.
 
         Raises Invalid, or Conflict when the name is taken.
         """
         settings = read_account(given, max_days=self._max_days, whole=True)
-        account = AccountRow(
+        account = AccountRecord(
             id=_NOT_STORED,
             ref=AccountRef(make_id(self._clock, self._random)),
             name=str(settings.name),
@@ -76,25 +76,25 @@ class Accounts:
         stored, first = await self._store.add(account, key)
         return stored, first, text
 
-    async def listed(self, *, after: AccountRef | None = None, limit: int) -> list[AccountRow]:
+    async def listed(self, *, after: AccountRef | None = None, limit: int) -> list[AccountRecord]:
         """Accounts, oldest first."""
         return await self._store.listed(after=after, limit=limit)
 
-    async def get(self, ref: AccountRef | None) -> AccountRow:
+    async def get(self, ref: AccountRef | None) -> AccountRecord:
         """An account; raises NotFound."""
         row = None if ref is None else await self._store.one(ref)
         if row is None:
             raise NotFound(_NO_ACCOUNT)
         return row
 
-    async def named(self, name: str) -> AccountRow:
+    async def named(self, name: str) -> AccountRecord:
         """An account by its name; raises NotFound."""
         row = await self._store.named(name)
         if row is None:
             raise NotFound(_NO_ACCOUNT)
         return row
 
-    async def change(self, ref: AccountRef | None, given: Any) -> AccountRow:
+    async def change(self, ref: AccountRef | None, given: Any) -> AccountRecord:
         """Change what is given of an account; raises NotFound, Invalid, or Conflict when the name is taken."""
         await self.get(ref)
         settings = read_account(given, max_days=self._max_days, whole=False)
@@ -103,7 +103,7 @@ class Accounts:
             raise NotFound(_NO_ACCOUNT)
         return row
 
-    def retention_days(self, account: AccountRow) -> int:
+    def retention_days(self, account: AccountRecord) -> int:
         """For how long an account keeps what is done."""
         return account.retention_days or self._days
 

@@ -15,7 +15,7 @@ from hookward.domain.errors import NotFound
 from hookward.domain.ids import AccountId, ApiKeyId
 
 
-class ApiKeyRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class ApiKeyRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An API key as stored: its text is nowhere, only a digest of it."""
 
     id: ApiKeyId
@@ -28,19 +28,19 @@ class ApiKeyRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     last_used: datetime | None = None
 
     def __repr__(self) -> str:
-        return f"<ApiKeyRow {self.id.hex()}>"
+        return f"<ApiKeyRecord {self.id.hex()}>"
 
 
 class ApiKeyStore(Protocol):
     """Where API keys are kept."""
 
-    async def add(self, key: ApiKeyRow) -> ApiKeyRow: ...
+    async def add(self, key: ApiKeyRecord) -> ApiKeyRecord: ...
 
     async def listed(
         self, account: AccountId, *, owner: str | None, after: ApiKeyId | None, limit: int
-    ) -> list[ApiKeyRow]: ...
+    ) -> list[ApiKeyRecord]: ...
 
-    async def one(self, account: AccountId, id_: ApiKeyId) -> ApiKeyRow | None: ...
+    async def one(self, account: AccountId, id_: ApiKeyId) -> ApiKeyRecord | None: ...
 
     async def revoke(self, account: AccountId, id_: ApiKeyId) -> bool: ...
 
@@ -53,7 +53,7 @@ class ApiKeys:
         self._clock = clock
         self._random = random
 
-    async def create(self, account: AccountId, given: Any, *, may_operate: bool) -> tuple[ApiKeyRow, str]:
+    async def create(self, account: AccountId, given: Any, *, may_operate: bool) -> tuple[ApiKeyRecord, str]:
         """Check and store a key; answers it with its text, which is shown once.
 
         Raises Invalid, or Forbidden where ``operator`` is to be granted by who has it not.
@@ -64,11 +64,11 @@ class ApiKeys:
 
     async def listed(
         self, account: AccountId, *, owner: str | None = None, after: ApiKeyId | None = None, limit: int
-    ) -> list[ApiKeyRow]:
+    ) -> list[ApiKeyRecord]:
         """Keys that were not revoked, oldest first; with ``owner`` only theirs."""
         return await self._store.listed(account, owner=owner, after=after, limit=limit)
 
-    async def get(self, account: AccountId, id_: ApiKeyId | None) -> ApiKeyRow:
+    async def get(self, account: AccountId, id_: ApiKeyId | None) -> ApiKeyRecord:
         """A key of this account that was not revoked; raises NotFound."""
         row = None if id_ is None else await self._store.one(account, id_)
         if row is None:
@@ -81,10 +81,12 @@ class ApiKeys:
             raise NotFound(_NO_KEY)
 
 
-def new_api_key(account: AccountId, request: ApiKeyRequest, *, clock: Clock, random: Random) -> tuple[ApiKeyRow, str]:
+def new_api_key(
+    account: AccountId, request: ApiKeyRequest, *, clock: Clock, random: Random
+) -> tuple[ApiKeyRecord, str]:
     """A key that is not stored yet, and its text."""
     text = key_text(random.bytes(KEY_BYTES))
-    row = ApiKeyRow(
+    row = ApiKeyRecord(
         id=ApiKeyId(make_id(clock, random)),
         account=account,
         name=request.name,

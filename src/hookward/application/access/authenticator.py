@@ -16,7 +16,7 @@ from typing import Protocol
 
 import msgspec
 
-from hookward.application.access.api_keys import ApiKeyRow
+from hookward.application.access.api_keys import ApiKeyRecord
 from hookward.application.aio.cache import LruCache
 from hookward.application.aio.loader import BatchLoader
 from hookward.application.ports import Clock
@@ -38,7 +38,7 @@ class FoundKeys(msgspec.Struct, frozen=True, kw_only=True):
     """Keys that are valid, and the version of the definitions at that moment; from one snapshot."""
 
     version: int
-    keys: Sequence[ApiKeyRow]
+    keys: Sequence[ApiKeyRecord]
 
 
 class Revocations(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +74,7 @@ class _CachedKey:
 
     __slots__ = ("caller", "id", "noted")
 
-    def __init__(self, row: ApiKeyRow) -> None:
+    def __init__(self, row: ApiKeyRecord) -> None:
         self.id = row.id
         self.caller = Caller(account=row.account, scopes=frozenset(row.scopes), owner=row.owner)
         self.noted = float("-inf")

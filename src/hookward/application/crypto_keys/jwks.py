@@ -11,14 +11,14 @@ import msgspec
 
 from hookward.application.crypto_keys.ports import SigningKeys
 from hookward.application.ports import Clock
-from hookward.domain.crypto_keys.model import KeyDefinition, kid_of
+from hookward.application.records import read_key_definition
+from hookward.domain.crypto_keys.model import kid_of
 from hookward.domain.ids import CryptoKeyId, IdPrefix, to_text
 
 MAX_PUBLIC_KEYS = 1000
 """Asymmetric keys of one account: they share one set with everybody's."""
 MAX_PUBLISHED = 10_000
 KEPT_SECONDS = 60.0
-_definition = msgspec.json.Decoder(KeyDefinition)
 
 
 class PublishedKey(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -88,7 +88,7 @@ class PublishedKeys:
         return msgspec.json.encode({"keys": list(made.values())})
 
     def _jwk(self, kid: str, public: bytes, row: PublishedKey) -> dict[str, str]:
-        return self._keys.jwk(_definition.decode(row.definition).algorithm, public, kid)
+        return self._keys.jwk(read_key_definition(row.definition).algorithm, public, kid)
 
 
 def _live(row: PublishedKey, now: datetime) -> list[tuple[str, bytes]]:

@@ -19,7 +19,6 @@ from hookward.domain.crypto_keys.rules import DEFAULT_OVERLAP, Rotation, read_ke
 from hookward.domain.errors import Conflict, Invalid, NotFound, Problem
 from hookward.domain.ids import AccountId, CryptoKeyId, IdPrefix, to_text
 from hookward.domain.signing.standard_webhooks import secret_to_text
-from hookward.domain.watches.model import WatchDefinition
 
 NEW_SECRET_BYTES = 32
 MAX_OLD_SECRETS = 4
@@ -30,9 +29,7 @@ MAKING = 2
 _NAMED = 10
 _NO_KEY = "there is no such crypto key"
 _encode = msgspec.json.Encoder(decimal_format="number").encode
-_definition = msgspec.json.Decoder(WatchDefinition)
 _parts = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_key = msgspec.json.Decoder(KeyDefinition)
 
 
 class KeyQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,7 +103,7 @@ class CryptoKeys:
 
     def public_text(self, row: KeyRecord) -> str | None:
         """The public key as receivers keep it; none for HMAC."""
-        definition = key_definition_of(row)
+        definition = row.read_definition()
         if row.public is None:
             return None
         return self._keys.public_text(definition.algorithm, definition.format, row.public)
@@ -129,7 +126,7 @@ class CryptoKeys:
         Answers the key, and of HMAC with the new secret, which is shown once. Raises NotFound, Invalid, Conflict.
         """
         before = await self.get(account, id_, owner=owner)
-        algorithm = key_definition_of(before).algorithm
+        algorithm = before.read_definition().algorithm
         async with self._making.turn(account, owner):
             rotation = await asyncio.to_thread(
                 read_rotation, given, algorithm=algorithm, overlap=self._overlap, read=self._keys.read
@@ -210,7 +207,7 @@ def released(
     changed: list[WatchRecord] = []
     stuck: list[WatchRecord] = []
     for watch in watches:
-        definition = _definition.decode(watch.definition)
+        definition = watch.read_definition()
         if key not in definition.key_ids:
             continue
         others = tuple([each for each in definition.key_ids if each != key])
@@ -230,8 +227,3 @@ def _names(watches: Sequence[WatchRecord], owner: str | None) -> str:
         count = len(watches) - len(names)
         names.append(f"{count} more" if names else f"{count} watch{'es' if count > 1 else ''} of others")
     return ", ".join(names)
-
-
-def key_definition_of(row: KeyRecord) -> KeyDefinition:
-    """A key's definition, decoded."""
-    return _key.decode(row.definition)

@@ -18,7 +18,7 @@ import msgspec
 
 from hookward.application.crypto_keys.ports import SigningKeys
 from hookward.application.ports import Clock, Sealer
-from hookward.application.records import KeyRecord, WatchRecord, key_subject, seal_subject
+from hookward.application.records import KeyRecord, WatchRecord, key_subject
 from hookward.application.watches.registry import WatchRegistry
 from hookward.domain.crypto_keys.model import Algorithm, KeyDefinition, SignatureFormat, Signer, kid_of
 from hookward.domain.delivery.masking import SecretMask
@@ -32,14 +32,11 @@ from hookward.domain.redaction import MASK
 from hookward.domain.resource_types.model import BodyShape
 from hookward.domain.templates.addresses import AddressTemplate, compile_address, has_placeholder
 from hookward.domain.templates.template import Template, compile_template
-from hookward.domain.watches.model import WatchDefinition, WatchMethod, WatchSecrets, WatchStatus
+from hookward.domain.watches.model import WatchDefinition, WatchMethod, WatchStatus
 
 _LIMIT = 4096
 
 _ORIGIN = re.compile(r"[^/?#]*//[^/?#]*")
-_definition = msgspec.json.Decoder(WatchDefinition)
-_secrets = msgspec.json.Decoder(WatchSecrets)
-_key_definition = msgspec.json.Decoder(KeyDefinition)
 
 
 _Live: TypeAlias = tuple[bytes | Signer, int | None]
@@ -153,10 +150,7 @@ class EndpointCache:
         self._keys.clear()
 
     def _make(self, row: WatchRecord) -> Endpoint:
-        definition = _definition.decode(row.definition)
-        secrets = WatchSecrets()
-        if row.secrets is not None:
-            secrets = _secrets.decode(self._sealer.unseal(row.secrets, seal_subject(row)))
+        definition, secrets = row.read_definition(), row.read_secrets(self._sealer)
         fixed = [("User-Agent", self._user_agent)]
         if definition.method not in WatchMethod.WITHOUT_BODY:
             fixed.append(("Content-Type", "application/json"))
@@ -202,7 +196,7 @@ class EndpointCache:
     def _live_of(self, row: KeyRecord) -> tuple[_Live, ...]:
         known = self._keys.get(row.id)
         if known is None:
-            definition, subject = _key_definition.decode(row.definition), key_subject(row)
+            definition, subject = row.read_definition(), key_subject(row)
             olds = [(old.secret, int(old.until.timestamp() * 1_000_000)) for old in row.previous]
             sealed: list[tuple[bytes, int | None]] = [(row.secret, None), *olds]
             secrets = [(self._sealer.unseal(each, subject), until) for each, until in sealed]

@@ -23,7 +23,7 @@ from hookward.application.oauth.ports import TokenSource
 from hookward.application.ports import Clock, Random, Sealer
 from hookward.application.records import KeyRecord, WatchRecord
 from hookward.application.watches.registry import DefinitionDelta, WatchRegistry
-from hookward.application.watches.service import WatchStore, definition_of
+from hookward.application.watches.service import WatchStore
 from hookward.domain.delivery.model import Attempt, Payload
 from hookward.domain.delivery.outcome import ErrorKind, Failure, Outcome
 from hookward.domain.errors import TemplateFailed
@@ -58,7 +58,7 @@ class WatchTester:
 
         Raises Invalid, and TooManyPending while too many test sends are in flight.
         """
-        change = read_trial(given, known, definition_of(row).scope)
+        change = read_trial(given, known, row.read_definition().scope)
         with self._sends.take(row.account):
             return _logged(await self._attempt(row, known, change))
 
@@ -94,7 +94,7 @@ class WatchTester:
 
     async def _plan(self, row: WatchRecord, known: CompiledType) -> Endpoint:
         """The plan that a worker would make of the watch if it were enabled."""
-        ids = [CryptoKeyId(from_text(IdPrefix.CRYPTO_KEY, text) or b"") for text in definition_of(row).key_ids]
+        ids = [CryptoKeyId(from_text(IdPrefix.CRYPTO_KEY, text) or b"") for text in row.read_definition().key_ids]
         keys = await self._store.keys(row.account, ids, owner=None) if ids else []
         enabled = msgspec.structs.replace(row, status=WatchStatus.ENABLED)
         definitions = WatchRegistry(_Known(enabled, keys), {known.type.name: known.type})

@@ -51,7 +51,7 @@ class CredentialLock(msgspec.Struct, frozen=True, kw_only=True):
     holder: bytes
 
 
-class CredentialRow(msgspec.Struct, frozen=True, kw_only=True):
+class CredentialRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A credential as stored: ``state`` is sealed (``CredentialState``).
 
     ``generation`` counts its refresh tokens; ``refused`` says why no token is asked for until somebody authorizes.
@@ -81,7 +81,7 @@ class NewRefreshToken(msgspec.Struct, frozen=True, kw_only=True):
 class CredentialStore(Protocol):
     """Where credentials are, and who asks for a token just now. All of it raises StoreUnavailable."""
 
-    async def take(self, hold: CredentialLock, *, seconds: float) -> CredentialRow | None:
+    async def take(self, hold: CredentialLock, *, seconds: float) -> CredentialRecord | None:
         """Lock a credential for so long from now, or go on holding it; answers it as it is now.
 
         ``held`` is false when somebody else holds it; ``None`` when there is no such credential.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hookward.application.aio.tasks import BackgroundTasks
 from hookward.application.oauth.ports import (
     CredentialLock,
-    CredentialRow,
+    CredentialRecord,
     CredentialStore,
     NewRefreshToken,
     TokenCache,
@@ -93,7 +93,7 @@ class TokenRequest:
         usable = token is not None and token.value != self.refused and token.until_us > self._desk.clock.now_us()
         return token if usable else None
 
-    async def _take(self) -> CredentialRow | None:
+    async def _take(self) -> CredentialRecord | None:
         """The row, held for long enough to ask; ``None`` when it is not, for now."""
         desk = self._desk
         began = desk.clock.monotonic()
@@ -104,7 +104,7 @@ class TokenRequest:
         fits = desk.clock.monotonic() + desk.timeout <= began + desk.seconds
         return row if row.held and fits else None
 
-    async def _ask(self, row: CredentialRow) -> AccessToken:
+    async def _ask(self, row: CredentialRecord) -> AccessToken:
         token = await self._shelved()  # somebody else may have asked in between
         if token is not None:
             return token
@@ -124,7 +124,7 @@ class TokenRequest:
 
     async def _ask_again(
         self, before: NewRefreshToken, error: AuthorizationRequired
-    ) -> tuple[CredentialRow, NewRefreshToken, TokenAnswer]:
+    ) -> tuple[CredentialRecord, NewRefreshToken, TokenAnswer]:
         """Refused: ask with a newer refresh token where there is one, else mark the credential."""
         again = await self._take()
         if again is None:
@@ -139,7 +139,7 @@ class TokenRequest:
             await self._mark(again, second)
             raise
 
-    async def _current(self, row: CredentialRow) -> NewRefreshToken:
+    async def _current(self, row: CredentialRecord) -> NewRefreshToken:
         """The refresh token to ask with, empty where the grant takes none: one that waits to be written comes first."""
         here = NewRefreshToken(base=row.generation, generation=row.generation, token="")
         if self._grant.definition.grant_type is GrantType.CLIENT_CREDENTIALS:
@@ -154,7 +154,7 @@ class TokenRequest:
             raise AuthorizationRequired(_NONE)
         return NewRefreshToken(base=row.generation, generation=row.generation, token=token)
 
-    async def _store_rotated(self, row: CredentialRow, current: NewRefreshToken, answer: TokenAnswer) -> None:
+    async def _store_rotated(self, row: CredentialRecord, current: NewRefreshToken, answer: TokenAnswer) -> None:
         """Write the refresh token that is now the one, unless the row has it; where that fails it is kept elsewhere."""
         if self._grant.definition.grant_type is GrantType.CLIENT_CREDENTIALS:
             return
@@ -176,7 +176,7 @@ class TokenRequest:
         elif current.generation != row.generation:
             await rotations.forget(self._hold)
 
-    async def _mark(self, row: CredentialRow, error: AuthorizationRequired) -> None:
+    async def _mark(self, row: CredentialRecord, error: AuthorizationRequired) -> None:
         """Let nobody ask any more until somebody authorizes, unless somebody just did."""
         await self._desk.rotations.forget(self._hold)
         if not await self._desk.store.refuse(self._hold, generation=row.generation, reason=str(error)):

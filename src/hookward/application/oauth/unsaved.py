@@ -8,7 +8,13 @@ import msgspec
 
 from hookward.application.aio.tasks import BackgroundTasks
 from hookward.application.oauth.credentials import credential_subject, read_state, write_state
-from hookward.application.oauth.ports import CredentialLock, CredentialRow, CredentialStore, NewRefreshToken, TokenCache
+from hookward.application.oauth.ports import (
+    CredentialLock,
+    CredentialRecord,
+    CredentialStore,
+    NewRefreshToken,
+    TokenCache,
+)
 from hookward.application.ports import Log, Random, Sealer
 from hookward.domain.errors import HookwardError
 from hookward.domain.ids import AccountId, CredentialId
@@ -38,18 +44,18 @@ class UnsavedRefreshTokens:
         self._kept: dict[CredentialId, NewRefreshToken] = {}
         self._mending: set[CredentialId] = set()
 
-    def open(self, hold: CredentialLock, row: CredentialRow) -> str | None:
+    def open(self, hold: CredentialLock, row: CredentialRecord) -> str | None:
         """The refresh token of a row."""
         return read_state(self._sealer.unseal(row.state, credential_subject(hold.account, hold.credential))).token
 
-    async def write(self, hold: CredentialLock, row: CredentialRow, rotation: NewRefreshToken) -> bool:
+    async def write(self, hold: CredentialLock, row: CredentialRecord, rotation: NewRefreshToken) -> bool:
         """Put a rotation in the place of what ``row`` has; false where the row went on or is no longer held."""
         subject = credential_subject(hold.account, hold.credential)
         state = msgspec.structs.replace(read_state(self._sealer.unseal(row.state, subject)), token=rotation.token)
         sealed = self._sealer.seal(write_state(state), subject)
         return await self._store.write(hold, expected=row.generation, generation=rotation.generation, state=sealed)
 
-    async def newest(self, hold: CredentialLock, row: CredentialRow) -> NewRefreshToken | None:
+    async def newest(self, hold: CredentialLock, row: CredentialRecord) -> NewRefreshToken | None:
         """The last refresh token that was to take the place of what ``row`` has, if there is one."""
         shared = await self._shelf.rotation(hold.account, hold.credential)
         known = (shared, self._kept.get(hold.credential))
@@ -100,7 +106,7 @@ class UnsavedRefreshTokens:
             if row is not None and row.held:
                 await self._store.release(hold)
 
-    async def _put(self, hold: CredentialLock, row: CredentialRow) -> None:
+    async def _put(self, hold: CredentialLock, row: CredentialRecord) -> None:
         newest = await self.newest(hold, row)
         if newest is not None and await self.write(hold, row, newest):
             await self.forget(hold)

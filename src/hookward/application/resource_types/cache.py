@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from hookward.application.aio.cache import LruCache
 from hookward.application.aio.loader import BatchLoader
-from hookward.application.resource_types.service import ResourceTypeStore, TypeRow, type_of
+from hookward.application.resource_types.service import ResourceTypeStore, TypeRecord
 from hookward.domain.ids import AccountId
 from hookward.domain.resource_types.model import CompiledType
 from hookward.domain.resource_types.rules import SchemaCompiler, is_type_name
@@ -148,7 +148,7 @@ class ResourceTypeCache:
             self._names.put(account, [each.name for each in await self._store.type_outlines(account)])
         return found
 
-    async def _compiled(self, row: TypeRow) -> CompiledType:
+    async def _compiled(self, row: TypeRecord) -> CompiledType:
         """Return the type of a row: the one in memory if it has this version, else a new one, which is kept."""
         cached = self._types.get((row.account, row.name))
         if cached is not None and cached.type.type.version == row.type_version:
@@ -157,6 +157,6 @@ class ResourceTypeCache:
         self._types.put((row.account, row.name), _Cached(compiled, len(row.definition)))
         return compiled
 
-    def _compile(self, row: TypeRow) -> CompiledType:
-        found = type_of(row)
+    def _compile(self, row: TypeRecord) -> CompiledType:
+        found = row.read_type()
         return CompiledType(found, self._schemas.compiled(found.schema))

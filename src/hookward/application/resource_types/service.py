@@ -34,7 +34,7 @@ class TypeDefinition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     keep_state: bool = True
 
 
-class TypeRow(msgspec.Struct, frozen=True, kw_only=True):
+class TypeRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One version of a resource type as stored: ``definition`` is JSON (``TypeDefinition``).
 
     ``version`` is that of the definitions.
@@ -49,6 +49,28 @@ class TypeRow(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 0
     created: datetime | None = None
     updated: datetime | None = None
+
+    def read_definition(self) -> TypeDefinition:
+        """Return the definition, decoded except for its schema and sample."""
+        return _read_definition(self.definition)
+
+    def read_type(self) -> ResourceType:
+        """Return the resource type, with its schema and sample decoded."""
+        definition = self.read_definition()
+        return ResourceType(
+            name=self.name,
+            title=definition.title,
+            scope=definition.scope,
+            identity=definition.identity,
+            body=definition.body,
+            schema=decode_exact(bytes(definition.schema)),
+            sample=decode_exact(bytes(definition.sample)),
+            version=self.type_version,
+            keep_state=definition.keep_state,
+            paths=self.paths,
+            watch_routes=() if self.paths is None else (self.paths.watch_route,),
+            operations=operations_of(self.paths, definition.identity),
+        )
 
 
 class TypeOutline(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +93,7 @@ Beside = Sequence[TypeOutline] | None
 class ResourceTypeStore(Protocol):
     """Where resource types are kept."""
 
-    async def add_type(self, row: TypeRow, *, beside: Beside = None) -> TypeRow | None:
+    async def add_type(self, row: TypeRecord, *, beside: Beside = None) -> TypeRecord | None:
         """Store a new type; ``None`` when the account has one of that name.
 
         Raises TypeChanged where its other types are not, or no longer, those ``beside`` which it was judged.
@@ -79,8 +101,8 @@ class ResourceTypeStore(Protocol):
         ...
 
     async def replace_type(
-        self, row: TypeRow, *, scope: Sequence[str], beside: Beside = None
-    ) -> TypeRow | Watched | None:
+        self, row: TypeRecord, *, scope: Sequence[str], beside: Beside = None
+    ) -> TypeRecord | Watched | None:
         """Store a new version of a type with this ``scope``, which cannot change while watched; ``None`` without one.
 
         A definition that is the current one already is no new version. ``beside`` as above.
@@ -89,11 +111,11 @@ class ResourceTypeStore(Protocol):
 
     async def delete_type(self, account: AccountId, name: str) -> bool | Watched: ...
 
-    async def find_types(self, keys: Sequence[tuple[AccountId, str]]) -> list[TypeRow]:
+    async def find_types(self, keys: Sequence[tuple[AccountId, str]]) -> list[TypeRecord]:
         """The current versions of those types that there are."""
         ...
 
-    async def types(self, account: AccountId, *, after: str, limit: int) -> list[TypeRow]:
+    async def types(self, account: AccountId, *, after: str, limit: int) -> list[TypeRecord]:
         """Up to ``limit`` current types by name, behind ``after``."""
         ...
 
@@ -111,11 +133,11 @@ class ResourceTypes:
         self._built_in = built_in
         self._turn = asyncio.Semaphore(1)
 
-    async def create(self, account: AccountId, given: Any) -> TypeRow:
+    async def create(self, account: AccountId, given: Any) -> TypeRecord:
         """Check and store a type; raises Invalid with every problem, or Conflict."""
         return await _settled(lambda: self._create(account, given))
 
-    async def _create(self, account: AccountId, given: Any) -> TypeRow:
+    async def _create(self, account: AccountId, given: Any) -> TypeRecord:
         outlines = await self._store.type_outlines(account)
         known = await self._read(given, outlines)
         name = known.type.name
@@ -128,12 +150,12 @@ class ResourceTypes:
             raise Conflict(_taken(name))
         return row
 
-    async def replace(self, account: AccountId, name: str, given: Any) -> TypeRow:
+    async def replace(self, account: AccountId, name: str, given: Any) -> TypeRecord:
         """Check and store a new version of a type; raises Invalid, NotFound or Conflict."""
         self._refuse_built_in(name)
         return await _settled(lambda: self._replace(account, name, given))
 
-    async def _replace(self, account: AccountId, name: str, given: Any) -> TypeRow:
+    async def _replace(self, account: AccountId, name: str, given: Any) -> TypeRecord:
         outlines = await self._store.type_outlines(account)
         if name not in [each.name for each in outlines]:
             raise NotFound(_NO_TYPE)
@@ -155,7 +177,7 @@ class ResourceTypes:
         if not outcome:
             raise NotFound(_NO_TYPE)
 
-    async def get(self, account: AccountId, name: str) -> TypeRow | ResourceType:
+    async def get(self, account: AccountId, name: str) -> TypeRecord | ResourceType:
         """A type by name, built in or the account's; raises NotFound."""
         built_in = self._built_in.get(name)
         if built_in is not None:
@@ -165,9 +187,9 @@ class ResourceTypes:
             raise NotFound(_NO_TYPE)
         return rows[0]
 
-    async def page(self, account: AccountId, *, after: str, limit: int) -> list[TypeRow | ResourceType]:
+    async def page(self, account: AccountId, *, after: str, limit: int) -> list[TypeRecord | ResourceType]:
         """Up to ``limit`` types by name, built-in ones among them, behind ``after``."""
-        found: list[TypeRow | ResourceType] = [each for name, each in self._built_in.items() if name > after]
+        found: list[TypeRecord | ResourceType] = [each for name, each in self._built_in.items() if name > after]
         found += await self._store.types(account, after=after, limit=limit)
         return sorted(found, key=lambda each: each.name)[:limit]
 
@@ -188,41 +210,24 @@ class ResourceTypes:
             raise Conflict(f"{name} is built in: it can be neither changed nor deleted")
 
 
-def row_of(account: AccountId, resource_type: ResourceType) -> TypeRow:
+def row_of(account: AccountId, resource_type: ResourceType) -> TypeRecord:
     """A type as it is stored."""
     definition = TypeDefinition(
         scope=resource_type.scope, identity=resource_type.identity, body=resource_type.body,
         schema=msgspec.Raw(encode_exact(resource_type.schema)), sample=msgspec.Raw(encode_exact(resource_type.sample)),
         title=resource_type.title, keep_state=resource_type.keep_state,
     )  # fmt: skip
-    return TypeRow(
+    return TypeRecord(
         account=account, name=resource_type.name, body=resource_type.body,
         paths=resource_type.paths, definition=encode_exact(definition),
     )  # fmt: skip
 
 
-def definition_of(row: TypeRow) -> TypeDefinition:
-    """A type's definition, decoded but for its schema and sample."""
-    return _decoder.decode(row.definition)
-
-
-def type_of(row: TypeRow) -> ResourceType:
-    """A stored type as the domain knows it."""
-    definition = definition_of(row)
-    return ResourceType(
-        name=row.name, title=definition.title, scope=definition.scope, identity=definition.identity,
-        body=definition.body, schema=decode_exact(bytes(definition.schema)),
-        sample=decode_exact(bytes(definition.sample)), version=row.type_version, keep_state=definition.keep_state,
-        paths=row.paths, watch_routes=() if row.paths is None else (row.paths.watch_route,),
-        operations=operations_of(row.paths, definition.identity),
-    )  # fmt: skip
-
-
-_decoder = msgspec.json.Decoder(TypeDefinition)
+_read_definition = msgspec.json.Decoder(TypeDefinition).decode
 _NO_TYPE = "there is no such resource type"
 
 
-async def _settled(change: Callable[[], Awaitable[TypeRow]]) -> TypeRow:
+async def _settled(change: Callable[[], Awaitable[TypeRecord]]) -> TypeRecord:
     """What a change comes to, judged again when other types of the account change meanwhile."""
     for _ in range(MAX_TRIES):
         with suppress(TypeChanged):

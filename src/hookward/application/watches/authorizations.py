@@ -11,9 +11,9 @@ from hookward.application.aio.limits import ConcurrencyLimit
 from hookward.application.oauth.credentials import CredentialState, NewCredential
 from hookward.application.oauth.ports import TokenEndpoint
 from hookward.application.ports import Random, Sealer
-from hookward.application.records import WatchRecord, seal_subject
+from hookward.application.records import WatchRecord
 from hookward.application.watches.credentials import Credentials
-from hookward.application.watches.service import WatchStore, definition_of
+from hookward.application.watches.service import WatchStore
 from hookward.domain.errors import Conflict, Invalid, NotFound, TokenNotGranted
 from hookward.domain.ids import AccountId, CredentialId, WatchId
 from hookward.domain.oauth.authorization_code import (
@@ -35,7 +35,6 @@ from hookward.domain.oauth.model import (
 )
 from hookward.domain.problems import problem_at
 from hookward.domain.sealing import sealed_place
-from hookward.domain.watches.model import WatchSecrets
 
 RETRY_SECONDS = 5
 
@@ -116,7 +115,7 @@ class Authorizations:
 
     async def begin(self, row: WatchRecord) -> Begun:
         """Where to send somebody to authorize a watch; raises Conflict where there is nothing to authorize."""
-        oauth = definition_of(row).oauth
+        oauth = row.read_definition().oauth
         if oauth is None or oauth.auth_url is None:
             raise Conflict(_NO_AUTH_URL)
         redirect_uri = oauth.redirect_uri or self._callback
@@ -150,11 +149,11 @@ class Authorizations:
         subject = _flow_subject(stored.account, stored.watch)
         flow = _decode(self._sealer.unseal(stored.sealed, subject))
         row = await self._definitions.watch(stored.account, stored.watch, owner=None)
-        if row is None or row.credential is None or not flow.is_for(definition_of(row).oauth):
+        if row is None or row.credential is None or not flow.is_for(row.read_definition().oauth):
             raise Conflict(_CHANGED)
         with self._exchanges.take(row.account):
             token = await self._exchange(row, row.credential, flow, back.code)
-        oauth = definition_of(row).oauth
+        oauth = row.read_definition().oauth
         assert oauth is not None
         credential = self._credentials.make(row.account, row.owner, oauth, CredentialState(token=token))
         if not await self._flows.authorized(
@@ -168,11 +167,9 @@ class Authorizations:
 
     async def _exchange(self, row: WatchRecord, credential: CredentialId, flow: _Flow, code: str) -> str:
         """The refresh token for a code."""
-        oauth = definition_of(row).oauth
+        oauth = row.read_definition().oauth
         assert oauth is not None
-        secrets = WatchSecrets()
-        if row.secrets is not None:
-            secrets = _secrets(self._sealer.unseal(row.secrets, seal_subject(row)))
+        secrets = row.read_secrets(self._sealer)
         grant = TokenGrant(
             account=row.account, credential=credential, definition=oauth, client_secret=secrets.client_secret,
             variant=variant_of(oauth, secrets.client_secret),
@@ -197,7 +194,6 @@ def _flow_subject(account: AccountId, watch: WatchId) -> str:
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_Flow).decode
-_secrets = msgspec.json.Decoder(WatchSecrets).decode
 _NO_AUTH_URL = (
     "the watch has no oauth2Auth.authUrl at which somebody could authorize: give it one, or PATCH a new refreshToken"
 )

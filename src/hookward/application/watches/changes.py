@@ -12,7 +12,7 @@ from hookward.application.oauth.credentials import HeldCredential
 from hookward.application.ports import Clock, Sealer
 from hookward.application.records import KeyRecord, WatchRecord, seal_subject
 from hookward.application.watches.credentials import CredentialChoice, standing
-from hookward.application.watches.service import Watches, WatchStore, definition_of
+from hookward.application.watches.service import Watches, WatchStore
 from hookward.domain.errors import NotFound, PreconditionFailed
 from hookward.domain.ids import AccountId, IdPrefix, WatchId, to_text
 from hookward.domain.oauth.model import AUTHORIZATION_REQUIRED
@@ -24,7 +24,6 @@ from hookward.domain.watches.rules import WatchRequest
 DISABLED = "the watch was disabled"
 DELETED = "the watch was deleted"
 _encode = msgspec.json.Encoder(decimal_format="number").encode
-_secrets = msgspec.json.Decoder(WatchSecrets)
 
 
 FindType = Callable[[AccountId, str], Awaitable[CompiledType | None]]
@@ -82,14 +81,12 @@ class WatchChanges:
     ) -> tuple[WatchRecord, str | None]:
         while True:
             row = await self.find(target)
-            secrets = WatchSecrets()
-            if row.secrets is not None:
-                secrets = _secrets.decode(self._sealer.unseal(row.secrets, seal_subject(row)))
+            secrets = row.read_secrets(self._sealer)
             given = make(row)
             known = await types(target.account, row.resource_type)
             if known is None:
                 raise NotFound("the resource type of the watch is gone")
-            before = definition_of(row)
+            before = row.read_definition()
             held = None
             if row.credential is not None:
                 held = await self._store.credential(target.account, row.credential)
@@ -144,6 +141,6 @@ class WatchChanges:
 
 def _gist(row: WatchRecord) -> tuple[int, str | None, WatchDefinition, bytes | None]:
     """What may change of a watch, to be compared; its template as JSON, for to Python ``{"a": 1} == {"a": True}``."""
-    definition = definition_of(row)
+    definition = row.read_definition()
     template = None if definition.schema is msgspec.UNSET else _encode(definition.schema)
     return row.status, row.status_reason, msgspec.structs.replace(definition, schema=msgspec.UNSET), template

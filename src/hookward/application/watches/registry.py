@@ -75,9 +75,6 @@ class WatchFilter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     perspective: DocumentOptions
 
 
-_definition = msgspec.json.Decoder(WatchDefinition)
-
-
 class WatchRegistry:
     """The watches and keys of all accounts, and the index that matches them.
 
@@ -170,7 +167,7 @@ class WatchRegistry:
         if watch.status == WatchStatus.DISABLED:
             self._index.remove(watch.id)
             return
-        definition = _definition.decode(watch.definition)
+        definition = watch.read_definition()
         if definition.filter is not None:
             self.sieves[watch.id] = WatchFilter(
                 filter=definition.filter, perspective=self.perspective(watch, definition)

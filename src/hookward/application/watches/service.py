@@ -184,11 +184,3 @@ class Watches:
 
 
 _NO_WATCH = "there is no such watch"
-
-
-def definition_of(row: WatchRecord) -> WatchDefinition:
-    """A watch's definition, decoded."""
-    return _decoder.decode(row.definition)
-
-
-_decoder = msgspec.json.Decoder(WatchDefinition)

@@ -18,8 +18,8 @@ from typing import Any, Protocol, TypeVar
 import aiohttp
 import msgspec
 
-from hookward.application.access.accounts import AccountRow
-from hookward.application.access.api_keys import ApiKeyRow
+from hookward.application.access.accounts import AccountRecord
+from hookward.application.access.api_keys import ApiKeyRecord
 from hookward.bootstrap.cli import Administration, open_administration
 from hookward.config import Settings, load_settings
 from hookward.domain.errors import ConfigError, NotFound, Problem, RequestRejected, StoreUnavailable
@@ -68,7 +68,7 @@ class _StoreDesk:
 
     async def keys(self, owner: str | None) -> list[Answer]:
         account = await self._find_account()
-        rows: list[ApiKeyRow] = []
+        rows: list[ApiKeyRecord] = []
         while more := await self._keys.listed(
             account.id, owner=owner, after=rows[-1].id if rows else None, limit=_PAGE
         ):
@@ -85,12 +85,12 @@ class _StoreDesk:
         return _plain(new_account_answer(row, first, key, days=self._accounts.retention_days(row)))
 
     async def accounts(self) -> list[Answer]:
-        rows: list[AccountRow] = []
+        rows: list[AccountRecord] = []
         while more := await self._accounts.listed(after=rows[-1].ref if rows else None, limit=_PAGE):
             rows += more
         return [_plain(account_answer(row, days=self._accounts.retention_days(row))) for row in rows]
 
-    async def _find_account(self) -> AccountRow:
+    async def _find_account(self) -> AccountRecord:
         ref = from_text(IdPrefix.ACCOUNT, self._account)
         return await (self._accounts.named(self._account) if ref is None else self._accounts.get(AccountRef(ref)))
 

@@ -11,8 +11,8 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
 
-from hookward.application.access.accounts import AccountRow
-from hookward.application.access.api_keys import ApiKeyRow
+from hookward.application.access.accounts import AccountRecord
+from hookward.application.access.api_keys import ApiKeyRecord
 from hookward.domain.access.accounts import MAX_NAME
 from hookward.domain.access.callers import Scope
 from hookward.domain.ids import AccountRef, ApiKeyId, IdPrefix, from_text, to_text
@@ -220,7 +220,7 @@ class Page(Wire, frozen=True, omit_defaults=True):
     cursor: Annotated[str | UnsetType, Meta(pattern="^acc_[0-9a-f]{32}$", description=_CURSOR)] = UNSET
 
 
-def api_key_answer(row: ApiKeyRow) -> ApiKeyAnswer:
+def api_key_answer(row: ApiKeyRecord) -> ApiKeyAnswer:
     """An API key as its account's administrators see it."""
     return ApiKeyAnswer(
         id=to_text(IdPrefix.API_KEY, row.id),
@@ -232,12 +232,12 @@ def api_key_answer(row: ApiKeyRow) -> ApiKeyAnswer:
     )
 
 
-def new_api_key_answer(row: ApiKeyRow, key: str) -> NewApiKeyAnswer:
+def new_api_key_answer(row: ApiKeyRecord, key: str) -> NewApiKeyAnswer:
     """An API key with its text."""
     return NewApiKeyAnswer(**msgspec.structs.asdict(api_key_answer(row)), key=key)
 
 
-def account_answer(row: AccountRow, *, days: int) -> AccountAnswer:
+def account_answer(row: AccountRecord, *, days: int) -> AccountAnswer:
     """An account whose retention is ``days``."""
     return AccountAnswer(
         id=to_text(IdPrefix.ACCOUNT, row.ref),
@@ -248,7 +248,7 @@ def account_answer(row: AccountRow, *, days: int) -> AccountAnswer:
     )
 
 
-def new_account_answer(row: AccountRow, first: ApiKeyRow, key: str, *, days: int) -> NewAccountAnswer:
+def new_account_answer(row: AccountRecord, first: ApiKeyRecord, key: str, *, days: int) -> NewAccountAnswer:
     """An account with its first key and that key's text."""
     shown = msgspec.structs.asdict(account_answer(row, days=days))
     return NewAccountAnswer(**shown, key_id=to_text(IdPrefix.API_KEY, first.id), key=key)

@@ -12,7 +12,7 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
 
-from hookward.application.crypto_keys.service import KeyQuery, key_definition_of
+from hookward.application.crypto_keys.service import KeyQuery
 from hookward.application.records import KeyRecord
 from hookward.domain.crypto_keys.model import Algorithm, SignatureFormat, kid_of
 from hookward.domain.ids import CryptoKeyId, IdPrefix, from_text, to_text
@@ -99,7 +99,7 @@ def _with(secret: str | None, row: KeyRecord, parts: ApiParts) -> KeyAnswer:
 
 
 def _key_answer(row: KeyRecord, parts: ApiParts) -> KeyAnswer:
-    definition = key_definition_of(row)
+    definition = row.read_definition()
     now = datetime.fromtimestamp(parts.clock.now_us() / 1_000_000, UTC)
     id_, named = to_text(IdPrefix.CRYPTO_KEY, row.id), row.public or definition.format is SignatureFormat.RFC9421
     ends = [old.until for old in row.previous if old.until > now]

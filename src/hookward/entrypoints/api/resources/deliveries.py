@@ -9,9 +9,9 @@ import msgspec
 from aiohttp import web
 
 from hookward.application.history.model import LoggedAttempt, LoggedDelivery, LogQuery
+from hookward.application.records import read_watch_definition
 from hookward.domain.errors import NotFound
 from hookward.domain.ids import DeliveryId, EventId, IdPrefix, from_text, to_text, unix_ms_of
-from hookward.domain.watches.model import WatchDefinition
 from hookward.entrypoints.api.dependencies import ApiParts, Caller
 from hookward.entrypoints.api.http.listing import LOG_PARAMETERS, Filters, cursors, id_of
 from hookward.entrypoints.api.http.responses import as_text, format_timestamp, json_response
@@ -26,8 +26,6 @@ from hookward.entrypoints.api.http.schemas import (
     WatchBrief,
 )
 from hookward.entrypoints.api.resources.delivery_schemas import DeliveryPage, Searched
-
-_definition = msgspec.json.Decoder(WatchDefinition)
 
 
 async def list_deliveries(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
@@ -77,7 +75,7 @@ def searched(window_ms: tuple[int, int] | None) -> Searched | msgspec.UnsetType:
 
 
 def delivery_item(row: LoggedDelivery) -> dict[str, Any]:
-    definition = None if row.watch_definition is None else _definition.decode(row.watch_definition)
+    definition = None if row.watch_definition is None else read_watch_definition(row.watch_definition)
     return {
         "id": to_text(IdPrefix.DELIVERY, row.id),
         "status": row.status.word,

@@ -12,7 +12,7 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
 
-from hookward.application.resource_types.service import TypeRow, definition_of
+from hookward.application.resource_types.service import TypeRecord
 from hookward.domain.errors import Forbidden
 from hookward.domain.json import encode_exact
 from hookward.domain.resource_types.model import ResourceType
@@ -78,7 +78,7 @@ def _whole_account(caller: Caller) -> None:
         raise Forbidden("resource types are the whole account's; a key with an owner may only read them")
 
 
-def type_answer(found: TypeRow | ResourceType) -> TypeAnswer:
+def type_answer(found: TypeRecord | ResourceType) -> TypeAnswer:
     """A type as it is shown."""
     if isinstance(found, ResourceType):
         return TypeAnswer(
@@ -87,7 +87,7 @@ def type_answer(found: TypeRow | ResourceType) -> TypeAnswer:
             watch_routes=found.watch_routes, schema=msgspec.Raw(encode_exact(found.schema)),
             sample=msgspec.Raw(encode_exact(found.sample)), created=None, updated=None,
         )  # fmt: skip
-    definition = definition_of(found)
+    definition = found.read_definition()
     paths = found.paths
     return TypeAnswer(
         name=found.name, title=definition.title, version=found.type_version, built_in=False, scope=definition.scope,

@@ -12,7 +12,6 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from hookward.application.records import WatchRecord
-from hookward.application.watches.service import definition_of
 from hookward.domain.ids import IdPrefix, to_text
 from hookward.domain.watches.blocks import Ignored
 from hookward.domain.watches.model import WatchDefinition, WatchStatus
@@ -185,7 +184,7 @@ def watch_out(record: WatchRecord, *, definition: WatchDefinition | None = None,
 
     The definition of the record is decoded unless it is given.
     """
-    shown = shown_properties(definition or definition_of(record))
+    shown = shown_properties(definition or record.read_definition())
     if secret is not None:
         shown["signature"]["secret"] = secret
     make: Callable[..., WatchOut] = WatchOut  # the fields are those of the table

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from hookward.application.events.intake import EventIntake
 from hookward.bootstrap.api_parts import (
     AccessParts,
     ApiParts,
     CryptoKeyParts,
-    EventParts,
     HistoryParts,
     ResourceTypeParts,
     WatchParts,
@@ -30,7 +30,7 @@ def resource_type_parts(built_in: Any, *, cache: Any = None, routes: Any = None)
 def api_parts(
     *,
     access: AccessParts | None = None,
-    events: EventParts | None = None,
+    events: EventIntake | None = None,
     resource_types: ResourceTypeParts | None = None,
     watches: WatchParts | None = None,
     crypto_keys: CryptoKeyParts | None = None,

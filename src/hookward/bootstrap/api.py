@@ -33,6 +33,7 @@ from hookward.application.crypto_keys.jwks import PublishedKeys
 from hookward.application.crypto_keys.service import CryptoKeys
 from hookward.application.delivery.test_send import WatchTester
 from hookward.application.events.backlog import Backlogs
+from hookward.application.events.intake import EventIntake
 from hookward.application.events.publisher import Publisher
 from hookward.application.history.erasures import Erasures
 from hookward.application.history.replays import Replays
@@ -47,7 +48,6 @@ from hookward.bootstrap.api_parts import (
     AccessParts,
     ApiParts,
     CryptoKeyParts,
-    EventParts,
     HistoryParts,
     ResourceTypeParts,
     WatchParts,
@@ -113,13 +113,13 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
         waker = _open_waker(process, stores)
         upkeep = PostgresUpkeep(pool)
         tasks.start(lambda: _follow_clock(upkeep, process.clock))
-        events = _open_events(process, waker)
-        watches = await _open_watches(process)
+        resource_types = _open_resource_types(process)
+        events = _open_events(process, waker, resource_types.cache)
         yield ApiParts(
             access=access,
             events=events,
-            resource_types=_open_resource_types(process),
-            watches=watches,
+            resource_types=resource_types,
+            watches=await _open_watches(process),
             crypto_keys=_crypto_keys(process),
             history=_history(process),
             checks={"database": upkeep.answers, "queue": waker.ping},
@@ -158,12 +158,12 @@ def _open_waker(process: _Process, stores: Stores) -> QueueWaker:
     return waker
 
 
-def _open_events(process: _Process, waker: QueueWaker) -> EventParts:
+def _open_events(process: _Process, waker: QueueWaker, types: ResourceTypeCache) -> EventIntake:
     publisher = Publisher(PostgresEvents(process.pool), waker, clock=process.clock, log=process.log)
     process.stack.push_async_callback(publisher.close)
     backlogs = Backlogs(PostgresBacklog(process.pool), bound=process.settings.limits.backlog, log=process.log)
     process.tasks.start(backlogs.run)
-    return EventParts(publisher=publisher, backlogs=backlogs)
+    return EventIntake(publisher, backlogs, types, clock=process.clock, random=process.random)
 
 
 def _open_resource_types(process: _Process) -> ResourceTypeParts:

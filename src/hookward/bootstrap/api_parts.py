@@ -11,8 +11,7 @@ from hookward.application.access.authenticator import ApiKeyCache
 from hookward.application.crypto_keys.jwks import PublishedKeys
 from hookward.application.crypto_keys.service import CryptoKeys
 from hookward.application.delivery.test_send import WatchTester
-from hookward.application.events.backlog import Backlogs
-from hookward.application.events.publisher import Publisher
+from hookward.application.events.intake import EventIntake
 from hookward.application.history.erasures import Erasures
 from hookward.application.history.model import DeliveryLog, EventLog
 from hookward.application.history.replays import Replays
@@ -34,14 +33,6 @@ class AccessParts:
     api_keys: ApiKeys
     known_keys: ApiKeyCache
     bootstrap_key: str | None = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventParts:
-    """Accept events."""
-
-    publisher: Publisher
-    backlogs: Backlogs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +82,7 @@ class ApiParts:
     """
 
     access: AccessParts
-    events: EventParts
+    events: EventIntake
     resource_types: ResourceTypeParts
     watches: WatchParts
     crypto_keys: CryptoKeyParts

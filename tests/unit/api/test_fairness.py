@@ -14,9 +14,10 @@ from yarl import URL
 
 from hookward.adapters.catalog import load_catalog
 from hookward.application.events.backlog import Backlogs
+from hookward.application.events.intake import EventIntake
 from hookward.application.events.publisher import NewEvent
 from hookward.application.resource_types.cache import ResourceTypeCache
-from hookward.bootstrap.api_parts import ApiParts, EventParts
+from hookward.bootstrap.api_parts import ApiParts
 from hookward.domain.ids import AccountId, EventId
 from hookward.domain.resource_types.model import CompiledType
 from hookward.domain.resource_types.routing import Match, OperationIndex
@@ -113,14 +114,15 @@ async def test_others_have_their_turn_while_much_jsv_is_read() -> None:
 
 
 async def among_others(schema: Ticking, publish: Any, known: CompiledType) -> web.Response:
-    backlogs = Backlogs(cast("Any", None), bound=1, log=SilentLog())
-    types = {TYPE.name: known}
-    parts = api_parts(
-        events=EventParts(publisher=cast("Any", Taking()), backlogs=backlogs),
-        resource_types=resource_type_parts(types, cache=ResourceTypeCache(types, FakeTypes(), cast("Any", None))),
+    cache = ResourceTypeCache({TYPE.name: known}, FakeTypes(), cast("Any", None))
+    intake = EventIntake(
+        cast("Any", Taking()),
+        Backlogs(cast("Any", None), bound=1, log=SilentLog()),
+        cache,
         clock=VirtualClock(),
         random=FixedRandom(),
     )
+    parts = api_parts(events=intake, resource_types=resource_type_parts(cache.built_in, cache=cache))
     ticking = asyncio.create_task(schema.tick())
     try:
         answer: web.Response = await publish(parts, known)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from hookward.domain.errors import Invalid, Problem, pointer_to
-from hookward.domain.events.rules import ValidEvent, validate_event
+from hookward.domain.events.rules import ValidEvent, type_named, validate_event
 from hookward.domain.resource_types.model import CompiledType
 from tests.unit.resource_types.resource_types import built_in, made_up
 
@@ -38,12 +39,17 @@ RIGHT: dict[str, Any] = {
 
 
 def read(**changes: Any) -> ValidEvent:
-    return validate_event({**RIGHT, **changes}, TYPES)
+    return read_any({**RIGHT, **changes})
+
+
+def read_any(given: Any, types: Mapping[str, CompiledType] = TYPES) -> ValidEvent:
+    """Validate an event as the intake does it: with the type that it names."""
+    return validate_event(given, types.get(type_named(given) or ""), types)
 
 
 def problems(given: Any) -> list[tuple[str | None, str]]:
     with pytest.raises(Invalid) as caught:
-        validate_event(given, TYPES)
+        read_any(given)
     return [(problem.pointer, problem.message) for problem in caught.value.problems]
 
 

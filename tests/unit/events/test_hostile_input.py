@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookward.domain.errors import Invalid, Problem
-from hookward.domain.events.rules import ValidEvent, validate_event
+from hookward.domain.events.rules import ValidEvent
 from hookward.domain.resource_types.model import CompiledType
 from hookward.domain.watches.properties import NOT_YET
 from hookward.domain.watches.rules import WatchRequest, read_watch
+from tests.unit.events.events import read_any
 from tests.unit.events.json_strategies import documents
 from tests.unit.resource_types.resource_types import built_in
 
@@ -77,13 +78,13 @@ event_properties = {
 
 @given(nasty | st.dictionaries(nasty_texts, nasty) | st.fixed_dictionaries({}, optional=event_properties))
 def test_any_event_is_taken_or_refused_with_problems(event: Any) -> None:
-    assert taken_or_answered(lambda: validate_event(event, TYPES))
+    assert taken_or_answered(lambda: read_any(event, TYPES))
 
 
 @given(st.fixed_dictionaries({}, optional=event_properties))
 def test_what_is_taken_of_an_event_can_be_stored(event: Any) -> None:
     try:
-        read: ValidEvent | None = validate_event(event, TYPES)
+        read: ValidEvent | None = read_any(event, TYPES)
     except Invalid:
         read = None
     texts = [] if read is None else [read.resource_id, read.key or "", read.zone or "", *read.scope.values()]

@@ -13,7 +13,7 @@ version.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hookward.application.aio.cache import LruCache
@@ -43,26 +43,6 @@ class _Cached(NamedTuple):
     size: int
 
 
-class AccountTypes(Mapping[str, CompiledType]):
-    """The types of one account that are in memory, by name."""
-
-    def __init__(self, cache: ResourceTypeCache, account: AccountId) -> None:
-        self._cache = cache
-        self._account = account
-
-    def __getitem__(self, name: str) -> CompiledType:
-        known = self._cache.known(self._account, name)
-        if known is None:
-            raise KeyError(name)
-        return known
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._cache.names(self._account))
-
-    def __len__(self) -> int:
-        return len(self._cache.names(self._account))
-
-
 class ResourceTypeCache:
     """Compiled types by account and name; ``built_in`` ones belong to all accounts.
 
@@ -80,7 +60,7 @@ class ResourceTypeCache:
         max_type_bytes: int = MAX_TYPE_BYTES,
         max_name_lists: int = MAX_NAME_LISTS,
     ) -> None:
-        self._built_in = built_in
+        self.built_in = built_in
         self._store = store
         self._schemas = schemas
         self._types: LruCache[Key, _Cached] = LruCache(
@@ -89,17 +69,13 @@ class ResourceTypeCache:
         self._names: LruCache[AccountId, list[str]] = LruCache(max_name_lists)
         self._loader = BatchLoader(self._load_types, limit=_BATCH, name="types.load")
 
-    def view(self, account: AccountId) -> AccountTypes:
-        """Return the types of an account; call ``learn`` first with the names that are needed."""
-        return AccountTypes(self, account)
-
     def is_own(self, name: str) -> bool:
         """Return whether a type of this name would be an account's own: no built-in type has the name."""
-        return name not in self._built_in
+        return name not in self.built_in
 
     def known(self, account: AccountId, name: str) -> CompiledType | None:
         """Return a type as it is in memory, or ``None``."""
-        built_in = self._built_in.get(name)
+        built_in = self.built_in.get(name)
         if built_in is not None:
             return built_in
         cached = self._types.get((account, name))
@@ -107,7 +83,7 @@ class ResourceTypeCache:
 
     def names(self, account: AccountId) -> list[str]:
         """Return the names of an account's types as they were last loaded, for an error that lists them."""
-        return [*self._built_in, *(self._names.get(account) or ())]
+        return [*self.built_in, *(self._names.get(account) or ())]
 
     async def learn(self, account: AccountId, name: str) -> bool:
         """Load a type unless it is in memory, and return whether it was looked up.
@@ -124,7 +100,7 @@ class ResourceTypeCache:
         if not isinstance(name, str):
             return None
         if not self.is_own(name):
-            return self._built_in[name]
+            return self.built_in[name]
         return await self._loader.load((account, name)) if is_type_name(name) else None
 
     def forget(self, account: AccountId, name: str, version: int | None = None) -> None:

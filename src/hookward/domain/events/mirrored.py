@@ -1,26 +1,25 @@
 """Turn a mirrored operation into the change event that it is, and says of a wrong one what is wrong where it stands.
 
 The event is put together from path and body and then held to the same rules as any other
-(``rules.read_event``); what those find wrong is told in the words of the request as it was
+(``rules.validate_event``); what those find wrong is told in the words of the request as it was
 sent: a pointer into its body, or the name of a path parameter or header.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from hookward.domain.errors import Invalid, Problem, pointer_to
 from hookward.domain.events.coercion import typed
+from hookward.domain.events.idempotency import IDEMPOTENCY_KEY
 from hookward.domain.events.rules import ValidEvent, validate_event
 from hookward.domain.problems import problem_at, quoted, unknown_fields
 from hookward.domain.resource_types.model import CompiledType, ResourceValidator, integer_as_string
 from hookward.domain.resource_types.operations import ChangeKind, Operation, OperationBatch
 from hookward.domain.resource_types.routing import Match
-
-IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 
 
 class MirroredEvent(msgspec.Struct, frozen=True):
@@ -46,7 +45,7 @@ def read_mirrored(match: Match, given: Any, known: CompiledType, *, key: str | N
     if resource == {} and not match.operation.body:
         known = CompiledType(known.type, _Said(known.schema, filled))
     try:
-        read = validate_event(event, {match.type.name: known})
+        read = validate_event(event, known)
     except Invalid as refused:
         places = _Places(match, filled, resource, problems)
         problems += [moved for each in refused.problems for moved in places.of(each)]

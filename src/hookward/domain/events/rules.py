@@ -16,7 +16,7 @@ import msgspec
 
 from hookward.domain.errors import Invalid, Problem
 from hookward.domain.events.model import ChangeEvent
-from hookward.domain.ids import AccountId, EventId
+from hookward.domain.ids import AccountId, EventId, uuid7
 from hookward.domain.json import encode_exact
 from hookward.domain.problems import is_string, problem_at, unknown_fields
 from hookward.domain.redaction import redacted_repr
@@ -57,12 +57,24 @@ class ValidEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     __repr__ = redacted_repr
 
 
-def validate_event(given: Any, types: Mapping[str, CompiledType]) -> ValidEvent:
-    """Check a decoded event; raises Invalid with every problem."""
+def type_named(given: Any) -> str | None:
+    """Return the name of the resource type that a decoded event gives; ``None`` if it gives no string."""
+    name = given.get("resourceType") if isinstance(given, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def validate_event(given: Any, known: CompiledType | None, names: Iterable[str] = ()) -> ValidEvent:
+    """Validate a decoded event and return it; raise Invalid with every problem.
+
+    ``known`` is the type that it names (see ``type_named``), ``None`` if there is no such type. ``names`` are those of
+    the types that exist, for the message that then lists them.
+    """
     if not isinstance(given, dict):
         raise Invalid(_NO_OBJECT, (problem_at(_NO_OBJECT),))
     problems = list(unknown_fields(given, _KNOWN, "an event")) if not _NAMES.issuperset(given) else []
-    known, kind = _type(given, types, problems), _kind(given, problems)
+    if known is None:
+        problems.append(problem_at(f"resourceType must be one of {type_names(names)}", "resourceType"))
+    kind = _kind(given, problems)
     resource = _resource(given, "resource", known, problems)
     if given.get("resource") is None:
         problems.append(problem_at("resource is missing; give the resource after the change", "resource"))
@@ -83,12 +95,21 @@ def validate_event(given: Any, types: Mapping[str, CompiledType]) -> ValidEvent:
     )  # fmt: skip
 
 
-def _type(given: dict[str, Any], types: Mapping[str, CompiledType], problems: list[Problem]) -> CompiledType | None:
-    name = given.get("resourceType")
-    known = types.get(name) if isinstance(name, str) else None
-    if known is None:
-        problems.append(problem_at(f"resourceType must be one of {type_names(types)}", "resourceType"))
-    return known
+def change_event(event: ValidEvent, account: AccountId, *, now_ms: int, random: bytes) -> ChangeEvent:
+    """Return a valid event with a new id: of ``now_ms`` (milliseconds since 1970) and 10 ``random`` bytes."""
+    return ChangeEvent(
+        id=EventId(uuid7(now_ms, random)),
+        account=account,
+        resource_type=event.type.name,
+        type_version=event.type.version,
+        kind=event.kind,
+        scope=event.scope,
+        resource_id=event.resource_id,
+        body=encode_exact(event.resource),
+        previous=None if event.previous is None else encode_exact(event.previous),
+        extra=None if event.extra is None else encode_exact(event.extra),
+        zone=event.zone,
+    )
 
 
 def type_names(types: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
+from hookward.application.events.intake import MAX_EVENT_BYTES
 from hookward.domain.errors import Malformed, Problem, TooLarge
 from hookward.domain.json import decode_exact
 from hookward.entrypoints.api.http.responses import BadParameter, UnsupportedType
@@ -18,7 +19,6 @@ REQUEST_ID = web.RequestKey("request_id", str)
 _SHOWN = 40
 MAX_LIMIT = 200
 DEFAULT_LIMIT = 50
-MAX_EVENT_BYTES = 1 << 20
 MAX_BATCH_BYTES = 16 << 20
 
 _JSON = re.compile(r"application/(?:json|[\w.+-]+\+json)\s*(?:;\s*charset\s*=\s*\"?utf-8\"?\s*)?", re.IGNORECASE)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NoReturn
 from urllib.parse import quote
 
 import msgspec
 from aiohttp import web
 
-from hookward.application.events.publisher import NewEvent
-from hookward.domain.errors import HookwardError, Invalid, Malformed, Problem, TooLarge
+from hookward.application.events.intake import MAX_EVENT_BYTES, RawItems
+from hookward.domain.errors import Invalid, Malformed, Problem
 from hookward.domain.events.coercion import read_form, read_query, typed
+from hookward.domain.events.idempotency import IDEMPOTENCY_KEY
 from hookward.domain.events.jsv import read_jsv
-from hookward.domain.events.mirrored import IDEMPOTENCY_KEY, MirroredEvent, read_item, read_mirrored
+from hookward.domain.events.mirrored import MirroredEvent, read_item, read_mirrored
 from hookward.domain.ids import IdPrefix, to_text
 from hookward.domain.json import check_depth, decode_exact
 from hookward.domain.resource_types.model import CompiledType
@@ -22,10 +24,10 @@ from hookward.domain.resource_types.operations import Format, Operation, Operati
 from hookward.domain.resource_types.routing import Match, OperationIndex
 from hookward.entrypoints.api.dependencies import ApiParts, Caller
 from hookward.entrypoints.api.http.formats import CONTENT_TYPES, format_of_body, formatted
-from hookward.entrypoints.api.http.requests import MAX_EVENT_BYTES, read_bytes
+from hookward.entrypoints.api.http.requests import read_bytes
 from hookward.entrypoints.api.http.responses import UnsupportedType, json_response
 from hookward.entrypoints.api.http.schemas import AcceptedEvent
-from hookward.entrypoints.api.resources.events import answer_items, event_of, read_items
+from hookward.entrypoints.api.resources.events import batch_response, read_items
 
 _AT_ONCE = 8 << 10
 """Bytes of JSV or of a form that are read on the loop; more may take seconds (G6)."""
@@ -45,16 +47,14 @@ async def publish_match(
     request: web.Request, caller: Caller, parts: ApiParts, match: Match, known: CompiledType
 ) -> web.Response:
     """What an operation that was found is published as; ``known`` is its type, whoever declared it."""
-    parts.events.backlogs.check(caller.account)
-    if match.operation.batch is not None:
-        return await _publish_batch(request, caller, parts, match, match.operation.batch, known)
-    given = await _read(request, match.operation, known)
-    mirrored = read_mirrored(match, given, known, key=request.headers.get(IDEMPOTENCY_KEY))
-    try:
-        id_ = await parts.events.publisher.publish(event_of(mirrored.event, mirrored.read, caller.account, parts))
-    except Invalid as refused:  # the key was used for another event
-        problems = (Problem(message=each.message, parameter=IDEMPOTENCY_KEY) for each in refused.problems)
-        raise Invalid(refused.detail, tuple(problems)) from None
+    batch = match.operation.batch
+    if batch is not None:
+        read_one = partial(read_item, match, batch, known=known)
+        outcomes = await parts.events.publish_mirrored_batch(
+            caller.account, partial(_read_batch, request, batch), read_one
+        )
+        return batch_response(request, outcomes)
+    id_ = await parts.events.publish_mirrored(caller.account, partial(_read_operation, request, match, known))
     accepted = AcceptedEvent(id=to_text(IdPrefix.EVENT, id_))
     return formatted(request, accepted, 202) if len(match.operation.formats) > 1 else json_response(accepted, 202)
 
@@ -84,31 +84,16 @@ def paths_below(request: web.Request, parts: ApiParts) -> list[str]:
     return [path.removeprefix(prefix) for prefix in prefixes if path.startswith(prefix + "/")]
 
 
-async def _publish_batch(
-    request: web.Request, caller: Caller, parts: ApiParts, match: Match, batch: OperationBatch, known: CompiledType
-) -> web.Response:
+async def _read_batch(request: web.Request, batch: OperationBatch) -> RawItems:
     if IDEMPOTENCY_KEY in request.headers:
         detail = f"{IDEMPOTENCY_KEY} stands for one event; send the operations of a batch one by one to give each a key"
         raise Invalid(detail, (Problem(message=detail, parameter=IDEMPOTENCY_KEY),))
-    raws = await read_items(request, batch.items, batch.limit)
-    events: list[NewEvent | HookwardError] = []
-    for raw in raws:
-        await asyncio.sleep(0)  # judging all of them may take seconds: others have their turn after each (G6)
-        each = _read_item(bytes(raw), match, batch, known)
-        if isinstance(each, MirroredEvent):
-            events.append(event_of(each.event, each.read, caller.account, parts))
-        else:
-            events.append(each)
-    return await answer_items(events, request, parts)
+    return await read_items(request, batch.items, batch.limit)
 
 
-def _read_item(raw: bytes, match: Match, batch: OperationBatch, known: CompiledType) -> MirroredEvent | HookwardError:
-    try:
-        if len(raw) > MAX_EVENT_BYTES:
-            raise TooLarge(f"the operation is over {MAX_EVENT_BYTES} bytes")
-        return read_item(match, batch, decode_exact(raw), known)
-    except HookwardError as error:
-        return error
+async def _read_operation(request: web.Request, match: Match, known: CompiledType) -> MirroredEvent:
+    given = await _read(request, match.operation, known)
+    return read_mirrored(match, given, known, key=request.headers.get(IDEMPOTENCY_KEY))
 
 
 async def _read(request: web.Request, operation: Operation, known: CompiledType) -> Any:

@@ -46,34 +46,36 @@ async def test_of_many_connections_that_race_one_holds_it(world, mine):
                 CredentialLock(account=ACCOUNT, credential=mine.credential, holder=bytes((turn, each)) * 8)
                 for each in range(16)
             ]
-            rows = await asyncio.gather(*(stores[each % 2].take(hold, seconds=60) for each, hold in enumerate(holds)))
-            assert [row is not None and row.held for row in rows].count(True) == 1
-            [holder] = [hold for hold, row in zip(holds, rows, strict=True) if row is not None and row.held]
+            rows = await asyncio.gather(
+                *(stores[each % 2].acquire(hold, seconds=60) for each, hold in enumerate(holds))
+            )
+            assert [row is not None and row.acquired for row in rows].count(True) == 1
+            [holder] = [hold for hold, row in zip(holds, rows, strict=True) if row is not None and row.acquired]
             await stores[0].release(holder)
 
 
 async def test_who_takes_it_is_told_what_is_there(credentials, mine, theirs):
-    assert await credentials.take(mine, seconds=60) == CredentialRecord(state=b"one", generation=1, held=True)
-    assert await credentials.take(theirs, seconds=60) == CredentialRecord(state=b"one", generation=1, held=False)
+    assert await credentials.acquire(mine, seconds=60) == CredentialRecord(state=b"one", generation=1, acquired=True)
+    assert await credentials.acquire(theirs, seconds=60) == CredentialRecord(state=b"one", generation=1, acquired=False)
 
 
 async def test_who_holds_it_goes_on_holding_it(world, credentials, mine):
-    await credentials.take(mine, seconds=1)
-    again = await credentials.take(mine, seconds=60)
+    await credentials.acquire(mine, seconds=1)
+    again = await credentials.acquire(mine, seconds=60)
     left = await world.value("SELECT extract(epoch FROM held_until - now()) FROM credential")
-    assert (again.held, 50 < left < 61) == (True, True)
+    assert (again.acquired, 50 < left < 61) == (True, True)
 
 
 async def test_a_hold_ends_by_itself(world, credentials, mine, theirs):
-    await credentials.take(mine, seconds=60)
+    await credentials.acquire(mine, seconds=60)
     await world.value(PASS, mine.credential)
-    assert (await credentials.take(theirs, seconds=60)).held
+    assert (await credentials.acquire(theirs, seconds=60)).acquired
 
 
 async def test_another_account_neither_sees_nor_holds_it(credentials, mine):
     foreign = CredentialLock(account=AccountId(2), credential=mine.credential, holder=mine.holder)
-    assert await credentials.take(foreign, seconds=60) is None
-    await credentials.take(mine, seconds=60)
+    assert await credentials.acquire(foreign, seconds=60) is None
+    await credentials.acquire(mine, seconds=60)
     await credentials.release(foreign)
     changed = (
         await credentials.write(foreign, expected=1, generation=2, state=b"two"),
@@ -84,12 +86,12 @@ async def test_another_account_neither_sees_nor_holds_it(credentials, mine):
 
 async def test_what_is_not_there_is_not_held(credentials, mine):
     nothing = CredentialLock(account=ACCOUNT, credential=CredentialId(new_id()), holder=mine.holder)
-    assert await credentials.take(nothing, seconds=60) is None
+    assert await credentials.acquire(nothing, seconds=60) is None
 
 
 async def test_the_holder_writes_and_goes_on_holding(world, credentials, mine):
     await world.value("UPDATE credential SET refused = 'invalid_grant'")
-    await credentials.take(mine, seconds=60)
+    await credentials.acquire(mine, seconds=60)
     assert await credentials.write(mine, expected=1, generation=2, state=b"two")
     assert await world.rows(ROW, mine.credential) == [(b"two", 2, None, mine.holder, False)]
     await credentials.release(mine)
@@ -97,17 +99,17 @@ async def test_the_holder_writes_and_goes_on_holding(world, credentials, mine):
 
 
 async def test_the_holder_marks_it_and_lets_go(world, credentials, mine, theirs):
-    await credentials.take(mine, seconds=60)
+    await credentials.acquire(mine, seconds=60)
     assert await credentials.refuse(mine, generation=1, reason="invalid\0grant")
     assert await world.rows(ROW, mine.credential) == [(b"one", 1, "invalidgrant", None, True)]
-    found = await credentials.take(theirs, seconds=60)
-    assert found == CredentialRecord(state=b"one", generation=1, refused="invalidgrant", held=True)
+    found = await credentials.acquire(theirs, seconds=60)
+    assert found == CredentialRecord(state=b"one", generation=1, refused="invalidgrant", acquired=True)
 
 
 async def test_who_holds_it_no_more_changes_nothing(world, credentials, mine, theirs):
-    await credentials.take(mine, seconds=60)
+    await credentials.acquire(mine, seconds=60)
     await world.value(PASS, mine.credential)
-    await credentials.take(theirs, seconds=60)
+    await credentials.acquire(theirs, seconds=60)
     before = await world.everything()
     await credentials.release(mine)
     assert not await credentials.write(mine, expected=1, generation=2, state=b"two")
@@ -116,7 +118,7 @@ async def test_who_holds_it_no_more_changes_nothing(world, credentials, mine, th
 
 
 async def test_who_read_another_generation_changes_nothing(world, credentials, mine):
-    await credentials.take(mine, seconds=60)
+    await credentials.acquire(mine, seconds=60)
     await world.value("UPDATE credential SET generation = 2, state = 'fresh'")
     before = await world.everything()
     assert not await credentials.write(mine, expected=1, generation=2, state=b"two")
@@ -125,7 +127,7 @@ async def test_who_read_another_generation_changes_nothing(world, credentials, m
 
 
 async def test_who_was_stopped_before_the_hold_ended_and_nobody_came_may_still_write(world, credentials, mine):
-    await credentials.take(mine, seconds=60)
+    await credentials.acquire(mine, seconds=60)
     await world.value(PASS, mine.credential)
     assert await credentials.write(mine, expected=1, generation=2, state=b"two")
 
@@ -136,6 +138,6 @@ async def test_a_take_whose_answer_was_lost_is_taken_again(world, mine):
         credentials = PostgresCredentials(breaking)
         breaking.break_at("UPDATE credential", after=True)
         with pytest.raises(StoreUnavailable):
-            await credentials.take(mine, seconds=60)
-        row = await credentials.take(mine, seconds=60)
-    assert row == CredentialRecord(state=b"one", generation=1, held=True)
+            await credentials.acquire(mine, seconds=60)
+        row = await credentials.acquire(mine, seconds=60)
+    assert row == CredentialRecord(state=b"one", generation=1, acquired=True)

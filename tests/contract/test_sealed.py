@@ -105,7 +105,10 @@ async def test_every_sealed_column_is_sealed_anew_and_nothing_else_changes(world
 
 
 async def add_credential(world: World, sealer: AesGcmSealer, given: str) -> CredentialId:
-    id_, state = CredentialId(new_id()), CredentialState(given=given, token="now", kin=("url", "client"))
+    id_, state = (
+        CredentialId(new_id()),
+        CredentialState(original_token=given, token="now", sharing_key=("url", "client")),
+    )
     await world.rows(
         "INSERT INTO credential (id, account_id, digest, state) VALUES ($1, $2, $3, $4)",
         id_,
@@ -121,7 +124,7 @@ async def test_what_asks_for_tokens_is_sealed_anew_and_found_again(world: World)
     assert (await resealer(world.database).rotate(silent)).complete
     [(digest, sealed)] = await world.rows("SELECT digest, state FROM credential")
     state = read_state(NEW.unseal(sealed, credential_subject(ACCOUNT, id_)))
-    assert (state.given, state.token) == ("given", "now")
+    assert (state.original_token, state.token) == ("given", "now")
     assert digest == NEW.fingerprint(*digested(ACCOUNT, state))
 
 

@@ -13,12 +13,12 @@ from hookward.adapters.clock import SystemClock, SystemRandom
 from hookward.adapters.crypto.sealing import AesGcmSealer
 from hookward.adapters.postgres.credentials import PostgresCredentials
 from hookward.adapters.postgres.pool import ConnectionPool, open_pool
-from hookward.adapters.valkey.token_cache import ValkeyTokens, open_shelf_client
+from hookward.adapters.valkey.token_cache import ValkeyTokens, open_token_client
 from hookward.application.oauth.credentials import CredentialState, credential_subject, read_state, write_state
 from hookward.application.oauth.tokens import Tokens
 from hookward.domain.errors import StoreUnavailable
 from hookward.domain.ids import CredentialId
-from hookward.domain.oauth.model import AuthorizationRequired, TokenAnswer, TokenGrant
+from hookward.domain.oauth.model import AuthorizationRequired, TokenGrant, TokenResponse
 from tests.contract.breaking import BreakingDatabase
 from tests.contract.valkeys import Valkey, running_valkey
 from tests.contract.world import ACCOUNT, World, new_id, opened_world
@@ -73,16 +73,16 @@ class PlainEndpoint:
         self._session = session
         self._url = url
 
-    async def refresh(self, _grant: TokenGrant, refresh_token: str | None) -> TokenAnswer:
+    async def refresh(self, _grant: TokenGrant, refresh_token: str | None) -> TokenResponse:
         async with self._session.post(self._url, data={"refresh_token": refresh_token or ""}) as response:
             said = await response.json()
         if response.status == 400:
             raise AuthorizationRequired("invalid_grant")
-        return TokenAnswer(
+        return TokenResponse(
             access_token=said["access_token"], lifetime=said["expires_in"], refresh_token=said["refresh_token"]
         )
 
-    async def exchange(self, grant: TokenGrant, *, code: str, verifier: str, redirect_uri: str) -> TokenAnswer:
+    async def exchange(self, grant: TokenGrant, *, code: str, verifier: str, redirect_uri: str) -> TokenResponse:
         raise NotImplementedError
 
 
@@ -112,7 +112,8 @@ class Fleet:
     async def begin(self, stack: AsyncExitStack) -> None:
         """Store the credential, and start the processes."""
         state = SEALER.seal(
-            write_state(CredentialState(given="r0", token="r0")), credential_subject(ACCOUNT, self.grant.credential)
+            write_state(CredentialState(original_token="r0", token="r0")),
+            credential_subject(ACCOUNT, self.grant.credential),
         )
         await self.world.value(
             "INSERT INTO credential (id, account_id, digest, state) VALUES ($1, $2, 'digest', $3)",
@@ -125,7 +126,7 @@ class Fleet:
             self.tokens.append(await self._process(stack, database))
 
     async def _process(self, stack: AsyncExitStack, database: ConnectionPool) -> Tokens:
-        client = open_shelf_client(self.valkey.url)
+        client = open_token_client(self.valkey.url)
         stack.push_async_callback(client.aclose, close_connection_pool=True)
         tokens = Tokens(
             PostgresCredentials(database), ValkeyTokens(client, SEALER, clock=self.clock, log=self.log),
@@ -175,7 +176,7 @@ async def test_a_hundred_expiries_take_one_refresh_each_and_lose_nothing(fleet):
 
 
 async def test_valkey_that_is_flushed_costs_requests_and_no_refresh_token(fleet):
-    client = open_shelf_client(fleet.valkey.url)
+    client = open_token_client(fleet.valkey.url)
     for _ in range(20):
         await asyncio.gather(fleet.get(), client.flushall())
         fleet.expire()

@@ -1,4 +1,4 @@
-"""The ports of OAuth2 in memory: a token source, a store of credentials, a shelf, and an endpoint that rotates."""
+"""The ports of OAuth2 in memory: a token source, a store of credentials, a cache, and an endpoint that rotates."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from hookward.domain.oauth.model import (
     GrantType,
     NoToken,
     OAuthDefinition,
-    TokenAnswer,
     TokenGrant,
+    TokenResponse,
     variant_of,
 )
 
@@ -51,9 +51,9 @@ class FakeTokens:
     Tokens in ``old`` were asked for long ago, all others just now.
     """
 
-    def __init__(self, *script: str | HookwardError, takes: float = 0.0) -> None:
+    def __init__(self, *script: str | HookwardError, seconds: float = 0.0) -> None:
         self.script = list(script) or ["token"]
-        self.takes = takes
+        self.seconds = seconds
         self.old: set[str] = set()
         self.asked: list[tuple[TokenGrant, str | None, float]] = []
 
@@ -65,7 +65,7 @@ class FakeTokens:
 
     async def _give(self, grant: TokenGrant, refused: str | None, seconds: float) -> AccessToken:
         self.asked.append((grant, refused, seconds))
-        await asyncio.sleep(min(self.takes, seconds))
+        await asyncio.sleep(min(self.seconds, seconds))
         said = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         if isinstance(said, HookwardError):
             raise said
@@ -74,59 +74,59 @@ class FakeTokens:
 
 
 class FakeCredentials:
-    """The CredentialStore port: one credential, its ``row`` open to look at. ``down`` makes what it names fail.
+    """The CredentialStore port in memory, with one credential. Methods whose names are in ``down`` fail.
 
-    ``on_take`` is called before each take.
+    ``on_acquire`` is called before each attempt to lock the credential; ``acquisitions`` counts them.
     """
 
     def __init__(self, now: Callable[[], float], token: str | None = "r1") -> None:
         self.now = now
         self.there = True
-        self.state = CredentialState(given=token, token=token)
+        self.state = CredentialState(original_token=token, token=token)
         self.generation = 1
         self.refused: str | None = None
         self.holder: bytes | None = None
         self.held_until = 0.0
         self.down: set[str] = set()
-        self.takes = 0
-        self.on_take: Callable[[], Awaitable[None]] | None = None
+        self.acquisitions = 0
+        self.on_acquire: Callable[[], Awaitable[None]] | None = None
 
-    async def take(self, hold: CredentialLock, *, seconds: float) -> CredentialRecord | None:
-        if self.on_take is not None:
-            await self.on_take()
-        await self._reach("take")
-        self.takes += 1
+    async def acquire(self, lock: CredentialLock, *, seconds: float) -> CredentialRecord | None:
+        if self.on_acquire is not None:
+            await self.on_acquire()
+        await self._reach("acquire")
+        self.acquisitions += 1
         if not self.there:
             return None
-        free = self.holder in (None, hold.holder) or self.held_until <= self.now()
+        free = self.holder in (None, lock.holder) or self.held_until <= self.now()
         if free:
-            self.holder, self.held_until = hold.holder, self.now() + seconds
+            self.holder, self.held_until = lock.holder, self.now() + seconds
         return CredentialRecord(
-            state=write_state(self.state), generation=self.generation, refused=self.refused, held=free
+            state=write_state(self.state), generation=self.generation, refused=self.refused, acquired=free
         )
 
-    async def release(self, hold: CredentialLock) -> None:
+    async def release(self, lock: CredentialLock) -> None:
         await self._reach("release")
-        if self.holder == hold.holder:
+        if self.holder == lock.holder:
             self.holder = None
 
-    async def write(self, hold: CredentialLock, *, expected: int, generation: int, state: bytes) -> bool:
+    async def write(self, lock: CredentialLock, *, expected: int, generation: int, state: bytes) -> bool:
         await self._reach("write")
-        if self.holder != hold.holder or self.generation != expected:
+        if self.holder != lock.holder or self.generation != expected:
             return False
         self.state, self.generation, self.refused = read_state(state), generation, None
         return True
 
-    async def refuse(self, hold: CredentialLock, *, generation: int, reason: str) -> bool:
+    async def refuse(self, lock: CredentialLock, *, generation: int, reason: str) -> bool:
         await self._reach("refuse")
-        if self.holder != hold.holder or self.generation != generation:
+        if self.holder != lock.holder or self.generation != generation:
             return False
         self.refused, self.holder = reason, None
         return True
 
     def authorize(self, token: str) -> None:
-        """What somebody who authorizes does behind everybody's back."""
-        self.state = CredentialState(given=token, token=token)
+        """Authorize the credential again, as a browser does without the lock."""
+        self.state = CredentialState(original_token=token, token=token)
         self.generation += 1
         self.refused = None
 
@@ -136,12 +136,12 @@ class FakeCredentials:
             raise StoreUnavailable("away")
 
 
-class FakeShelf:
-    """The TokenCache port; ``away`` makes it forget everything, as nothing here raises."""
+class FakeTokenCache:
+    """The TokenCache port in memory; while ``away`` it stores nothing and returns nothing."""
 
     def __init__(self) -> None:
         self.tokens: dict[tuple[bytes, bytes], AccessToken] = {}
-        self.rotations: dict[bytes, NewRefreshToken] = {}
+        self.refresh_tokens: dict[bytes, NewRefreshToken] = {}
         self.away = False
 
     async def token(self, grant: TokenGrant) -> AccessToken | None:
@@ -153,37 +153,37 @@ class FakeShelf:
         if not self.away:
             self.tokens[grant.credential, grant.variant] = token
 
-    async def rotation(self, _account: AccountId, credential: CredentialId) -> NewRefreshToken | None:
+    async def refresh_token(self, _account: AccountId, credential: CredentialId) -> NewRefreshToken | None:
         await asyncio.sleep(0)
-        return None if self.away else self.rotations.get(credential)
+        return None if self.away else self.refresh_tokens.get(credential)
 
-    async def put_rotation(self, _account: AccountId, credential: CredentialId, rotation: NewRefreshToken) -> None:
+    async def put_refresh_token(self, _account: AccountId, credential: CredentialId, new: NewRefreshToken) -> None:
         await asyncio.sleep(0)
         if not self.away:
-            self.rotations[credential] = rotation
+            self.refresh_tokens[credential] = new
 
-    async def drop_rotation(self, _account: AccountId, credential: CredentialId) -> None:
+    async def drop_refresh_token(self, _account: AccountId, credential: CredentialId) -> None:
         await asyncio.sleep(0)
         if not self.away:
-            self.rotations.pop(credential, None)
+            self.refresh_tokens.pop(credential, None)
 
     def flush(self) -> None:
         """Forget everything."""
         self.tokens.clear()
-        self.rotations.clear()
+        self.refresh_tokens.clear()
 
 
 class RotatingEndpoint:
     """The TokenEndpoint port: a strict server that rotates refresh tokens, and revokes all when one comes twice.
 
-    ``takes`` is how long an answer takes, ``lifetime`` what its tokens have, in seconds. ``fails`` are raised instead
-    of the next answers.
+    ``seconds`` is how long a response takes, ``lifetime`` is that of its tokens in seconds. ``fails`` are raised
+    instead of the next responses.
     """
 
-    def __init__(self, first: str | None = "r1", *, lifetime: float | None = 100.0, takes: float = 0.05) -> None:
+    def __init__(self, first: str | None = "r1", *, lifetime: float | None = 100.0, seconds: float = 0.05) -> None:
         self.current = first
         self.lifetime = lifetime
-        self.takes = takes
+        self.seconds = seconds
         self.rotates = True
         self.revoked = False
         self.asked: list[str | None] = []
@@ -192,12 +192,12 @@ class RotatingEndpoint:
         self.most_in_flight = 0
         self.on_ask: Callable[[], Awaitable[None]] | None = None
 
-    async def refresh(self, grant: TokenGrant, refresh_token: str | None) -> TokenAnswer:
+    async def refresh(self, grant: TokenGrant, refresh_token: str | None) -> TokenResponse:
         self.asked.append(refresh_token)
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
         try:
-            await asyncio.sleep(self.takes)
+            await asyncio.sleep(self.seconds)
             if self.on_ask is not None:
                 await self.on_ask()
         finally:
@@ -206,14 +206,14 @@ class RotatingEndpoint:
             raise self.fails.pop(0)
         count = len(self.asked)
         if grant.definition.grant_type is GrantType.CLIENT_CREDENTIALS:
-            return TokenAnswer(access_token=f"a{count}", lifetime=self.lifetime, refresh_token="surprise")
+            return TokenResponse(access_token=f"a{count}", lifetime=self.lifetime, refresh_token="surprise")
         if self.revoked or refresh_token != self.current:
             self.revoked = True
             raise AuthorizationRequired("invalid_grant")
         if not self.rotates:
-            return TokenAnswer(access_token=f"a{count}", lifetime=self.lifetime)
+            return TokenResponse(access_token=f"a{count}", lifetime=self.lifetime)
         self.current = f"r{count + 1}"
-        return TokenAnswer(access_token=f"a{count}", lifetime=self.lifetime, refresh_token=self.current)
+        return TokenResponse(access_token=f"a{count}", lifetime=self.lifetime, refresh_token=self.current)
 
-    async def exchange(self, grant: TokenGrant, *, code: str, verifier: str, redirect_uri: str) -> TokenAnswer:
+    async def exchange(self, grant: TokenGrant, *, code: str, verifier: str, redirect_uri: str) -> TokenResponse:
         raise NotImplementedError

@@ -10,7 +10,7 @@ import msgspec
 from hookward.adapters.clock import SystemClock
 from hookward.application.crypto_keys.service import KeyQuery
 from hookward.application.events.publisher import Accepted, NewEvent, StaleType
-from hookward.application.oauth.credentials import HeldCredential, NewCredential
+from hookward.application.oauth.credentials import NewCredential, StoredCredential
 from hookward.application.records import KeyRecord, WatchRecord
 from hookward.application.watches.registry import DefinitionDelta, TypeShape, WatchQuery
 from hookward.domain.errors import Conflict
@@ -66,7 +66,7 @@ class FakeDefinitions:
         self._zones: dict[AccountId, tuple[int, str | None]] = {}
         self._lanes = 0
         self.judged_by: int | None = None
-        self.credentials: dict[CredentialId, HeldCredential] = {}
+        self.credentials: dict[CredentialId, StoredCredential] = {}
         self.by_digest: dict[tuple[AccountId, bytes], CredentialId] = {}
         self.refused: dict[CredentialId, str] = {}
 
@@ -213,7 +213,7 @@ class FakeDefinitions:
             live.add(to_text(IdPrefix.CRYPTO_KEY, made.id))
         return live.issuperset(watch.read_definition().key_ids)
 
-    async def credential(self, account: AccountId, id_: CredentialId) -> HeldCredential | None:
+    async def credential(self, account: AccountId, id_: CredentialId) -> StoredCredential | None:
         owns = any(watch.account == account and watch.credential == id_ for watch in self._watches.values())
         return self.credentials.get(id_) if owns else None
 
@@ -222,7 +222,7 @@ class FakeDefinitions:
             if (account, digest) in self.by_digest:
                 return self.by_digest[account, digest]
         self.by_digest[account, credential.digests[0]] = credential.id
-        self.credentials[credential.id] = HeldCredential(id=credential.id, state=credential.state, generation=1)
+        self.credentials[credential.id] = StoredCredential(id=credential.id, state=credential.state, generation=1)
         return credential.id
 
     def _drop_unused(self) -> None:

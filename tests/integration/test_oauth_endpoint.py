@@ -28,8 +28,8 @@ from hookward.domain.oauth.model import (
     GrantType,
     NoToken,
     OAuthDefinition,
-    TokenAnswer,
     TokenGrant,
+    TokenResponse,
 )
 from tests.fakes.null_log import Silence
 from tests.integration.endpoint import Endpoint, Received, answering, closing, silence
@@ -58,7 +58,7 @@ async def sent(given: TokenGrant, refresh_token: str | None = "r 1") -> tuple[Re
     async with Endpoint(answering(OK)) as endpoint, HttpSender(LOOPBACK) as sender:
         there = replace(given.definition, access_token_url=endpoint.url + "/token?tenant=1")
         tokens = await asking(sender).refresh(replace(given, definition=there), refresh_token)
-    assert tokens == TokenAnswer(access_token="a1", lifetime=60.0, refresh_token="r2")
+    assert tokens == TokenResponse(access_token="a1", lifetime=60.0, refresh_token="r2")
     (received,) = endpoint.requests
     return received, parse_qs(received.body.decode(), keep_blank_values=True, strict_parsing=True)
 

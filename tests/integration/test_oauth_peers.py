@@ -24,8 +24,8 @@ from hookward.domain.oauth.model import (
     GrantType,
     NoToken,
     OAuthDefinition,
-    TokenAnswer,
     TokenGrant,
+    TokenResponse,
 )
 from tests.fakes.null_log import Silence
 from tests.peers import Peer, needs_node
@@ -72,7 +72,7 @@ def grant(peer: Peer, client: str = "basic", **more: Any) -> TokenGrant:
     )  # fmt: skip
 
 
-async def status(peer: Peer, tokens: TokenAnswer) -> int:
+async def status(peer: Peer, tokens: TokenResponse) -> int:
     """What the resource says to who comes with the token."""
     headers = {"Authorization": f"Bearer {tokens.access_token}"}
     async with aiohttp.request("POST", peer.told["resource"], headers=headers) as answer:

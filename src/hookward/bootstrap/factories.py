@@ -23,7 +23,7 @@ from hookward.adapters.postgres.accounts import PostgresAccounts
 from hookward.adapters.postgres.credentials import PostgresCredentials
 from hookward.adapters.postgres.pool import ConnectionPool, open_pool
 from hookward.adapters.postgres.sealed import PostgresSealed
-from hookward.adapters.valkey.token_cache import ValkeyTokens, open_shelf_client
+from hookward.adapters.valkey.token_cache import ValkeyTokens, open_token_client
 from hookward.application.access.accounts import Accounts
 from hookward.application.oauth.tokens import Tokens
 from hookward.application.ports import Clock, Log, Random, Sealer
@@ -140,7 +140,7 @@ async def open_tokens(
     timeout = settings.oauth.timeout
     async with AsyncExitStack() as stack:
         sender = await stack.enter_async_context(open_token_sender(settings))
-        client = open_shelf_client(find_stores(settings).queue_url)
+        client = open_token_client(find_stores(settings).queue_url)
         stack.push_async_callback(client.aclose, close_connection_pool=True)
         tokens = Tokens(
             PostgresCredentials(database),

@@ -156,7 +156,7 @@ async def test_no_other_answer_forces_a_token(harness: WorkerHarness, code: int)
 
 
 async def test_without_a_token_the_attempt_failed_and_nothing_was_sent(harness: WorkerHarness) -> None:
-    harness.tokens = FakeTokens(NoToken("the token endpoint answered 503"), "token", takes=2.0)
+    harness.tokens = FakeTokens(NoToken("the token endpoint answered 503"), "token", seconds=2.0)
     authorized(harness)
     first, second = await attempts(harness)
     assert (first.error, first.message, first.code) == ("oauth", "the token endpoint answered 503", None)
@@ -207,7 +207,7 @@ async def test_when_our_stores_keep_us_from_a_token_no_attempt_is_spent(harness:
 
 
 async def test_token_and_request_share_the_timeout_of_the_attempt(harness: WorkerHarness) -> None:
-    harness.tokens = FakeTokens("token", takes=10.0)
+    harness.tokens = FakeTokens("token", seconds=10.0)
     harness.endpoints.script[ADDRESS] = hang
     authorized(harness, retry=())
     [attempt] = await attempts(harness)
@@ -215,7 +215,7 @@ async def test_token_and_request_share_the_timeout_of_the_attempt(harness: Worke
 
 
 async def test_a_token_that_took_all_the_time_leaves_none_to_send(harness: WorkerHarness) -> None:
-    harness.tokens = FakeTokens("token", takes=15.0)
+    harness.tokens = FakeTokens("token", seconds=15.0)
     harness.endpoints.script[ADDRESS] = hang
     authorized(harness, retry=())
     [attempt] = await attempts(harness)
@@ -247,7 +247,7 @@ async def test_where_somebody_must_authorize_the_watch_is_paused_and_what_waits_
 
 
 async def test_a_watch_that_was_changed_meanwhile_is_not_paused(harness: WorkerHarness) -> None:
-    harness.tokens = FakeTokens(AuthorizationRequired("invalid_grant"), "token", takes=3.0)
+    harness.tokens = FakeTokens(AuthorizationRequired("invalid_grant"), "token", seconds=3.0)
     watch = authorized(harness)
     await harness.start_session()
     harness.publish()
@@ -294,7 +294,7 @@ async def test_client_credentials_are_asked_with_too(harness: WorkerHarness) -> 
 
 
 async def test_signature_and_timestamp_are_of_the_moment_of_sending(harness: WorkerHarness) -> None:
-    harness.tokens = FakeTokens("token", takes=7.0)
+    harness.tokens = FakeTokens("token", seconds=7.0)
     moments: list[int] = []
 
     def note(request: OutgoingRequest) -> Outcome:

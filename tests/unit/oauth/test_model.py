@@ -13,7 +13,7 @@ from hookward.domain.oauth.model import (
     GrantType,
     NoToken,
     OAuthDefinition,
-    TokenAnswer,
+    TokenResponse,
     usable_token,
     variant_of,
 )
@@ -63,30 +63,30 @@ def test_the_order_of_parameters_does_not_make_the_variant() -> None:
     ],
 )  # fmt: skip
 def test_a_token_is_used_until_shortly_before_its_end(lifetime: float | None, usable: float) -> None:
-    token = usable_token(TokenAnswer(access_token="a", lifetime=lifetime), 1_000_000)
+    token = usable_token(TokenResponse(access_token="a", lifetime=lifetime), 1_000_000)
     assert token.until_us == 1_000_000 + int(usable * 1_000_000)
 
 
 @pytest.mark.parametrize("value", ["", "a b", "a\r\nX: y", "é", "\x00", "a" * 16_385])
 def test_what_fits_into_no_header_is_no_token(value: str) -> None:
     with pytest.raises(NoToken) as refused:
-        usable_token(TokenAnswer(access_token=value), 0)
+        usable_token(TokenResponse(access_token=value), 0)
     assert (refused.value.failure.kind, value in str(refused.value)) == (ErrorKind.OAUTH, value == "")
 
 
 def test_no_repr_shows_a_secret() -> None:
-    answer = TokenAnswer(access_token="canary", refresh_token="canary")
+    answer = TokenResponse(access_token="canary", refresh_token="canary")
     values = [
         answer,
         usable_token(answer, 0),
         new_grant(secret="canary"),
-        CredentialState(given="canary", token="canary"),
+        CredentialState(original_token="canary", token="canary"),
         NewRefreshToken(base=1, generation=2, token="canary"),
     ]
     assert [each for each in values if "canary" in repr(each)] == []
 
 
 def test_a_state_comes_back_as_it_was() -> None:
-    state = CredentialState(given="a", token=None)
+    state = CredentialState(original_token="a", token=None)
     assert read_state(write_state(state)) == state
     assert credential_subject(ACCOUNT, CREDENTIAL) == f"account:1/credential:{CREDENTIAL.hex()}/state"

@@ -9,7 +9,7 @@ import pytest
 
 from hookward.adapters.oauth.response import granted
 from hookward.domain.delivery.outcome import Response
-from hookward.domain.oauth.model import AuthorizationRequired, NoToken, TokenAnswer
+from hookward.domain.oauth.model import AuthorizationRequired, NoToken, TokenResponse
 
 PLACE = "The token endpoint https://auth.example/token"
 GOOD = {"access_token": "a1", "token_type": "Bearer"}
@@ -23,13 +23,13 @@ def answer(body: bytes | dict[str, Any], *, status: int = 200, kind: str = "appl
     return Response(status=status, headers=(("content-type", kind),), body=data)
 
 
-def read(given: Response, *, consented: str | None = "the refresh token") -> TokenAnswer:
+def read(given: Response, *, consented: str | None = "the refresh token") -> TokenResponse:
     return granted(given, place=PLACE, consented=consented)
 
 
 def test_a_full_answer_is_read() -> None:
     given = {**GOOD, "expires_in": 3600, "refresh_token": "r2", "scope": "x", "id_token": "…", "more": [{"a": 1}]}
-    assert read(answer(given)) == TokenAnswer(access_token="a1", lifetime=3600.0, refresh_token="r2")
+    assert read(answer(given)) == TokenResponse(access_token="a1", lifetime=3600.0, refresh_token="r2")
 
 
 @pytest.mark.parametrize("status", [200, 201])
@@ -42,7 +42,7 @@ def test_a_form_is_read_where_it_is_called_one() -> None:
     form = answer(
         b"access_token=a%2B1&expires_in=60&refresh_token=r+2", kind="Application/X-WWW-Form-Urlencoded; charset=utf-8"
     )
-    assert read(form) == TokenAnswer(access_token="a+1", lifetime=60.0, refresh_token="r 2")
+    assert read(form) == TokenResponse(access_token="a+1", lifetime=60.0, refresh_token="r 2")
 
 
 @pytest.mark.parametrize(

@@ -32,11 +32,11 @@ async def test_a_renewal_takes_the_token_that_another_worker_has_got_by_now(harn
 
 async def test_who_joins_a_request_that_finds_the_refused_token_asks_again(harness: TokenHarness) -> None:
     tokens, refused = harness.process(), token("stale")
-    harness.hold(1.0)
+    harness.lock(1.0)
     waiting = asyncio.create_task(value(tokens))
     await asyncio.sleep(0.5)
     renewing = asyncio.create_task(tokens.renew(GRANT, refused, seconds=15.0))
-    await harness.shelf.put_token(GRANT, refused)
+    await harness.cache.put_token(GRANT, refused)
     assert (await waiting, (await renewing).value) == ("stale", "a1")
 
 
@@ -93,9 +93,9 @@ async def test_a_mark_is_not_put_on_what_somebody_has_just_authorized(harness: T
     harness.endpoint.revoked = True
     refuse = harness.store.refuse
 
-    async def late(hold: object, **values: object) -> bool:
+    async def late(lock: object, **values: object) -> bool:
         harness.store.authorize("fresh")
-        return await refuse(hold, **values)  # type: ignore[arg-type]
+        return await refuse(lock, **values)  # type: ignore[arg-type]
 
     harness.store.refuse = late  # type: ignore[method-assign]
     with pytest.raises(NoToken) as said:
@@ -105,7 +105,7 @@ async def test_a_mark_is_not_put_on_what_somebody_has_just_authorized(harness: T
 
 async def test_who_was_refused_after_its_hold_had_ended_leaves_the_mark_to_others(harness: TokenHarness) -> None:
     async def steal() -> None:
-        harness.hold()
+        harness.lock()
 
     harness.endpoint.on_ask = steal
     harness.endpoint.revoked = True

@@ -6,7 +6,6 @@ import asyncio
 
 import pytest
 
-from hookward.application.oauth import tokens as tokens_module
 from hookward.domain.ids import CredentialId
 from hookward.domain.oauth.model import AccessToken, AuthorizationRequired, NoToken, TokenGrant
 from tests.fakes.oauth import FakeCredentials, client_credentials, new_grant
@@ -18,13 +17,13 @@ pytestmark = pytest.mark.virtual_time
 async def test_many_who_want_a_token_ask_once(harness: TokenHarness) -> None:
     tokens = harness.process()
     assert set(await asyncio.gather(*(value(tokens) for _ in range(50)))) == {"a1"}
-    assert (harness.endpoint.asked, harness.store.takes) == (["r1"], 1)
+    assert (harness.endpoint.asked, harness.store.acquisitions) == (["r1"], 1)
 
 
 async def test_a_token_is_used_from_memory_until_shortly_before_its_end(harness: TokenHarness) -> None:
     tokens = harness.process()
     first = await value(tokens)
-    harness.shelf.flush()
+    harness.cache.flush()
     await asyncio.sleep(89.0)
     kept = await value(tokens)
     await asyncio.sleep(1.5)
@@ -35,7 +34,7 @@ async def test_a_token_is_used_from_memory_until_shortly_before_its_end(harness:
 async def test_processes_share_a_token(harness: TokenHarness) -> None:
     one, other = harness.process(), harness.process()
     assert (await value(one), await value(other)) == ("a1", "a1")
-    assert (len(harness.endpoint.asked), harness.store.takes) == (1, 1)
+    assert (len(harness.endpoint.asked), harness.store.acquisitions) == (1, 1)
 
 
 async def test_processes_that_want_a_token_at_the_same_time_ask_once(harness: TokenHarness) -> None:
@@ -44,7 +43,7 @@ async def test_processes_that_want_a_token_at_the_same_time_ask_once(harness: To
 
 
 async def test_without_valkey_processes_ask_one_after_the_other(harness: TokenHarness) -> None:
-    harness.shelf.away = True
+    harness.cache.away = True
     found = await asyncio.gather(*(value(harness.process()) for _ in range(4)))
     assert (sorted(found), harness.endpoint.most_in_flight) == (["a1", "a2", "a3", "a4"], 1)
     assert harness.endpoint.asked == ["r1", "r2", "r3", "r4"]
@@ -52,15 +51,15 @@ async def test_without_valkey_processes_ask_one_after_the_other(harness: TokenHa
 
 async def test_a_rotated_refresh_token_is_written_before_its_token_is_shared(harness: TokenHarness) -> None:
     seen: list[tuple[str | None, int]] = []
-    put = harness.shelf.put_token
+    put = harness.cache.put_token
 
     async def note(grant: TokenGrant, token: AccessToken) -> None:
         seen.append((harness.store.state.token, harness.store.generation))
         await put(grant, token)
 
-    harness.shelf.put_token = note  # type: ignore[method-assign]
+    harness.cache.put_token = note  # type: ignore[method-assign]
     await value(harness.process())
-    assert (seen, harness.store.state.given) == ([("r2", 2)], "r1")
+    assert (seen, harness.store.state.original_token) == ([("r2", 2)], "r1")
 
 
 async def test_a_row_is_let_go_of_when_the_token_is_there(harness: TokenHarness) -> None:
@@ -106,12 +105,11 @@ async def test_a_token_without_a_life_is_good_for_those_who_wait_for_it_alone(
     assert [await value(tokens) for _ in range(2)] == ["a1", "a2"]
 
 
-async def test_as_many_tokens_are_kept_as_fit(harness: TokenHarness, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tokens_module, "_KEPT", 2)
-    tokens = harness.process()
+async def test_as_many_tokens_are_kept_as_fit(harness: TokenHarness) -> None:
+    tokens = harness.process(max_tokens=2)
     for scope in ("a", "b", "c"):
         await tokens.get(new_grant(scope=scope), seconds=15.0)
-    harness.shelf.flush()
+    harness.cache.flush()
     for scope in ("c", "b", "a"):
         await tokens.get(new_grant(scope=scope), seconds=15.0)
     assert len(harness.endpoint.asked) == 4
@@ -134,7 +132,7 @@ async def test_a_hundred_expiries_take_a_hundred_requests_and_lose_nothing(harne
 
 
 async def test_a_process_that_ends_lets_its_request_come_to_its_end(harness: TokenHarness) -> None:
-    harness.endpoint.takes = 5.0
+    harness.endpoint.seconds = 5.0
     tokens = harness.process()
     waiting = asyncio.create_task(value(tokens, seconds=1.0))
     await asyncio.gather(waiting, return_exceptions=True)
@@ -143,7 +141,7 @@ async def test_a_process_that_ends_lets_its_request_come_to_its_end(harness: Tok
 
 
 async def test_a_process_that_ends_waits_for_no_turn(harness: TokenHarness) -> None:
-    harness.hold()
+    harness.lock()
     tokens = harness.process()
     waiting = asyncio.create_task(value(tokens))
     await asyncio.sleep(1.0)
@@ -155,7 +153,7 @@ async def test_a_process_that_ends_waits_for_no_turn(harness: TokenHarness) -> N
 
 
 async def test_what_takes_longer_than_the_grace_time_is_broken_off(harness: TokenHarness) -> None:
-    harness.endpoint.takes = 9.0
+    harness.endpoint.seconds = 9.0
     tokens = harness.process()
     waiting = asyncio.create_task(value(tokens))
     await asyncio.sleep(1.0)

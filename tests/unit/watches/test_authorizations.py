@@ -16,7 +16,13 @@ from hookward.application.watches.service import Watches
 from hookward.domain.errors import Conflict, Invalid, NotFound, TokenNotGranted, TooManyPending
 from hookward.domain.ids import AccountId
 from hookward.domain.oauth.authorization_code import MOST_FLOWS, Return, authorization_url
-from hookward.domain.oauth.model import AUTHORIZATION_REQUIRED, AuthorizationRequired, NoToken, TokenAnswer, TokenGrant
+from hookward.domain.oauth.model import (
+    AUTHORIZATION_REQUIRED,
+    AuthorizationRequired,
+    NoToken,
+    TokenGrant,
+    TokenResponse,
+)
 from hookward.domain.watches.model import WatchStatus
 from tests.fakes.authorizations import FakeFlows
 from tests.fakes.stores import FakeDefinitions
@@ -29,7 +35,7 @@ URL = "https://login.example.com/token"
 OAUTH = {
     "clientId": "c", "clientSecret": "s", "accessTokenUrl": URL, "authUrl": "https://login.example.com/authorize",
 }  # fmt: skip
-GRANTED = TokenAnswer(access_token="a", refresh_token="granted")
+GRANTED = TokenResponse(access_token="a", refresh_token="granted")
 
 
 class Endpoint:
@@ -37,13 +43,13 @@ class Endpoint:
 
     def __init__(self) -> None:
         self.asked: list[tuple[TokenGrant, str, str, str]] = []
-        self.gives: TokenAnswer | NoToken = GRANTED
+        self.gives: TokenResponse | NoToken = GRANTED
         self.meanwhile: Any = None
 
-    async def refresh(self, grant: TokenGrant, refresh_token: str | None) -> TokenAnswer:
+    async def refresh(self, grant: TokenGrant, refresh_token: str | None) -> TokenResponse:
         raise NotImplementedError
 
-    async def exchange(self, grant: TokenGrant, *, code: str, verifier: str, redirect_uri: str) -> TokenAnswer:
+    async def exchange(self, grant: TokenGrant, *, code: str, verifier: str, redirect_uri: str) -> TokenResponse:
         self.asked.append((grant, code, verifier, redirect_uri))
         if self.meanwhile is not None:
             await self.meanwhile()
@@ -85,7 +91,7 @@ class Desk:
         assert row.credential is not None
         sealed = self.store.credentials[row.credential].state
         opened = read_state(SEALER.unseal(sealed, credential_subject(row.account, row.credential)))
-        return msgspec.structs.replace(opened, kin=())
+        return msgspec.structs.replace(opened, sharing_key=())
 
 
 @pytest.fixture
@@ -263,13 +269,13 @@ async def test_a_watch_that_goes_as_it_is_authorized_is_not_answered(desk: Desk)
 @pytest.mark.parametrize(
     ("gives", "kind", "told"),
     [
-        (TokenAnswer(access_token="a"), TokenNotGranted, "offline_access"),
+        (TokenResponse(access_token="a"), TokenNotGranted, "offline_access"),
         (NoToken("The server is away."), TokenNotGranted, "The server is away. Start again."),
         (AuthorizationRequired("The code was refused."), Invalid, "The code was refused. Start again."),
     ],
 )
 async def test_a_code_that_gives_no_lasting_token_says_what_to_do(
-    desk: Desk, gives: TokenAnswer | NoToken, kind: type[Exception], told: str
+    desk: Desk, gives: TokenResponse | NoToken, kind: type[Exception], told: str
 ) -> None:
     row = await desk.make()
     state = await desk.state_of(row)

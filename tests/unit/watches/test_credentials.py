@@ -8,8 +8,8 @@ import pytest
 from hookward.adapters.crypto.sealing import AesGcmSealer
 from hookward.application.oauth.credentials import (
     CredentialState,
-    HeldCredential,
     NewCredential,
+    StoredCredential,
     credential_subject,
     digested,
     read_state,
@@ -70,7 +70,7 @@ class Desk:
         assert row.credential is not None
         held = self.store.credentials[row.credential]
         opened = read_state(SEALER.unseal(held.state, credential_subject(row.account, held.id)))
-        return msgspec.structs.replace(opened, kin=())
+        return msgspec.structs.replace(opened, sharing_key=())
 
     def rotate(self, row: WatchRecord, token: str) -> None:
         """The authorization server gives another refresh token."""
@@ -78,7 +78,7 @@ class Desk:
         held = self.store.credentials[row.credential]
         subject = credential_subject(row.account, held.id)
         state = msgspec.structs.replace(read_state(SEALER.unseal(held.state, subject)), token=token)
-        self.store.credentials[held.id] = HeldCredential(
+        self.store.credentials[held.id] = StoredCredential(
             id=held.id, state=SEALER.seal(msgspec.json.encode(state), subject), generation=held.generation + 1
         )
 
@@ -88,7 +88,7 @@ def desk() -> Desk:
     return Desk()
 
 
-def standing(row: WatchRecord) -> tuple[int, str | None]:
+def status_of(row: WatchRecord) -> tuple[int, str | None]:
     return row.status, row.status_reason
 
 
@@ -98,7 +98,7 @@ WAITING = (WatchStatus.PAUSED, AUTHORIZATION_REQUIRED)
 
 async def test_a_refresh_token_is_sealed_with_the_credential_and_nowhere_else(desk: Desk) -> None:
     row = await desk.make(GIVEN)
-    assert (standing(row), desk.state(row)) == (ENABLED, CredentialState(given="first", token="first"))
+    assert (status_of(row), desk.state(row)) == (ENABLED, CredentialState(original_token="first", token="first"))
     assert b"first" not in row.definition + (row.secrets or b"")
 
 
@@ -141,7 +141,7 @@ async def test_owners_who_use_one_client_do_not_wait_for_each_others_token_reque
 
 async def test_client_credentials_of_one_client_share_a_credential_without_a_token(desk: Desk) -> None:
     one, other = await desk.make(MACHINE), await desk.make({**MACHINE, "scope": "a"})
-    assert (standing(one), one.credential, desk.state(one)) == (ENABLED, other.credential, CredentialState())
+    assert (status_of(one), one.credential, desk.state(one)) == (ENABLED, other.credential, CredentialState())
 
 
 async def test_a_credential_is_found_after_the_master_key_was_rotated(desk: Desk) -> None:
@@ -164,13 +164,13 @@ async def test_a_watch_that_nobody_has_authorized_waits_for_it_whatever_status_w
     desk: Desk, status: str
 ) -> None:
     row = await desk.make(INTERACTIVE, status=status)
-    assert (standing(row), desk.state(row)) == (WAITING, CredentialState())
+    assert (status_of(row), desk.state(row)) == (WAITING, CredentialState())
 
 
 async def test_a_disabled_watch_stays_so_and_waits_when_it_is_enabled(desk: Desk) -> None:
     row = await desk.make(INTERACTIVE, status="disabled")
-    assert standing(row) == (WatchStatus.DISABLED, None)
-    assert standing(await desk.put(row, INTERACTIVE)) == WAITING
+    assert status_of(row) == (WatchStatus.DISABLED, None)
+    assert status_of(await desk.put(row, INTERACTIVE)) == WAITING
 
 
 async def test_what_nobody_gave_is_shared_with_nobody(desk: Desk) -> None:
@@ -181,7 +181,11 @@ async def test_a_block_that_is_repeated_without_the_refresh_token_keeps_the_one_
     row = await desk.make(GIVEN)
     desk.rotate(row, "rotated")
     changed = await desk.put(row, {**BLOCK, "scope": "a"})
-    assert (changed.credential, standing(changed), desk.state(changed).token) == (row.credential, ENABLED, "rotated")
+    assert (changed.credential, status_of(changed), desk.state(changed).token) == (
+        row.credential,
+        ENABLED,
+        "rotated",
+    )
 
 
 async def test_nothing_is_stored_when_nothing_changes(desk: Desk) -> None:
@@ -198,14 +202,14 @@ async def test_another_server_or_client_goes_on_with_the_refresh_token_that_ther
     desk.rotate(row, "rotated")
     changed = await desk.put(row, {**BLOCK, **change})
     assert changed.credential != row.credential
-    assert desk.state(changed) == CredentialState(given="first", token="rotated")
+    assert desk.state(changed) == CredentialState(original_token="first", token="rotated")
     assert list(desk.store.credentials) == [changed.credential]
 
 
 async def test_a_refresh_token_that_is_rotated_while_it_moves_is_not_lost(desk: Desk) -> None:
     row = await desk.make(GIVEN)
 
-    async def rotated_meanwhile(account: AccountId, id_: CredentialId) -> HeldCredential | None:
+    async def rotated_meanwhile(account: AccountId, id_: CredentialId) -> StoredCredential | None:
         desk.store.credential = original  # type: ignore[method-assign]
         held = await original(account, id_)
         desk.rotate(row, "rotated")
@@ -228,7 +232,7 @@ async def test_a_change_asks_for_tokens_again(desk: Desk) -> None:
     assert row.credential is not None
     desk.store.refused[row.credential] = "invalid_grant"
     desk.store.put(msgspec.structs.replace(row, status=WAITING[0], status_reason=WAITING[1]))
-    assert standing(await desk.put(row, BLOCK)) == ENABLED
+    assert status_of(await desk.put(row, BLOCK)) == ENABLED
     assert desk.store.refused == {}
 
 
@@ -236,8 +240,8 @@ async def test_the_reason_stays_while_a_watch_still_waits_and_goes_with_another_
     row = await desk.make(GIVEN)
     desk.store.put(msgspec.structs.replace(row, status=WAITING[0], status_reason=WAITING[1]))
     still = await desk.put(row, BLOCK, status="paused", name="renamed")
-    assert standing(still) == WAITING
-    assert standing(await desk.put(row, GIVEN | {"refreshToken": "second"}, status="paused")) == (
+    assert status_of(still) == WAITING
+    assert status_of(await desk.put(row, GIVEN | {"refreshToken": "second"}, status="paused")) == (
         WatchStatus.PAUSED, None,
     )  # fmt: skip
 
@@ -245,7 +249,7 @@ async def test_the_reason_stays_while_a_watch_still_waits_and_goes_with_another_
 async def test_a_block_that_is_removed_takes_its_credential_along(desk: Desk) -> None:
     row = await desk.make(INTERACTIVE)
     changed = await desk.put(row, None, status="paused")
-    assert (changed.credential, standing(changed), changed.secrets) == (None, (WatchStatus.PAUSED, None), None)
+    assert (changed.credential, status_of(changed), changed.secrets) == (None, (WatchStatus.PAUSED, None), None)
     assert desk.store.credentials == {}
 
 
@@ -261,27 +265,27 @@ async def test_a_token_of_another_grant_is_not_kept(desk: Desk) -> None:
     assert desk.state(row) == CredentialState()
     with pytest.raises(Invalid):
         await desk.put(row, BLOCK)
-    assert standing(await desk.put(row, INTERACTIVE)) == WAITING
+    assert status_of(await desk.put(row, INTERACTIVE)) == WAITING
 
 
 async def test_a_watch_without_authorization_that_turns_to_another_server_still_waits(desk: Desk) -> None:
     row = await desk.put(await desk.make(INTERACTIVE), {**INTERACTIVE, "accessTokenUrl": OTHER_URL})
-    assert standing(row) == WAITING
+    assert status_of(row) == WAITING
 
 
 async def test_a_refresh_token_that_is_there_may_do_without_an_address_to_authorize_at(desk: Desk) -> None:
     row = await desk.put(await desk.make({**GIVEN, "authUrl": "https://a.example/"}), BLOCK)
     oauth = row.read_definition().oauth
     assert oauth is not None
-    assert (oauth.auth_url, standing(row)) == (None, ENABLED)
+    assert (oauth.auth_url, status_of(row)) == (None, ENABLED)
 
 
 def test_no_secret_is_in_a_repr() -> None:
     id_ = CredentialId(bytes(16))
     values = (
         NewCredential(id=id_, digests=(b"canary",), state=b"canary"),
-        HeldCredential(id=id_, state=b"canary", generation=1),
-        CredentialState(given="canary", token="canary"),
+        StoredCredential(id=id_, state=b"canary", generation=1),
+        CredentialState(original_token="canary", token="canary"),
     )
     assert "canary" not in repr(values)
 

@@ -18,8 +18,8 @@ from hookward.domain.oauth.model import (
     ClientAuthMethod,
     GrantType,
     NoToken,
-    TokenAnswer,
     TokenGrant,
+    TokenResponse,
 )
 
 _ASSERTION_SECONDS = 60
@@ -42,7 +42,7 @@ class HttpTokenEndpoint:
         self._log = log
         self._key = lru_cache(_KEPT_KEYS)(load_private_key)
 
-    async def refresh(self, grant: TokenGrant, refresh_token: str | None) -> TokenAnswer:
+    async def refresh(self, grant: TokenGrant, refresh_token: str | None) -> TokenResponse:
         """Ask by the grant of the definition (RFC 6749 §4.4, §6)."""
         kind, scope = grant.definition.grant_type, grant.definition.scope
         if kind is GrantType.CLIENT_CREDENTIALS:
@@ -52,14 +52,14 @@ class HttpTokenEndpoint:
         own = {"refresh_token": refresh_token}
         return await self._ask(grant, kind, own, scope=scope, consented="the refresh token")
 
-    async def exchange(self, grant: TokenGrant, *, code: str, verifier: str, redirect_uri: str) -> TokenAnswer:
+    async def exchange(self, grant: TokenGrant, *, code: str, verifier: str, redirect_uri: str) -> TokenResponse:
         """Turn an authorization code into tokens (RFC 6749 §4.1.3, RFC 7636 §4.5)."""
         own = {"code": code, "redirect_uri": redirect_uri, "code_verifier": verifier}
         return await self._ask(grant, "authorization_code", own, scope=None, consented="the authorization code")
 
     async def _ask(
         self, grant: TokenGrant, kind: str, own: Mapping[str, str], *, scope: str | None, consented: str | None
-    ) -> TokenAnswer:
+    ) -> TokenResponse:
         request = token_request(grant, kind, own, scope=scope, assertion=await self._assertion(grant))
         outcome = await self._sender.send(request, timeout=self._timeout)
         place = place_of(grant.definition.access_token_url)
@@ -113,7 +113,7 @@ def place_of(address: str) -> str:
     return f"The token endpoint {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"[:_LONGEST_PLACE]
 
 
-def _tokens_of(outcome: Outcome, *, place: str, consented: str | None, secrets: Collection[str]) -> TokenAnswer:
+def _tokens_of(outcome: Outcome, *, place: str, consented: str | None, secrets: Collection[str]) -> TokenResponse:
     if outcome.response is not None:
         return granted(outcome.response, place=place, consented=consented, secrets=secrets)
     failure = outcome.failure

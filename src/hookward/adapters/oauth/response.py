@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 
 from hookward.domain.delivery.masking import SecretMask
 from hookward.domain.delivery.outcome import Response
-from hookward.domain.oauth.model import AuthorizationRequired, NoToken, TokenAnswer
+from hookward.domain.oauth.model import AuthorizationRequired, NoToken, TokenResponse
 
 _READ = frozenset({"access_token", "token_type", "expires_in", "refresh_token", "error"})
 _BEARER = frozenset({"bearer", "bearertoken"})  # the latter is what Apigee calls it
@@ -37,7 +37,7 @@ class _Unreadable(ValueError):
     """Neither a JSON object nor a form with each parameter at most once."""
 
 
-def granted(answer: Response, *, place: str, consented: str | None, secrets: Collection[str] = ()) -> TokenAnswer:
+def granted(answer: Response, *, place: str, consented: str | None, secrets: Collection[str] = ()) -> TokenResponse:
     """The tokens in ``answer``; raises NoToken with what is wrong.
 
     ``place`` names the token endpoint in messages, which hold none of ``secrets``. ``consented`` is what somebody's
@@ -104,7 +104,7 @@ def _refusal(error: object, status: int, *, place: str, consented: str | None, v
     return NoToken(f"{place} answered {status}, {veil.mask_text(code)}{_HINTS.get(code, '')}.")
 
 
-def _tokens(said: dict[str, Any], answered: str) -> TokenAnswer:
+def _tokens(said: dict[str, Any], answered: str) -> TokenResponse:
     access = said.get("access_token")
     if access is None:
         raise NoToken(f"{answered} without an access_token.")
@@ -116,7 +116,7 @@ def _tokens(said: dict[str, Any], answered: str) -> TokenAnswer:
     refresh = said.get("refresh_token") or None
     if refresh is not None and not (isinstance(refresh, str) and _REFRESH_TOKEN.fullmatch(refresh)):
         raise NoToken(f"{answered} with a refresh_token that is not 1 to 16384 ASCII characters.")
-    return TokenAnswer(access_token=access, lifetime=_lifetime(said.get("expires_in")), refresh_token=refresh)
+    return TokenResponse(access_token=access, lifetime=_lifetime(said.get("expires_in")), refresh_token=refresh)
 
 
 def _lifetime(given: object) -> float | None:

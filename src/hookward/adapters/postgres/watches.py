@@ -11,7 +11,7 @@ import msgspec
 from hookward.adapters.postgres.authorizations import find_or_make, forget, is_as_read, settle
 from hookward.adapters.postgres.crypto_keys import KEY, insert_key, read_key_row
 from hookward.adapters.postgres.pool import Acquired, ConnectionPool
-from hookward.application.oauth.credentials import HeldCredential, NewCredential
+from hookward.application.oauth.credentials import NewCredential, StoredCredential
 from hookward.application.records import KeyRecord, WatchRecord
 from hookward.application.watches.registry import DefinitionDelta, TypeShape, WatchQuery
 from hookward.domain.errors import Conflict, TypeChanged
@@ -233,13 +233,13 @@ class PostgresWatches:
                 await forget(connection, id_, buried[1])
         return buried is not None
 
-    async def credential(self, account: AccountId, id_: CredentialId) -> HeldCredential | None:
+    async def credential(self, account: AccountId, id_: CredentialId) -> StoredCredential | None:
         """A credential as it is now."""
         async with self._database.connection() as connection:
             row = await connection.fetchrow(
                 "SELECT state, generation FROM credential WHERE account_id = $1 AND id = $2", account, id_
             )
-        return None if row is None else HeldCredential(id=id_, state=row[0], generation=row[1])
+        return None if row is None else StoredCredential(id=id_, state=row[0], generation=row[1])
 
     async def zone(self, account: AccountId) -> str | None:
         """The time zone of an account, if it has one."""

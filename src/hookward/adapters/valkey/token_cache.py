@@ -33,7 +33,7 @@ _token = msgspec.json.Decoder(AccessToken)
 _rotation = msgspec.json.Decoder(NewRefreshToken)
 
 
-def open_shelf_client(url: str) -> Redis:
+def open_token_client(url: str) -> Redis:
     """A client that gives up soon."""
     pool = BlockingConnectionPool.from_url(
         url,
@@ -70,16 +70,16 @@ class ValkeyTokens:
         if left_ms > 0:
             await self._put(_token_key(grant), _token_subject(grant), _encode(token), left_ms)
 
-    async def rotation(self, account: AccountId, credential: CredentialId) -> NewRefreshToken | None:
+    async def refresh_token(self, account: AccountId, credential: CredentialId) -> NewRefreshToken | None:
         """A refresh token that could not be written yet."""
         return await self._get(_rotation_key(account, credential), _rotation_subject(account, credential), _rotation)
 
-    async def put_rotation(self, account: AccountId, credential: CredentialId, rotation: NewRefreshToken) -> None:
+    async def put_refresh_token(self, account: AccountId, credential: CredentialId, rotation: NewRefreshToken) -> None:
         """Keep a refresh token for who takes the credential before it is written."""
         subject = _rotation_subject(account, credential)
         await self._put(_rotation_key(account, credential), subject, _encode(rotation), _ROTATION_MS)
 
-    async def drop_rotation(self, account: AccountId, credential: CredentialId) -> None:
+    async def drop_refresh_token(self, account: AccountId, credential: CredentialId) -> None:
         """It was written."""
         await self._try(lambda: self._redis.delete(_rotation_key(account, credential)))
 

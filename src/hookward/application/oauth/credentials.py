@@ -1,4 +1,4 @@
-"""Credentials: what watches of an account ask for OAuth2 tokens with, as it is sealed in the store."""
+"""Credentials: what the watches of an account request OAuth2 tokens with, sealed in the store."""
 
 from __future__ import annotations
 
@@ -8,25 +8,28 @@ from hookward.domain.ids import AccountId, CredentialId
 from hookward.domain.sealing import sealed_place
 
 
-class CredentialState(msgspec.Struct, frozen=True, kw_only=True):
-    """The sealed part of a credential: its refresh token as it was first ``given``, and the one to use now (``token``).
+class CredentialState(
+    msgspec.Struct, frozen=True, kw_only=True, rename={"original_token": "given", "sharing_key": "kin"}
+):
+    """The sealed part of a credential.
 
-    Both are ``None`` where there is none: for client credentials, or before somebody has authorized. ``kin`` is what
-    else watches must have in common to share it.
+    ``original_token`` is the refresh token that its owner gave, ``token`` the one to use now. Both are ``None`` for
+    client credentials and before the watch is authorized. Watches share a credential if their ``sharing_key`` and
+    ``original_token`` are equal.
     """
 
-    given: str | None = None
+    original_token: str | None = None
     token: str | None = None
-    kin: tuple[str, ...] = ()
+    sharing_key: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return "<CredentialState>"
 
 
 class NewCredential(msgspec.Struct, frozen=True, kw_only=True):
-    """A credential as a watch wants it: one that is found by any of ``digests``, else it is made as it is here.
+    """A credential that a watch is to use: the stored one with any of ``digests``, else a new one as given here.
 
-    ``instead_of`` is the one whose refresh token it takes over, at its generation: it must still be that.
+    ``instead_of`` is the credential, at its generation, whose refresh token it takes over; it must not have changed.
     """
 
     id: CredentialId
@@ -38,15 +41,15 @@ class NewCredential(msgspec.Struct, frozen=True, kw_only=True):
         return f"<NewCredential {self.id.hex()}>"
 
 
-class HeldCredential(msgspec.Struct, frozen=True, kw_only=True):
-    """A credential as a watch has it; ``state`` is sealed."""
+class StoredCredential(msgspec.Struct, frozen=True, kw_only=True):
+    """The credential of a stored watch; ``state`` is sealed, ``generation`` counts its refresh tokens."""
 
     id: CredentialId
     state: bytes
     generation: int
 
     def __repr__(self) -> str:
-        return f"<HeldCredential {self.id.hex()}>"
+        return f"<StoredCredential {self.id.hex()}>"
 
 
 _encode = msgspec.json.Encoder().encode
@@ -54,20 +57,20 @@ _decode = msgspec.json.Decoder(CredentialState).decode
 
 
 def credential_subject(account: AccountId, credential: CredentialId) -> str:
-    """What a credential's sealed state is bound to: moved to another row it does not open."""
+    """Return the associated data of a credential's sealed state: it cannot be decrypted as that of another row."""
     return sealed_place(account, None, "credential", credential, "state")
 
 
 def digested(account: AccountId, state: CredentialState) -> tuple[bytes, str]:
-    """What a credential's digest is the fingerprint of, and what that is about."""
-    return _encode([*state.kin, state.given]), f"account:{account}/credential"
+    """Return the secret whose fingerprint is a credential's digest, and the associated data of the fingerprint."""
+    return _encode([*state.sharing_key, state.original_token]), f"account:{account}/credential"
 
 
 def write_state(state: CredentialState) -> bytes:
-    """The state as JSON, to be sealed."""
+    """Return the state as JSON, to be sealed."""
     return _encode(state)
 
 
 def read_state(data: bytes) -> CredentialState:
-    """The state from its JSON."""
+    """Return the state that this JSON describes."""
     return _decode(data)

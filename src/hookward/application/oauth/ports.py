@@ -1,6 +1,6 @@
-"""Ports of those who need tokens, and of those who ask for them.
+"""The ports of OAuth2: the source of tokens, token endpoints, the store of credentials, and the shared cache.
 
-Ports of where credentials and tokens are kept: PostgreSQL remembers, Valkey shares (ADR 13).
+PostgreSQL remembers refresh tokens, Valkey shares access tokens between processes (ADR 13).
 """
 
 from __future__ import annotations
@@ -10,41 +10,41 @@ from typing import Protocol
 import msgspec
 
 from hookward.domain.ids import AccountId, CredentialId
-from hookward.domain.oauth.model import AccessToken, TokenAnswer, TokenGrant
+from hookward.domain.oauth.model import AccessToken, TokenGrant, TokenResponse
 
 
 class TokenSource(Protocol):
-    """Where an attempt gets its access token. ``seconds`` is how long it can wait.
+    """Where an attempt gets its access token. ``seconds`` is how long the attempt can wait.
 
-    A request to a token endpoint goes on when the attempt no longer waits for it: what it rotates must not be lost.
+    A request to a token endpoint goes on when the attempt stops waiting: a rotated refresh token must not be lost.
     """
 
     async def get(self, grant: TokenGrant, *, seconds: float) -> AccessToken:
-        """A token that can be used; raises NoToken, AuthorizationRequired where only somebody's consent helps."""
+        """Return a token that is valid now. Raises NoToken, or AuthorizationRequired if a user must consent again."""
         ...
 
     async def renew(self, grant: TokenGrant, refused: AccessToken, *, seconds: float) -> AccessToken:
-        """Another one than ``refused``, which the destination answered 401; raises as ``get``."""
+        """Return another token than ``refused``, for which the destination returned 401. Raises as ``get`` does."""
         ...
 
 
 class TokenEndpoint(Protocol):
-    """Asks an authorization server for tokens, through the egress guard.
+    """Requests tokens from an authorization server, through the egress guard.
 
-    Raises AuthorizationRequired for ``invalid_grant``, NoToken for everything else that is not a token.
+    Raises AuthorizationRequired for ``invalid_grant``, and NoToken for every other response without a token.
     """
 
-    async def refresh(self, grant: TokenGrant, refresh_token: str | None) -> TokenAnswer:
-        """Ask by the grant of the definition; ``refresh_token`` is ``None`` for client credentials."""
+    async def refresh(self, grant: TokenGrant, refresh_token: str | None) -> TokenResponse:
+        """Request a token with the grant type of the definition; client credentials have no ``refresh_token``."""
         ...
 
-    async def exchange(self, grant: TokenGrant, *, code: str, verifier: str, redirect_uri: str) -> TokenAnswer:
-        """Turn an authorization code into tokens (RFC 6749 §4.1.3, RFC 7636)."""
+    async def exchange(self, grant: TokenGrant, *, code: str, verifier: str, redirect_uri: str) -> TokenResponse:
+        """Exchange an authorization code for tokens (RFC 6749 §4.1.3, RFC 7636)."""
         ...
 
 
 class CredentialLock(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody's right to ask for tokens with a credential; ``holder`` are 16 bytes that nobody else has."""
+    """The exclusive right to request tokens with a credential; ``holder`` is 16 bytes that are unique to its owner."""
 
     account: AccountId
     credential: CredentialId
@@ -52,22 +52,22 @@ class CredentialLock(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CredentialRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A credential as stored: ``state`` is sealed (``CredentialState``).
+    """A credential as stored: ``state`` is sealed (``CredentialState``), ``generation`` counts its refresh tokens.
 
-    ``generation`` counts its refresh tokens; ``refused`` says why no token is asked for until somebody authorizes.
-    ``held`` tells who took it whether they hold it.
+    ``acquired`` says whether the caller of ``acquire`` holds the lock. ``refused`` is why no token is requested until
+    the credential is authorized again.
     """
 
     state: bytes
     generation: int
-    held: bool
+    acquired: bool
     refused: str | None = None
 
 
 class NewRefreshToken(msgspec.Struct, frozen=True, kw_only=True):
-    """A refresh token that takes the place of the one that the row has in its generation ``base``.
+    """A refresh token that replaces the one that the row has in its generation ``base``.
 
-    ``generation`` is what the row's becomes with it. A rotation of another base than the row's generation is over.
+    ``generation`` is the row's generation afterwards. A row of another generation than ``base`` is not replaced.
     """
 
     base: int
@@ -75,54 +75,54 @@ class NewRefreshToken(msgspec.Struct, frozen=True, kw_only=True):
     token: str
 
     def __repr__(self) -> str:
-        return f"<Rotation {self.base} to {self.generation}>"
+        return f"<NewRefreshToken {self.base} to {self.generation}>"
 
 
 class CredentialStore(Protocol):
-    """Where credentials are, and who asks for a token just now. All of it raises StoreUnavailable."""
+    """Where credentials and their locks are stored. Every method raises StoreUnavailable."""
 
-    async def take(self, hold: CredentialLock, *, seconds: float) -> CredentialRecord | None:
-        """Lock a credential for so long from now, or go on holding it; answers it as it is now.
+    async def acquire(self, lock: CredentialLock, *, seconds: float) -> CredentialRecord | None:
+        """Lock a credential for ``seconds`` from now, or extend the lock, and return the credential as it is now.
 
-        ``held`` is false when somebody else holds it; ``None`` when there is no such credential.
+        ``acquired`` is false when another holder has it. ``None`` when there is no such credential.
         """
         ...
 
-    async def release(self, hold: CredentialLock) -> None:
-        """Let others ask."""
+    async def release(self, lock: CredentialLock) -> None:
+        """Release the lock, if this holder has it."""
         ...
 
-    async def write(self, hold: CredentialLock, *, expected: int, generation: int, state: bytes) -> bool:
-        """Put a new state in the place of that of generation ``expected``; false if that or the holder changed.
+    async def write(self, lock: CredentialLock, *, expected: int, generation: int, state: bytes) -> bool:
+        """Replace the state of generation ``expected``; returns false if the generation or the holder has changed.
 
-        A mark that it was refused goes with it; the hold stays.
+        A mark as refused is removed. The lock stays.
         """
         ...
 
-    async def refuse(self, hold: CredentialLock, *, generation: int, reason: str) -> bool:
-        """Mark the credential as refused in this generation and let go of it; false if that or the holder changed."""
+    async def refuse(self, lock: CredentialLock, *, generation: int, reason: str) -> bool:
+        """Mark the credential of this generation as refused and release it; returns false as ``write`` does."""
         ...
 
 
 class TokenCache(Protocol):
-    """What workers share and can do without: nothing here raises, and what cannot be had is not there."""
+    """What processes share and can do without: no method raises, and what cannot be read counts as absent."""
 
     async def token(self, grant: TokenGrant) -> AccessToken | None:
-        """The access token of a credential and variant that was put here last."""
+        """Return the access token of a credential and variant that was put here last, or ``None``."""
         ...
 
     async def put_token(self, grant: TokenGrant, token: AccessToken) -> None:
-        """Let others have a token until it is no longer to be used."""
+        """Share a token with other processes until it expires."""
         ...
 
-    async def rotation(self, account: AccountId, credential: CredentialId) -> NewRefreshToken | None:
-        """A refresh token that could not be written yet."""
+    async def refresh_token(self, account: AccountId, credential: CredentialId) -> NewRefreshToken | None:
+        """Return a refresh token that could not be saved yet, or ``None``."""
         ...
 
-    async def put_rotation(self, account: AccountId, credential: CredentialId, rotation: NewRefreshToken) -> None:
-        """Keep a refresh token for who takes the credential before it is written."""
+    async def put_refresh_token(self, account: AccountId, credential: CredentialId, new: NewRefreshToken) -> None:
+        """Share a refresh token that could not be saved, for the next holder of the credential's lock."""
         ...
 
-    async def drop_rotation(self, account: AccountId, credential: CredentialId) -> None:
-        """It was written."""
+    async def drop_refresh_token(self, account: AccountId, credential: CredentialId) -> None:
+        """Remove the shared refresh token, once it is saved."""
         ...

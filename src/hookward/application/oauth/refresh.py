@@ -1,9 +1,8 @@
-"""One token request: the row held, everything read again, the endpoint asked, what it rotated written (ADR 13)."""
+"""One token request under the credential's lock: ask the endpoint, save the rotated refresh token (ADR 13)."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 
 from hookward.application.aio.tasks import BackgroundTasks
 from hookward.application.oauth.ports import (
@@ -22,8 +21,8 @@ from hookward.domain.oauth.model import (
     AuthorizationRequired,
     GrantType,
     NoToken,
-    TokenAnswer,
     TokenGrant,
+    TokenResponse,
     usable_token,
 )
 
@@ -35,150 +34,166 @@ _GONE = "the credentials are gone; give the watch its oauth2Auth again"
 _NONE = "there is no refresh token; authorize the watch, or give its oauth2Auth one"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
-    """What token requests are made with; times are in seconds.
-
-    ``timeout`` is what a request to a token endpoint may take, ``seconds`` for how long a row is held for it.
-    """
-
-    store: CredentialStore
-    shelf: TokenCache
-    endpoint: TokenEndpoint
-    rotations: UnsavedRefreshTokens
-    chores: BackgroundTasks
-    timeout: float
-    seconds: float
-    clock: Clock
-    random: Random
-
-
 class TokenRequest:
-    """Gets one token, for all who wait for it; ``refused`` is a token that a destination did not take.
+    """A request for one token, which all callers that want this token share.
 
-    It waits for its turn until ``until`` (seconds on the monotonic clock), which who joins may put off. Once it asks
-    it goes on to its end. ``waiting_for`` says why it takes so long.
+    ``refused`` is a token that the destination did not accept. The request waits for the credential's lock until
+    ``deadline`` (seconds on the monotonic clock), which callers that join may move later. ``waiting_for`` explains the
+    delay in the error of a caller that cannot wait longer.
     """
 
-    def __init__(self, desk: Desk, grant: TokenGrant, refused: str | None) -> None:
+    def __init__(self, grant: TokenGrant, lock: CredentialLock, refused: str | None) -> None:
+        self.grant = grant
+        self.lock = lock
         self.refused = refused
-        self.until = 0.0
+        self.deadline = 0.0
         self.waiting_for = _ANOTHER
-        self._desk = desk
-        self._grant = grant
-        self._hold = CredentialLock(account=grant.account, credential=grant.credential, holder=desk.random.bytes(16))
-        self._held = False
+        self.locked = False
 
-    async def run(self) -> AccessToken:
-        """A token that was not refused; raises NoToken, AuthorizationRequired, and StoreUnavailable."""
+
+class TokenRefresher:
+    """Makes token requests. Times are in seconds.
+
+    ``timeout`` is how long a token endpoint may take, ``lock_seconds`` how long a credential is locked for a request.
+    Once the endpoint is asked, a request goes on to its end.
+    """
+
+    def __init__(
+        self, store: CredentialStore, cache: TokenCache, endpoint: TokenEndpoint, unsaved: UnsavedRefreshTokens,
+        background: BackgroundTasks, *, timeout: float, lock_seconds: float, clock: Clock, random: Random,
+    ) -> None:  # fmt: skip
+        self._store = store
+        self._cache = cache
+        self._endpoint = endpoint
+        self._unsaved = unsaved
+        self._background = background
+        self._timeout = timeout
+        self._lock_seconds = lock_seconds
+        self._clock = clock
+        self._random = random
+
+    def request(self, grant: TokenGrant, refused: str | None) -> TokenRequest:
+        """Return a new request for a token other than ``refused``; ``run`` makes it."""
+        lock = CredentialLock(account=grant.account, credential=grant.credential, holder=self._random.bytes(16))
+        return TokenRequest(grant, lock, refused)
+
+    async def run(self, request: TokenRequest) -> AccessToken:
+        """Return a token that was not refused. Raises NoToken, AuthorizationRequired and StoreUnavailable."""
         pause = FIRST_PAUSE
         try:
             while True:
-                token = await self._shelved()
+                token = await self._cached(request)
                 if token is not None:
                     return token
-                row = await self._take()
+                row = await self._acquire(request)
                 if row is not None:
-                    return await self._ask(row)
-                if self._desk.clock.monotonic() >= self.until:
+                    return await self._ask(request, row)
+                if self._clock.monotonic() >= request.deadline:
                     raise NoToken(_ANOTHER)
-                await asyncio.sleep(pause * (0.5 + self._desk.random.uniform()))
+                await asyncio.sleep(pause * (0.5 + self._random.uniform()))
                 pause = min(pause * 2, MAX_PAUSE)
         finally:
-            if self._held:  # whoever waits has the token by then
-                self._desk.chores.detach(self._desk.store.release(self._hold), name="token.release")
+            if request.locked:  # in the background: the callers have the token by then
+                self._background.detach(self._store.release(request.lock), name="token.release")
 
-    async def _shelved(self) -> AccessToken | None:
-        token = await self._desk.shelf.token(self._grant)
-        usable = token is not None and token.value != self.refused and token.until_us > self._desk.clock.now_us()
+    async def _cached(self, request: TokenRequest) -> AccessToken | None:
+        token = await self._cache.token(request.grant)
+        usable = token is not None and token.value != request.refused and token.until_us > self._clock.now_us()
         return token if usable else None
 
-    async def _take(self) -> CredentialRecord | None:
-        """The row, held for long enough to ask; ``None`` when it is not, for now."""
-        desk = self._desk
-        began = desk.clock.monotonic()
-        row = await desk.store.take(self._hold, seconds=desk.seconds)
+    async def _acquire(self, request: TokenRequest) -> CredentialRecord | None:
+        """Lock the credential and return it; ``None`` when it is not locked for long enough to ask the endpoint."""
+        began = self._clock.monotonic()
+        row = await self._store.acquire(request.lock, seconds=self._lock_seconds)
         if row is None:
             raise NoToken(_GONE)
-        self._held = row.held
-        fits = desk.clock.monotonic() + desk.timeout <= began + desk.seconds
-        return row if row.held and fits else None
+        request.locked = row.acquired
+        fits = self._clock.monotonic() + self._timeout <= began + self._lock_seconds
+        return row if row.acquired and fits else None
 
-    async def _ask(self, row: CredentialRecord) -> AccessToken:
-        token = await self._shelved()  # somebody else may have asked in between
+    async def _ask(self, request: TokenRequest, row: CredentialRecord) -> AccessToken:
+        token = await self._cached(request)  # another process may have asked before we got the lock
         if token is not None:
             return token
-        self.waiting_for = _SLOW
-        current = await self._current(row)
-        asked_us = self._desk.clock.now_us()
+        request.waiting_for = _SLOW
+        current = await self._current(request, row)
+        asked_us = self._clock.now_us()
         try:
-            answer = await self._desk.endpoint.refresh(self._grant, current.token or None)
+            response = await self._endpoint.refresh(request.grant, current.token or None)
         except AuthorizationRequired as error:
-            if self._grant.definition.grant_type is GrantType.CLIENT_CREDENTIALS:
-                raise  # whoever shares the client id may ask for something else
-            row, current, answer = await self._ask_again(current, error)
-        await self._store_rotated(row, current, answer)
-        token = usable_token(answer, asked_us)
-        await self._desk.shelf.put_token(self._grant, token)
+            if _has_no_refresh_token(request.grant):
+                raise  # other watches with this client id may ask for another scope, so the credential is not marked
+            row, current, response = await self._ask_again(request, current, error)
+        await self._save(request, row, current, response)
+        token = usable_token(response, asked_us)
+        await self._cache.put_token(request.grant, token)
         return token
 
     async def _ask_again(
-        self, before: NewRefreshToken, error: AuthorizationRequired
-    ) -> tuple[CredentialRecord, NewRefreshToken, TokenAnswer]:
-        """Refused: ask with a newer refresh token where there is one, else mark the credential."""
-        again = await self._take()
+        self, request: TokenRequest, before: NewRefreshToken, error: AuthorizationRequired
+    ) -> tuple[CredentialRecord, NewRefreshToken, TokenResponse]:
+        """Ask with a newer refresh token than the refused one if there is one, else mark the credential as refused."""
+        again = await self._acquire(request)
         if again is None:
             raise NoToken(_ANOTHER) from error
-        newer = await self._current(again)
+        newer = await self._current(request, again)
         if newer.token == before.token:
-            await self._mark(again, error)
+            await self._mark_refused(request, again, error)
             raise error
         try:
-            return again, newer, await self._desk.endpoint.refresh(self._grant, newer.token)
+            return again, newer, await self._endpoint.refresh(request.grant, newer.token)
         except AuthorizationRequired as second:
-            await self._mark(again, second)
+            await self._mark_refused(request, again, second)
             raise
 
-    async def _current(self, row: CredentialRecord) -> NewRefreshToken:
-        """The refresh token to ask with, empty where the grant takes none: one that waits to be written comes first."""
+    async def _current(self, request: TokenRequest, row: CredentialRecord) -> NewRefreshToken:
+        """Return the refresh token to ask with: an unsaved one if there is one, else that of the row.
+
+        It is empty for client credentials. Raises AuthorizationRequired when there is none that may be used.
+        """
         here = NewRefreshToken(base=row.generation, generation=row.generation, token="")
-        if self._grant.definition.grant_type is GrantType.CLIENT_CREDENTIALS:
+        if _has_no_refresh_token(request.grant):
             return here
-        newest = await self._desk.rotations.newest(self._hold, row)
+        newest = await self._unsaved.newest(request.lock, row)
         if newest is not None:
             return newest
         if row.refused is not None:
             raise AuthorizationRequired(row.refused)
-        token = self._desk.rotations.open(self._hold, row)
+        token = self._unsaved.stored_token(request.lock, row)
         if not token:
             raise AuthorizationRequired(_NONE)
         return NewRefreshToken(base=row.generation, generation=row.generation, token=token)
 
-    async def _store_rotated(self, row: CredentialRecord, current: NewRefreshToken, answer: TokenAnswer) -> None:
-        """Write the refresh token that is now the one, unless the row has it; where that fails it is kept elsewhere."""
-        if self._grant.definition.grant_type is GrantType.CLIENT_CREDENTIALS:
+    async def _save(
+        self, request: TokenRequest, row: CredentialRecord, current: NewRefreshToken, response: TokenResponse
+    ) -> None:
+        """Write the refresh token that is valid now, unless the row has it; keep it as unsaved where that fails."""
+        if _has_no_refresh_token(request.grant):
             return
-        if answer.refresh_token and answer.refresh_token != current.token:
-            rotation = NewRefreshToken(
-                base=row.generation, generation=current.generation + 1, token=answer.refresh_token
+        if response.refresh_token and response.refresh_token != current.token:
+            valid = NewRefreshToken(
+                base=row.generation, generation=current.generation + 1, token=response.refresh_token
             )
         elif current.generation != row.generation:
-            rotation = current
+            valid = current
         else:
             return
-        rotations = self._desk.rotations
         try:
-            written = await rotations.write(self._hold, row, rotation)
+            saved = await self._unsaved.save(request.lock, row, valid)
         except StoreUnavailable:
-            written = False
-        if not written:
-            await rotations.keep(self._hold, rotation)
+            saved = False
+        if not saved:
+            await self._unsaved.keep(request.lock, valid)
         elif current.generation != row.generation:
-            await rotations.forget(self._hold)
+            await self._unsaved.forget(request.lock)
 
-    async def _mark(self, row: CredentialRecord, error: AuthorizationRequired) -> None:
-        """Let nobody ask any more until somebody authorizes, unless somebody just did."""
-        await self._desk.rotations.forget(self._hold)
-        if not await self._desk.store.refuse(self._hold, generation=row.generation, reason=str(error)):
+    async def _mark_refused(self, request: TokenRequest, row: CredentialRecord, error: AuthorizationRequired) -> None:
+        """Mark the credential as refused until it is authorized again, unless that has just happened."""
+        await self._unsaved.forget(request.lock)
+        if not await self._store.refuse(request.lock, generation=row.generation, reason=str(error)):
             raise NoToken(_ANOTHER) from error
-        self._held = False
+        request.locked = False
+
+
+def _has_no_refresh_token(grant: TokenGrant) -> bool:
+    return grant.definition.grant_type is GrantType.CLIENT_CREDENTIALS

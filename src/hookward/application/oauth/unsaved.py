@@ -1,4 +1,4 @@
-"""UnsavedRefreshTokens: refresh tokens that were granted and are not yet written, kept until they are."""
+"""Refresh tokens that an endpoint granted and the store has not saved yet."""
 
 from __future__ import annotations
 
@@ -24,96 +24,96 @@ MAX_PAUSE = 5.0
 
 
 class UnsavedRefreshTokens:
-    """The refresh tokens of this process that the store did not take, and those of others that Valkey holds.
+    """The refresh tokens that this process could not save, and those of other processes that Valkey holds.
 
-    Each is written as soon as that can be, unless the row has meanwhile gone on without it. ``seconds`` is how long a
-    row is held.
+    Each is saved as soon as that is possible, unless the row has got a newer one. ``lock_seconds`` is how long a
+    credential is locked for it.
     """
 
     def __init__(
-        self, store: CredentialStore, shelf: TokenCache, sealer: Sealer, chores: BackgroundTasks,
-        *, seconds: float, random: Random, log: Log,
+        self, store: CredentialStore, cache: TokenCache, sealer: Sealer, background: BackgroundTasks,
+        *, lock_seconds: float, random: Random, log: Log,
     ) -> None:  # fmt: skip
         self._store = store
-        self._shelf = shelf
+        self._cache = cache
         self._sealer = sealer
-        self._chores = chores
-        self._seconds = seconds
+        self._background = background
+        self._lock_seconds = lock_seconds
         self._random = random
         self._log = log
-        self._kept: dict[CredentialId, NewRefreshToken] = {}
-        self._mending: set[CredentialId] = set()
+        self._unsaved: dict[CredentialId, NewRefreshToken] = {}
+        self._saving: set[CredentialId] = set()
 
-    def open(self, hold: CredentialLock, row: CredentialRecord) -> str | None:
-        """The refresh token of a row."""
-        return read_state(self._sealer.unseal(row.state, credential_subject(hold.account, hold.credential))).token
+    def stored_token(self, lock: CredentialLock, row: CredentialRecord) -> str | None:
+        """Return the refresh token of a row, decrypted."""
+        return read_state(self._sealer.unseal(row.state, credential_subject(lock.account, lock.credential))).token
 
-    async def write(self, hold: CredentialLock, row: CredentialRecord, rotation: NewRefreshToken) -> bool:
-        """Put a rotation in the place of what ``row`` has; false where the row went on or is no longer held."""
-        subject = credential_subject(hold.account, hold.credential)
-        state = msgspec.structs.replace(read_state(self._sealer.unseal(row.state, subject)), token=rotation.token)
+    async def save(self, lock: CredentialLock, row: CredentialRecord, new: NewRefreshToken) -> bool:
+        """Replace the refresh token of ``row``; returns false if the row or the holder of its lock has changed."""
+        subject = credential_subject(lock.account, lock.credential)
+        state = msgspec.structs.replace(read_state(self._sealer.unseal(row.state, subject)), token=new.token)
         sealed = self._sealer.seal(write_state(state), subject)
-        return await self._store.write(hold, expected=row.generation, generation=rotation.generation, state=sealed)
+        return await self._store.write(lock, expected=row.generation, generation=new.generation, state=sealed)
 
-    async def newest(self, hold: CredentialLock, row: CredentialRecord) -> NewRefreshToken | None:
-        """The last refresh token that was to take the place of what ``row`` has, if there is one."""
-        shared = await self._shelf.rotation(hold.account, hold.credential)
-        known = (shared, self._kept.get(hold.credential))
+    async def newest(self, lock: CredentialLock, row: CredentialRecord) -> NewRefreshToken | None:
+        """Return the newest unsaved refresh token that follows the one of ``row``, or ``None``."""
+        shared = await self._cache.refresh_token(lock.account, lock.credential)
+        known = (shared, self._unsaved.get(lock.credential))
         fitting = [each for each in known if each is not None and each.base == row.generation]
         return max(fitting, key=lambda each: each.generation, default=None)
 
-    async def keep(self, hold: CredentialLock, rotation: NewRefreshToken) -> None:
-        """Keep a refresh token that could not be written, here and in Valkey, until it is."""
-        self._log.warning("token.rotation_kept", credential_id=hold.credential.hex())
-        self._kept[hold.credential] = rotation
-        await self._shelf.put_rotation(hold.account, hold.credential, rotation)
-        if hold.credential not in self._mending:
-            self._mending.add(hold.credential)
-            self._chores.detach(self._mend(hold.account, hold.credential), name="token.mend")
+    async def keep(self, lock: CredentialLock, new: NewRefreshToken) -> None:
+        """Keep a refresh token that could not be saved, here and in Valkey, and try to save it in the background."""
+        self._log.warning("token.rotation_kept", credential_id=lock.credential.hex())
+        self._unsaved[lock.credential] = new
+        await self._cache.put_refresh_token(lock.account, lock.credential, new)
+        if lock.credential not in self._saving:
+            self._saving.add(lock.credential)
+            self._background.detach(self._save_later(lock.account, lock.credential), name="token.save")
 
-    async def forget(self, hold: CredentialLock) -> None:
-        """What was kept is written, or worth nothing any more."""
-        self._kept.pop(hold.credential, None)
-        await self._shelf.drop_rotation(hold.account, hold.credential)
+    async def forget(self, lock: CredentialLock) -> None:
+        """Remove what was kept of a credential: it is saved, or refused."""
+        self._unsaved.pop(lock.credential, None)
+        await self._cache.drop_refresh_token(lock.account, lock.credential)
 
-    async def _mend(self, account: AccountId, credential: CredentialId) -> None:
-        hold = CredentialLock(account=account, credential=credential, holder=self._random.bytes(16))
+    async def _save_later(self, account: AccountId, credential: CredentialId) -> None:
+        lock = CredentialLock(account=account, credential=credential, holder=self._random.bytes(16))
         pause = FIRST_PAUSE
         try:
-            while (own := self._kept.get(credential)) is not None:
+            while (own := self._unsaved.get(credential)) is not None:
                 try:
-                    await self._try(hold, own)
+                    await self._try_to_save(lock, own)
                 except HookwardError as error:
                     self._log.warning(
                         "token.rotation_waits", credential_id=credential.hex(), error=type(error).__name__
                     )
-                    await self._share(hold, own)
+                    await self._share(lock, own)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, MAX_PAUSE)
         finally:
-            self._mending.discard(credential)
+            self._saving.discard(credential)
 
-    async def _try(self, hold: CredentialLock, own: NewRefreshToken) -> None:
-        row = await self._store.take(hold, seconds=self._seconds)
+    async def _try_to_save(self, lock: CredentialLock, own: NewRefreshToken) -> None:
+        row = await self._store.acquire(lock, seconds=self._lock_seconds)
         try:
-            if row is None or row.generation != own.base:  # it went on without it
-                self._kept = {id_: kept for id_, kept in self._kept.items() if kept is not own}
-            elif row.held:
-                await self._put(hold, row)
+            if row is None or row.generation != own.base:  # the row has got another refresh token
+                self._unsaved = {id_: kept for id_, kept in self._unsaved.items() if kept is not own}
+            elif row.acquired:
+                await self._save_newest(lock, row)
             else:
-                await self._share(hold, own)
+                await self._share(lock, own)
         finally:
-            if row is not None and row.held:
-                await self._store.release(hold)
+            if row is not None and row.acquired:
+                await self._store.release(lock)
 
-    async def _put(self, hold: CredentialLock, row: CredentialRecord) -> None:
-        newest = await self.newest(hold, row)
-        if newest is not None and await self.write(hold, row, newest):
-            await self.forget(hold)
-            self._log.info("token.rotation_written", credential_id=hold.credential.hex())
+    async def _save_newest(self, lock: CredentialLock, row: CredentialRecord) -> None:
+        newest = await self.newest(lock, row)
+        if newest is not None and await self.save(lock, row, newest):
+            await self.forget(lock)
+            self._log.info("token.rotation_written", credential_id=lock.credential.hex())
 
-    async def _share(self, hold: CredentialLock, own: NewRefreshToken) -> None:
-        """Valkey may have been flushed since, or hold a later one."""
-        shared = await self._shelf.rotation(hold.account, hold.credential)
+    async def _share(self, lock: CredentialLock, own: NewRefreshToken) -> None:
+        """Put ``own`` into Valkey again if that was flushed, unless it holds a newer one."""
+        shared = await self._cache.refresh_token(lock.account, lock.credential)
         if shared is None or (shared.base, shared.generation) < (own.base, own.generation):
-            await self._shelf.put_rotation(hold.account, hold.credential, own)
+            await self._cache.put_refresh_token(lock.account, lock.credential, own)

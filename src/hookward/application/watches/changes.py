@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from hookward.application.oauth.credentials import HeldCredential
+from hookward.application.oauth.credentials import StoredCredential
 from hookward.application.ports import Clock, Sealer
 from hookward.application.records import KeyRecord, WatchRecord, seal_subject
-from hookward.application.watches.credentials import CredentialChoice, standing
+from hookward.application.watches.credentials import CredentialChoice, initial_status
 from hookward.application.watches.service import Watches, WatchStore
 from hookward.domain.errors import NotFound, PreconditionFailed
 from hookward.domain.ids import AccountId, IdPrefix, WatchId, to_text
@@ -96,7 +96,7 @@ class WatchChanges:
                 check_key=self._watches.check_key, has_token=self._has_token(row, held),
             )  # fmt: skip
             request = await self._watches.checked(target.account, given, read, owner=target.owner, named=before.key_ids)
-            choice = self._watches.credentials.choose(row.account, row.owner, request, before.oauth, held)
+            choice = self._watches.credentials.resolve(row.account, row.owner, request, before.oauth, held)
             changed, key, secret = self._changed(row, request, choice)
             if choice.new is None and _gist(changed) == _gist(row) and request.secrets == secrets:
                 return row, None
@@ -111,7 +111,7 @@ class WatchChanges:
             if stored is not None:
                 return stored, secret
 
-    def _has_token(self, row: WatchRecord, held: HeldCredential | None) -> bool:
+    def _has_token(self, row: WatchRecord, held: StoredCredential | None) -> bool:
         return self._watches.credentials.open(row.account, held).token is not None
 
     def _changed(
@@ -125,7 +125,7 @@ class WatchChanges:
         sealed = None
         if request.secrets != WatchSecrets():
             sealed = self._sealer.seal(_encode(request.secrets), seal_subject(row))
-        status, reason = standing(request.status, definition.oauth, choice)
+        status, reason = initial_status(request.status, definition.oauth, choice)
         if reason is None and status == row.status and (choice.keeps or row.status_reason != AUTHORIZATION_REQUIRED):
             reason = row.status_reason
         changed = msgspec.structs.replace(

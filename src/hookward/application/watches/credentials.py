@@ -7,8 +7,8 @@ import msgspec
 from hookward.application.ids import make_id
 from hookward.application.oauth.credentials import (
     CredentialState,
-    HeldCredential,
     NewCredential,
+    StoredCredential,
     credential_subject,
     digested,
     read_state,
@@ -37,22 +37,22 @@ class Credentials:
         self._clock = clock
         self._random = random
 
-    def open(self, account: AccountId, held: HeldCredential | None) -> CredentialState:
+    def open(self, account: AccountId, held: StoredCredential | None) -> CredentialState:
         """What is sealed of a credential; nothing where there is none."""
         if held is None:
             return CredentialState()
         return read_state(self._sealer.unseal(held.state, credential_subject(account, held.id)))
 
-    def choose(
+    def resolve(
         self, account: AccountId, owner: str | None, request: WatchRequest, before: OAuthDefinition | None,
-        held: HeldCredential | None,
+        held: StoredCredential | None,
     ) -> CredentialChoice:  # fmt: skip
         """The credential for an owner's watch as it is asked for, which was the one of ``before`` and ``held``."""
         oauth = request.definition.oauth
         if oauth is None:
             return CredentialChoice()
         if request.refresh_token is not None:
-            state = CredentialState(given=request.refresh_token, token=request.refresh_token)
+            state = CredentialState(original_token=request.refresh_token, token=request.refresh_token)
             return CredentialChoice(new=self.make(account, owner, oauth, state), has_token=True)
         if before is None or held is None or before.grant_type is not oauth.grant_type:
             return CredentialChoice(new=self.make(account, owner, oauth, CredentialState()))
@@ -64,17 +64,17 @@ class Credentials:
 
     def make(
         self, account: AccountId, owner: str | None, oauth: OAuthDefinition, state: CredentialState, *,
-        instead_of: HeldCredential | None = None,
+        instead_of: StoredCredential | None = None,
     ) -> NewCredential:  # fmt: skip
         """A credential, for the watches of one owner; one whose refresh token nobody has given is shared with nobody.
 
         Another owner may know the refresh token that was given once, and must not come by those that replaced it.
         """
         id_ = CredentialId(make_id(self._clock, self._random))
-        kin = _client(oauth) if owner is None else (*_client(oauth), f"owner {owner}")
-        if state.given is None and oauth.grant_type is GrantType.REFRESH_TOKEN:
-            kin = (*kin, self._random.bytes(16).hex())
-        state = msgspec.structs.replace(state, kin=kin)
+        sharing_key = _client(oauth) if owner is None else (*_client(oauth), f"owner {owner}")
+        if state.original_token is None and oauth.grant_type is GrantType.REFRESH_TOKEN:
+            sharing_key = (*sharing_key, self._random.bytes(16).hex())
+        state = msgspec.structs.replace(state, sharing_key=sharing_key)
         return NewCredential(
             id=id_,
             digests=self._sealer.fingerprints(*digested(account, state)),
@@ -83,7 +83,7 @@ class Credentials:
         )
 
 
-def standing(
+def initial_status(
     status: WatchStatus, oauth: OAuthDefinition | None, choice: CredentialChoice
 ) -> tuple[WatchStatus, str | None]:
     """The status of a watch, with its reason: one that waits for somebody to authorize is paused."""

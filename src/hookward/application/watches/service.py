@@ -12,10 +12,10 @@ import msgspec
 from hookward.application.aio.limits import FairSemaphore
 from hookward.application.crypto_keys.service import NEW_SECRET_BYTES, make_key
 from hookward.application.ids import make_id
-from hookward.application.oauth.credentials import HeldCredential, NewCredential
+from hookward.application.oauth.credentials import NewCredential, StoredCredential
 from hookward.application.ports import Clock, Random, Sealer
 from hookward.application.records import KeyRecord, WatchRecord, seal_subject
-from hookward.application.watches.credentials import Credentials, standing
+from hookward.application.watches.credentials import Credentials, initial_status
 from hookward.application.watches.registry import WatchQuery
 from hookward.domain.crypto_keys.model import KeyDefinition, Material
 from hookward.domain.crypto_keys.rules import MAX_KEY_NAME
@@ -40,7 +40,7 @@ class WatchStore(Protocol):
         credential: NewCredential | None,
     ) -> WatchRecord: ...  # fmt: skip
 
-    async def credential(self, account: AccountId, id_: CredentialId) -> HeldCredential | None: ...
+    async def credential(self, account: AccountId, id_: CredentialId) -> StoredCredential | None: ...
 
     async def watch(self, account: AccountId, id_: WatchId, *, owner: str | None) -> WatchRecord | None: ...
 
@@ -99,8 +99,8 @@ class Watches:
         if request.make_key:
             key, secret = self.new_key(account, definition, owner=owner)
             definition = msgspec.structs.replace(definition, key_ids=(to_text(IdPrefix.CRYPTO_KEY, key.id),))
-        choice = self.credentials.choose(account, owner, request, None, None)
-        status, reason = standing(request.status, definition.oauth, choice)
+        choice = self.credentials.resolve(account, owner, request, None, None)
+        status, reason = initial_status(request.status, definition.oauth, choice)
         row = WatchRecord(
             id=WatchId(self._new_id()),
             account=account,

@@ -90,7 +90,7 @@ class AccessToken(msgspec.Struct, frozen=True, kw_only=True):
         return f"<AccessToken until {self.until_us}>"
 
 
-class TokenAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class TokenResponse(msgspec.Struct, frozen=True, kw_only=True):
     """What a token endpoint granted (RFC 6749 §5.1); ``lifetime`` is seconds, ``None`` where it did not say."""
 
     access_token: str
@@ -98,7 +98,7 @@ class TokenAnswer(msgspec.Struct, frozen=True, kw_only=True):
     refresh_token: str | None = None
 
     def __repr__(self) -> str:
-        return f"<TokenAnswer {self.lifetime}s>"
+        return f"<TokenResponse {self.lifetime}s>"
 
 
 def variant_of(definition: OAuthDefinition, client_secret: str | None) -> bytes:
@@ -110,7 +110,7 @@ def variant_of(definition: OAuthDefinition, client_secret: str | None) -> bytes:
     return sha256(msgspec.json.encode(parts)).digest()
 
 
-def usable_token(answer: TokenAnswer, asked_us: int) -> AccessToken:
+def usable_token(answer: TokenResponse, asked_us: int) -> AccessToken:
     """The token of an answer to what was ``asked_us``, to be used until min(60 s, 10 %) before its lifetime ends.
 
     One that has none left, by what its endpoint says, is good for those who wait for it and nobody else. Raises NoToken

@@ -10,13 +10,13 @@ from redis.asyncio import Redis
 
 from hookward.adapters.clock import SystemClock
 from hookward.adapters.crypto.sealing import AesGcmSealer
-from hookward.adapters.valkey.token_cache import ValkeyTokens, open_shelf_client
+from hookward.adapters.valkey.token_cache import ValkeyTokens, open_token_client
 from hookward.application.oauth.ports import NewRefreshToken, TokenCache
 from hookward.application.ports import Sealer
 from hookward.domain.ids import AccountId, CredentialId
 from hookward.domain.oauth.model import AccessToken
 from tests.contract.valkeys import Valkey, running_valkey
-from tests.fakes.oauth import ACCOUNT, CREDENTIAL, FakeShelf, new_grant
+from tests.fakes.oauth import ACCOUNT, CREDENTIAL, FakeTokenCache, new_grant
 from tests.fakes.virtual_time import SilentLog
 
 GRANT = new_grant(secret="hush-hush")
@@ -33,7 +33,7 @@ async def valkey(tmp_path) -> AsyncIterator[Valkey]:
 
 @pytest.fixture
 async def client(valkey) -> AsyncIterator[Redis]:
-    client = open_shelf_client(valkey.url)
+    client = open_token_client(valkey.url)
     yield client
     await client.aclose(close_connection_pool=True)
 
@@ -46,21 +46,21 @@ def token(value: str = "canary-access", *, seconds: float = 60.0) -> AccessToken
     return AccessToken(value=value, until_us=SystemClock().now_us() + int(seconds * SECOND_US))
 
 
-async def value_of(shelf: TokenCache) -> str:
-    found = await shelf.token(GRANT)
+async def value_of(cache: TokenCache) -> str:
+    found = await cache.token(GRANT)
     assert found is not None
     return found.value
 
 
 @pytest.fixture(params=["valkey", "fake"])
-def shelf(request, client):
-    return FakeShelf() if request.param == "fake" else shelf_on(client)
+def cache(request, client):
+    return FakeTokenCache() if request.param == "fake" else shelf_on(client)
 
 
-async def test_what_is_put_there_is_found_by_who_asks_for_the_same(shelf):
+async def test_what_is_put_there_is_found_by_who_asks_for_the_same(cache):
     put = token()
-    await shelf.put_token(GRANT, put)
-    assert await shelf.token(GRANT) == put
+    await cache.put_token(GRANT, put)
+    assert await cache.token(GRANT) == put
 
 
 @pytest.mark.parametrize(
@@ -72,37 +72,37 @@ async def test_what_is_put_there_is_found_by_who_asks_for_the_same(shelf):
         new_grant(secret="hush-hush", credential=CredentialId(b"another---------")),
     ],
 )
-async def test_who_asks_for_anything_else_finds_nothing(shelf, other):
-    await shelf.put_token(GRANT, token())
-    assert await shelf.token(other) is None
+async def test_who_asks_for_anything_else_finds_nothing(cache, other):
+    await cache.put_token(GRANT, token())
+    assert await cache.token(other) is None
 
 
-async def test_the_last_token_is_the_one(shelf):
+async def test_the_last_token_is_the_one(cache):
     for value in ("first", "second"):
-        await shelf.put_token(GRANT, token(value))
-    assert await value_of(shelf) == "second"
+        await cache.put_token(GRANT, token(value))
+    assert await value_of(cache) == "second"
 
 
-async def test_a_rotation_is_kept_until_it_is_dropped(shelf):
-    assert await shelf.rotation(ACCOUNT, CREDENTIAL) is None
-    await shelf.put_rotation(ACCOUNT, CREDENTIAL, ROTATION)
-    assert await shelf.rotation(ACCOUNT, CREDENTIAL) == ROTATION
-    await shelf.drop_rotation(ACCOUNT, CREDENTIAL)
-    assert await shelf.rotation(ACCOUNT, CREDENTIAL) is None
+async def test_a_rotation_is_kept_until_it_is_dropped(cache):
+    assert await cache.refresh_token(ACCOUNT, CREDENTIAL) is None
+    await cache.put_refresh_token(ACCOUNT, CREDENTIAL, ROTATION)
+    assert await cache.refresh_token(ACCOUNT, CREDENTIAL) == ROTATION
+    await cache.drop_refresh_token(ACCOUNT, CREDENTIAL)
+    assert await cache.refresh_token(ACCOUNT, CREDENTIAL) is None
 
 
 async def test_another_account_finds_nothing(client):
-    shelf, foreign = shelf_on(client), new_grant(secret="hush-hush", account=AccountId(2))
-    await shelf.put_token(GRANT, token())
-    await shelf.put_rotation(ACCOUNT, CREDENTIAL, ROTATION)
-    found = (await shelf.token(foreign), await shelf.rotation(AccountId(2), CREDENTIAL))
+    cache, foreign = shelf_on(client), new_grant(secret="hush-hush", account=AccountId(2))
+    await cache.put_token(GRANT, token())
+    await cache.put_refresh_token(ACCOUNT, CREDENTIAL, ROTATION)
+    found = (await cache.token(foreign), await cache.refresh_token(AccountId(2), CREDENTIAL))
     assert found == (None, None)
 
 
 async def test_nothing_in_valkey_can_be_read_or_guessed_from(client):
-    shelf = shelf_on(client)
-    await shelf.put_token(GRANT, token())
-    await shelf.put_rotation(ACCOUNT, CREDENTIAL, ROTATION)
+    cache = shelf_on(client)
+    await cache.put_token(GRANT, token())
+    await cache.put_refresh_token(ACCOUNT, CREDENTIAL, ROTATION)
     keys = await client.keys("*")
     dump = b"\n".join([*keys, *[await client.get(key) for key in keys]])
     assert len(keys) == 2
@@ -110,70 +110,70 @@ async def test_nothing_in_valkey_can_be_read_or_guessed_from(client):
 
 
 async def test_two_secrets_of_one_client_do_not_differ_in_what_valkey_shows(client):
-    shelf = shelf_on(client)
+    cache = shelf_on(client)
     for secret in ("hush-hush", "another"):
-        await shelf.put_token(new_grant(secret=secret), token())
+        await cache.put_token(new_grant(secret=secret), token())
     assert len(await client.keys("*")) == 1
 
 
 async def test_a_token_moved_to_another_place_does_not_open(client):
-    shelf, other = shelf_on(client), new_grant(secret="hush-hush", scope="more")
-    await shelf.put_token(GRANT, token())
+    cache, other = shelf_on(client), new_grant(secret="hush-hush", scope="more")
+    await cache.put_token(GRANT, token())
     [key] = await client.keys("*")
-    await shelf.put_token(other, token())
+    await cache.put_token(other, token())
     [moved] = [each for each in await client.keys("*") if each != key]
     await client.set(moved, await client.get(key))
-    assert await shelf.token(other) is None
+    assert await cache.token(other) is None
 
 
 async def test_what_another_master_key_sealed_or_somebody_wrote_is_not_there(client):
-    shelf = shelf_on(client)
+    cache = shelf_on(client)
     await shelf_on(client, AesGcmSealer(b"o" * 32)).put_token(GRANT, token())
-    assert await shelf.token(GRANT) is None
+    assert await cache.token(GRANT) is None
     [key] = await client.keys("*")
     await client.set(key, b"nonsense")
-    assert await shelf.token(GRANT) is None
+    assert await cache.token(GRANT) is None
     subject = f"account:1/credential:{CREDENTIAL.hex()}/token:{GRANT.variant.hex()}"
     for value in (b"{}", b"nonsense", msgspec.json.encode({"value": "a"})):
         await client.set(key, SEALER.seal(value, subject))
-        assert await shelf.token(GRANT) is None
+        assert await cache.token(GRANT) is None
 
 
 async def test_valkey_forgets_a_token_when_it_is_no_longer_to_be_used(client):
-    shelf = shelf_on(client)
-    await shelf.put_token(GRANT, token(seconds=30.0))
+    cache = shelf_on(client)
+    await cache.put_token(GRANT, token(seconds=30.0))
     [key] = await client.keys("*")
     assert 25_000 < await client.pttl(key) <= 30_000
-    await shelf.put_token(new_grant(scope="more"), token(seconds=0.0))
+    await cache.put_token(new_grant(scope="more"), token(seconds=0.0))
     assert await client.keys("*") == [key]
 
 
 async def test_after_a_flush_there_is_nothing_and_the_next_is_kept(client):
-    shelf = shelf_on(client)
-    await shelf.put_token(GRANT, token())
+    cache = shelf_on(client)
+    await cache.put_token(GRANT, token())
     await client.flushall()
-    assert await shelf.token(GRANT) is None
-    await shelf.put_token(GRANT, token("next"))
-    assert await value_of(shelf) == "next"
+    assert await cache.token(GRANT) is None
+    await cache.put_token(GRANT, token("next"))
+    assert await value_of(cache) == "next"
 
 
 async def test_without_valkey_nothing_is_there_and_nothing_fails(valkey, client):
     log = SilentLog()
-    shelf = shelf_on(client, log=log)
-    await shelf.put_token(GRANT, token())
+    cache = shelf_on(client, log=log)
+    await cache.put_token(GRANT, token())
     await valkey.stop()
-    await shelf.put_token(GRANT, token())
-    await shelf.put_rotation(ACCOUNT, CREDENTIAL, ROTATION)
-    await shelf.drop_rotation(ACCOUNT, CREDENTIAL)
-    assert (await shelf.token(GRANT), await shelf.rotation(ACCOUNT, CREDENTIAL)) == (None, None)
+    await cache.put_token(GRANT, token())
+    await cache.put_refresh_token(ACCOUNT, CREDENTIAL, ROTATION)
+    await cache.drop_refresh_token(ACCOUNT, CREDENTIAL)
+    assert (await cache.token(GRANT), await cache.refresh_token(ACCOUNT, CREDENTIAL)) == (None, None)
     assert log.events == ["tokens.valkey_away"]
 
 
 async def test_valkey_that_has_come_back_is_used_again(valkey, client):
-    shelf = shelf_on(client)
+    cache = shelf_on(client)
     await valkey.stop()
-    assert await shelf.token(GRANT) is None
+    assert await cache.token(GRANT) is None
     await valkey.start()
-    while await shelf.token(GRANT) is None:
-        await shelf.put_token(GRANT, token("back"))
-    assert await value_of(shelf) == "back"
+    while await cache.token(GRANT) is None:
+        await cache.put_token(GRANT, token("back"))
+    assert await value_of(cache) == "back"

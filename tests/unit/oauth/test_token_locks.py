@@ -15,7 +15,7 @@ pytestmark = pytest.mark.virtual_time
 
 
 async def test_who_cannot_wait_longer_gives_up_and_the_request_goes_on(harness: TokenHarness) -> None:
-    harness.endpoint.takes = 5.0
+    harness.endpoint.seconds = 5.0
     tokens = harness.process()
     with pytest.raises(NoToken, match="did not answer within the attempt's timeout"):
         await value(tokens, seconds=1.0)
@@ -24,7 +24,7 @@ async def test_who_cannot_wait_longer_gives_up_and_the_request_goes_on(harness: 
 
 
 async def test_who_is_cancelled_while_waiting_cancels_nobody_else(harness: TokenHarness) -> None:
-    harness.endpoint.takes = 5.0
+    harness.endpoint.seconds = 5.0
     tokens = harness.process()
     waiters = [asyncio.create_task(value(tokens)) for _ in range(2)]
     await asyncio.sleep(1.0)
@@ -33,20 +33,20 @@ async def test_who_is_cancelled_while_waiting_cancels_nobody_else(harness: Token
 
 
 async def test_who_waits_for_another_worker_in_vain_says_so(harness: TokenHarness) -> None:
-    harness.hold()
+    harness.lock()
     tokens = harness.process()
     began = harness.clock.monotonic()
     with pytest.raises(NoToken, match="another worker is asking"):
         await value(tokens, seconds=3.0)
     assert (harness.clock.monotonic() - began, harness.endpoint.asked) == (3.0, [])
     await asyncio.sleep(1.0)
-    takes = harness.store.takes
+    acquisitions = harness.store.acquisitions
     await asyncio.sleep(60.0)
-    assert harness.store.takes == takes
+    assert harness.store.acquisitions == acquisitions
 
 
 async def test_who_comes_later_waits_with_the_others_and_for_as_long_as_it_can(harness: TokenHarness) -> None:
-    harness.hold(4.0)
+    harness.lock(4.0)
     tokens = harness.process()
     soon = asyncio.create_task(value(tokens, seconds=2.0))
     await asyncio.sleep(1.0)
@@ -56,23 +56,23 @@ async def test_who_comes_later_waits_with_the_others_and_for_as_long_as_it_can(h
 
 
 async def test_a_row_held_by_a_worker_that_died_is_free_when_its_hold_ends(harness: TokenHarness) -> None:
-    harness.hold(TIMEOUT + MARGIN - 1.0)
+    harness.lock(TIMEOUT + MARGIN - 1.0)
     assert await value(harness.process()) == "a1"
 
 
 async def test_who_waits_finds_the_token_that_another_worker_got(harness: TokenHarness) -> None:
-    harness.hold()
+    harness.lock()
     waiting = asyncio.create_task(value(harness.process()))
     await asyncio.sleep(1.0)
-    await harness.shelf.put_token(GRANT, token("theirs"))
+    await harness.cache.put_token(GRANT, token("theirs"))
     assert (await waiting, harness.endpoint.asked) == ("theirs", [])
 
 
 async def test_a_token_that_came_just_before_the_row_was_taken_is_found(harness: TokenHarness) -> None:
     async def meanwhile() -> None:
-        await harness.shelf.put_token(GRANT, token("theirs"))
+        await harness.cache.put_token(GRANT, token("theirs"))
 
-    harness.store.on_take = meanwhile
+    harness.store.on_acquire = meanwhile
     tokens = harness.process()
     assert (await value(tokens), harness.endpoint.asked) == ("theirs", [])
     await tokens.close(seconds=1.0)
@@ -80,22 +80,22 @@ async def test_a_token_that_came_just_before_the_row_was_taken_is_found(harness:
 
 
 async def test_no_request_begins_that_could_outlast_the_hold(harness: TokenHarness) -> None:
-    takes = iter([MARGIN + 1.0, 0.1])
+    acquisitions = iter([MARGIN + 1.0, 0.1])
 
     async def slowly() -> None:
-        await asyncio.sleep(next(takes))
+        await asyncio.sleep(next(acquisitions))
 
-    harness.store.on_take = slowly
+    harness.store.on_acquire = slowly
     began = harness.clock.monotonic()
     assert await value(harness.process()) == "a1"
-    assert (harness.store.takes, harness.clock.monotonic() - began > MARGIN + 1.0) == (2, True)
+    assert (harness.store.acquisitions, harness.clock.monotonic() - began > MARGIN + 1.0) == (2, True)
 
 
 async def test_who_can_never_take_the_row_in_time_lets_go_of_it(harness: TokenHarness) -> None:
     async def slowly() -> None:
         await asyncio.sleep(MARGIN + 1.0)
 
-    harness.store.on_take = slowly
+    harness.store.on_acquire = slowly
     tokens = harness.process()
     with pytest.raises(NoToken):
         await value(tokens, seconds=8.0)
@@ -120,7 +120,7 @@ async def test_a_credential_that_is_gone_gives_no_token(harness: TokenHarness) -
 async def test_without_the_store_no_token_is_asked_for_and_one_that_is_known_is_used(harness: TokenHarness) -> None:
     one, other = harness.process(), harness.process()
     await value(one)
-    harness.store.down = {"take", "release", "write", "refuse"}
+    harness.store.down = {"acquire", "release", "write", "refuse"}
     assert (await value(one), await value(other)) == ("a1", "a1")
     await asyncio.sleep(100.0)
     with pytest.raises(StoreUnavailable):
@@ -133,7 +133,7 @@ async def test_a_row_that_could_not_be_let_go_of_is_free_when_its_hold_ends(harn
     harness.store.down = {"release"}
     one, other = harness.process(), harness.process()
     await value(one)
-    harness.shelf.flush()
+    harness.cache.flush()
     began = harness.clock.monotonic()
     assert await value(other, seconds=20.0) == "a2"
     assert harness.clock.monotonic() - began > TIMEOUT

@@ -37,11 +37,11 @@ class Server:
     async def database(self) -> AsyncIterator[str]:
         """A fresh database with our schema; answers its DSN."""
         name = f"test_{next(_numbers)}"
-        await self._execute(f"CREATE DATABASE_NAME {name} TEMPLATE {DATABASE_NAME} STRATEGY file_copy")  # half the work
+        await self._execute(f"CREATE DATABASE {name} TEMPLATE {DATABASE_NAME} STRATEGY file_copy")  # half the work
         try:
             yield self.dsn(name)
         finally:
-            await self._execute(f"DROP DATABASE_NAME {name} WITH (FORCE)")
+            await self._execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     async def _execute(self, statement: str) -> None:
         connection = await asyncpg.connect(self.dsn("postgres"))

@@ -8,7 +8,7 @@ microseconds and copies what it quotes, so a large resource is told one problem 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any
 
@@ -48,16 +48,22 @@ class ResourceSchema:
         self._survey = surveyed
         self._validator = _compiled(schema)
         self._counts = self._too_much(_LARGEST_VALUES, _LARGEST_TEXT)
+        self.is_valid: Callable[[Any], bool] = self._is_small_and_valid if self._counts else self._validator.is_valid
 
     def problems(self, resource: Any, *at: str | int) -> list[Problem]:
         """What is wrong with ``resource``; pointers begin with the path ``at``."""
-        if self._counts:
-            values, characters, _ = _measured(resource)
-            if self._too_much(values, characters):
-                return [Problem(message=_TOO_LARGE, pointer=pointer_to(*at))]
+        if self._counts and self._is_too_large(resource):
+            return [Problem(message=_TOO_LARGE, pointer=pointer_to(*at))]
         if self._validator.is_valid(resource):
             return []
         return self._explained(resource, at)
+
+    def _is_small_and_valid(self, resource: Any) -> bool:
+        return not self._is_too_large(resource) and self._validator.is_valid(resource)
+
+    def _is_too_large(self, resource: Any) -> bool:
+        values, characters, _ = _measured(resource)
+        return self._too_much(values, characters)
 
     def _too_much(self, values: int, characters: int) -> bool:
         texts = characters * self._survey.per_character

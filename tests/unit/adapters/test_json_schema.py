@@ -101,3 +101,10 @@ def test_a_pattern_is_as_heavy_as_what_it_compiles_to(pattern: str, size: int | 
 
 def test_formats_are_not_asserted() -> None:
     assert pointers({"format": "email"}, "nobody") == []
+
+
+@pytest.mark.parametrize("schema", [{"items": {"type": "string"}}, {"allOf": [{"maxLength": 1}] * 50}])
+@pytest.mark.parametrize("resource", [["x"], [1], "x", "xx", "x" * 1_000_000])
+def test_a_resource_is_valid_where_there_is_no_problem(schema: dict[str, Any], resource: Any) -> None:
+    compiled = ResourceSchema(schema)
+    assert compiled.is_valid(resource) == (compiled.problems(resource) == [])

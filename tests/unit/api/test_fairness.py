@@ -48,9 +48,9 @@ class Ticking:
             self.turns += 1
             await asyncio.sleep(0)
 
-    def problems(self, _resource: Any, *_at: str | int) -> list[Any]:
+    def is_valid(self, _resource: Any) -> bool:
         self.seen.append(self.turns)
-        return []
+        return True
 
 
 class Taking:

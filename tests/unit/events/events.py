@@ -16,6 +16,9 @@ from tests.unit.resource_types.resource_types import built_in, made_up
 class Seats:
     """A schema with one rule: ``seats`` is a number."""
 
+    def is_valid(self, resource: Any) -> bool:
+        return not self.problems(resource)
+
     def problems(self, resource: Any, *at: str | int) -> list[Problem]:
         wrong = isinstance(resource, dict) and not isinstance(resource.get("seats", 0), int)
         return [Problem(message="seats is no number", pointer=pointer_to(*at, "seats"))] if wrong else []

@@ -102,6 +102,9 @@ class _Said(msgspec.Struct, frozen=True):
     schema: ResourceValidator
     names: Collection[str]
 
+    def is_valid(self, resource: Any) -> bool:
+        return not self.problems(resource)
+
     def problems(self, resource: Any, *at: str | int) -> list[Problem]:
         places = [pointer_to(*at, name) for name in self.names]
         return [each for each in self.schema.problems(resource, *at) if each.pointer in places]

@@ -139,7 +139,7 @@ def _resource(
     given: dict[str, Any], name: str, known: CompiledType | None, problems: list[Problem]
 ) -> dict[str, Any] | None:
     resource = _object(given, name, problems)
-    if resource is not None and known is not None:
+    if resource is not None and known is not None and not known.schema.is_valid(resource):
         problems += known.schema.problems(resource, name)
     return resource
 

@@ -5,7 +5,7 @@ Which resource a document is: the values of its type's identity, joined by ``/``
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -17,9 +17,16 @@ from hookward.domain.resource_types.operations import Operation
 
 
 class ResourceValidator(Protocol):
-    """Judges a resource."""
+    """Validates resources by a compiled JSON Schema."""
 
-    def problems(self, resource: Any, *at: str | int) -> list[Problem]: ...
+    @property
+    def is_valid(self) -> Callable[[Any], bool]:
+        """Return whether a resource is valid; a function of the validator itself where that is possible."""
+        ...
+
+    def problems(self, resource: Any, *at: str | int) -> list[Problem]:
+        """Return what is wrong with a resource; pointers begin with the path ``at``."""
+        ...
 
 
 class CompiledType(msgspec.Struct, frozen=True):

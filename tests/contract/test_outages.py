@@ -36,7 +36,7 @@ class Postman:
     async def deliver(self, parcel: DeliveryTask, recorder: Recorder, lease: Lease) -> None:
         self.sent[parcel.id] += 1
         number = parcel.number
-        recorder.settle(parcel, parcel.entry(DeliveryStatus.DELIVERED, attempts=number, attempt=new_attempt(number)))
+        recorder.settle(parcel, parcel.update(DeliveryStatus.DELIVERED, attempts=number, attempt=new_attempt(number)))
 
 
 class BreakingWorker:

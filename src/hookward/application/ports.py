@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from hookward.domain.delivery.outcome import Outcome
+from hookward.domain.delivery.request import OutgoingRequest
+
 
 class Clock(Protocol):
     """Time, passed in."""
@@ -27,6 +30,12 @@ class Random(Protocol):
     def uniform(self) -> float:
         """Uniform in [0, 1)."""
         ...
+
+
+class Sender(Protocol):
+    """Sends one HTTP request. ``timeout`` is seconds for the whole exchange. Never raises for what an endpoint does."""
+
+    async def send(self, request: OutgoingRequest, *, timeout: float) -> Outcome: ...  # noqa: ASYNC109
 
 
 class Log(Protocol):

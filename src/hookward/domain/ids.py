@@ -7,6 +7,7 @@ be signed (Standard Webhooks joins id, timestamp and body with dots).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 from hashlib import blake2b
 from typing import NewType
@@ -61,6 +62,11 @@ def delivery_id(event: EventId, watch: WatchId) -> DeliveryId:
     time, so that all that belongs to one event lives in one partition.
     """
     return DeliveryId(uuid7(unix_ms_of(event), blake2b(event + watch, digest_size=10).digest()))
+
+
+def delivery_ids(event: EventId, watches: Iterable[WatchId]) -> list[DeliveryId]:
+    """Return the id of the delivery of this event for each watch, in the order of the watches."""
+    return [delivery_id(event, watch) for watch in watches]
 
 
 def to_text(prefix: IdPrefix, identifier: bytes) -> str:

@@ -11,7 +11,8 @@ import pytest
 from hookward.adapters.crypto.sealing import AesGcmSealer
 from hookward.adapters.crypto.signing_keys import CipherSigningKeys
 from hookward.application.crypto_keys.service import MAX_OLD_SECRETS, CryptoKeys, KeyQuery
-from hookward.application.delivery.endpoints import Endpoint, EndpointCache, SigningKeyMissing
+from hookward.application.delivery.endpoint import Endpoint, SigningKeyMissing
+from hookward.application.delivery.endpoints import EndpointCache
 from hookward.application.records import KeyRecord, PreviousSecret, WatchRecord
 from hookward.application.watches.registry import WatchRegistry
 from hookward.application.watches.service import Watches
@@ -19,6 +20,7 @@ from hookward.domain.crypto_keys.model import Algorithm
 from hookward.domain.crypto_keys.rules import read_rotation
 from hookward.domain.errors import Conflict, Invalid, NotFound
 from hookward.domain.ids import AccountId, CryptoKeyId, IdPrefix, to_text
+from hookward.domain.signing.request_signer import RequestSigner
 from hookward.domain.signing.standard_webhooks import secret_to_text
 from tests.fakes.stores import FakeDefinitions
 from tests.fakes.virtual_time import FixedRandom
@@ -79,6 +81,11 @@ class TokenHarness:
     async def retire(self, key: KeyRecord, *, owner: str | None = None) -> None:
         await self.keys.retire(ACCOUNT, key.id, owner=owner)
 
+    def signer(self, watch: WatchRecord) -> RequestSigner:
+        signer = self.plan(watch).signer
+        assert signer is not None
+        return signer
+
     def plan(self, watch: WatchRecord) -> Endpoint:
         plan = self.plans.get(watch.id)
         assert plan is not None
@@ -87,7 +94,7 @@ class TokenHarness:
     async def signing(self, watch: WatchRecord) -> list[str]:
         """The secrets that sign what a worker sends now."""
         await self.definitions.refresh()
-        return [secret_to_text(secret) for secret in self.plan(watch).keys]
+        return [secret_to_text(secret) for secret in self.signer(watch).secrets]
 
 
 @pytest.fixture
@@ -375,11 +382,15 @@ async def test_while_keys_of_all_kinds_are_rotated_both_of_each_sign_by_names_of
     for key in (standard, *messages):
         await harness.rotate(key)
     await harness.definitions.refresh()
-    plan = harness.plan(watch)
+    signer = harness.signer(watch)
     expected = [name for key in (standard, *messages) for name in (f"{text(key)}.2", text(key))]
-    assert ([each.kid for each in plan.signers], plan.keys, plan.signs_slowly) == (expected, (), True)
+    assert ([each.kid for each in (*signer.standard, *signer.messages)], signer.secrets) == (expected, ())
+    assert signer.slow
     harness.clock.forward(DAY)
-    assert [each.kid for each in harness.plan(watch).signers] == [f"{text(key)}.2" for key in (standard, *messages)]
+    signer = harness.signer(watch)
+    assert [each.kid for each in (*signer.standard, *signer.messages)] == [
+        f"{text(key)}.2" for key in (standard, *messages)
+    ]
 
 
 async def test_a_key_cannot_be_rotated_to_one_of_another_kind(harness: TokenHarness) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from hookward.application.delivery.filtering import YIELD_STEPS, sift
+from hookward.application.delivery.filtering import YIELD_STEPS, apply_filters
 from hookward.application.delivery.task import LoadedEvent
-from hookward.domain.delivery.model import NOT_KEPT, DeliveryStatus
+from hookward.domain.delivery.model import NOT_KEPT, DeliveryStatus, StoreBodies
 from hookward.domain.delivery.request import OutgoingRequest
 from hookward.domain.errors import StoreUnavailable
 from hookward.domain.events.model import ChangeEvent
-from hookward.domain.watches.model import LevelDetails, StoreBodies
+from hookward.domain.watches.model import LevelDetails
 from tests.fakes.delivery_store import Logged
 from tests.fakes.worker_harness import SHOP, WorkerHarness, hang, ok, status
 
@@ -166,8 +166,10 @@ async def test_costly_filters_let_others_have_their_turn(harness: WorkerHarness)
             await asyncio.sleep(0)
 
     task = asyncio.create_task(other())
-    sieves = session.dispatcher._definitions.sieves
-    assert (await sift(sieves, event, [row.id for row in rows], second=1, home=None, shape=SHOP.body)).wanted == []
+    filters = session.dispatcher._definitions.filters
+    assert (
+        await apply_filters(filters, event, [row.id for row in rows], second=1, home=None, shape=SHOP.body)
+    ).wanted == []
     task.cancel()
     assert turns >= len(rows)
 
@@ -176,10 +178,10 @@ async def test_a_filter_that_is_taken_away_is_asked_no_more(harness: WorkerHarne
     watch = harness.watch(A, filter="$.resource.no", concurrency=2)
     session = await harness.start_session()
     definitions = session.dispatcher._definitions
-    assert (list(definitions.sieves), definitions.slots) == ([watch.id], {watch.id: 2})
+    assert (list(definitions.filters), definitions.slots) == ([watch.id], {watch.id: 2})
     harness.change(watch, definition=b'{"address":"http://a.test/"}')
     await definitions.refresh()
-    assert (definitions.sieves, definitions.slots) == ({}, {})
+    assert (definitions.filters, definitions.slots) == ({}, {})
 
 
 # Documents and addresses

@@ -34,7 +34,7 @@ def event(resource: Any, *, previous: Any = None, extra: Any = None, zone: str |
 
 def both(perspective: DocumentOptions, change: ChangeEvent, home: str | None = None) -> dict[str, Any]:
     """The document, which is the same as values and as JSON."""
-    made = perspective.build(LoadedEvent(change), SECOND, home)
+    made = LoadedEvent(change).document(perspective, SECOND, home)
     assert decode_exact(perspective.body(change, SECOND, home)) == decode_exact(encode_exact(made))
     return made
 

@@ -7,10 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from hookward.domain.delivery.model import StoreBodies
 from hookward.domain.errors import Invalid
 from hookward.domain.problems import MAX_UNKNOWN_FIELDS
 from hookward.domain.watches.limits import MAX_KEYS
-from hookward.domain.watches.model import LevelDetails, StoreBodies, WatchBounds, WatchDefinition
+from hookward.domain.watches.model import LevelDetails, WatchBounds, WatchDefinition
 from hookward.domain.watches.rules import key_ids_in, read_watch
 from tests.unit.resource_types.resource_types import built_in, made_up
 from tests.unit.watches.watch_input import KEY_IDS, RIGHT, SECOND, problems, read, the_problem

@@ -15,9 +15,8 @@ from standardwebhooks import Webhook
 from hookward.adapters.crypto.sealing import AesGcmSealer
 from hookward.adapters.crypto.signing_keys import CipherSigningKeys
 from hookward.application.crypto_keys.service import CryptoKeys
-from hookward.application.delivery import endpoints as plans_module
-from hookward.application.delivery import endpoints as recipes_module
-from hookward.application.delivery.endpoints import CompiledWatches, Endpoint, EndpointCache
+from hookward.application.delivery.endpoint import Endpoint
+from hookward.application.delivery.endpoints import EndpointCache
 from hookward.application.oauth.credentials import NewCredential
 from hookward.application.records import KeyRecord, WatchRecord
 from hookward.application.watches.registry import WatchQuery, WatchRegistry
@@ -25,7 +24,7 @@ from hookward.application.watches.service import Watches
 from hookward.domain.errors import Invalid, NotFound, Problem
 from hookward.domain.ids import AccountId, IdPrefix, WatchId, to_text
 from hookward.domain.signing.standard_webhooks import secret_to_text, signatures
-from hookward.domain.watches.model import WatchBounds, WatchDefinition, WatchStatus
+from hookward.domain.watches.model import WatchBounds, WatchStatus
 from tests.fakes.stores import FakeDefinitions
 from tests.fakes.virtual_time import FixedRandom, VirtualClock
 from tests.fakes.worker_harness import SHOP
@@ -62,6 +61,11 @@ async def plan_of(store: FakeDefinitions, row: WatchRecord) -> Endpoint | None:
     return plans.get(row.id)
 
 
+def secrets_of(endpoint: Endpoint) -> tuple[bytes, ...]:
+    assert endpoint.signer is not None
+    return endpoint.signer.secrets
+
+
 async def test_secrets_are_sealed_and_not_in_the_definition(watches: Watches) -> None:
     row, _ = await create(
         watches, basicAuth={"username": "u", "password": "canary-1"}, httpRequestHeader={"X-Token": "canary-2"}
@@ -84,7 +88,7 @@ async def test_a_plan_holds_headers_authentication_and_their_masks(watches: Watc
     )
     plan = await plan_of(store, row)
     assert plan is not None
-    headers, shown = dict(plan.headers), dict(plan.shown)
+    headers, shown = dict(plan.headers.sent), dict(plan.headers.masked)
     assert b64decode(headers.pop("Authorization").removeprefix("Basic ")).decode() == "ü:p"
     assert headers == {"Content-Type": "application/json", "X-Token": "t", "user-agent": "mine"}
     assert shown == {
@@ -97,7 +101,7 @@ async def test_methods_without_a_body_send_no_content_type(watches: Watches, sto
     row, _ = await create(watches, method="DELETE")
     plan = await plan_of(store, row)
     assert plan is not None
-    assert (plan.has_body, "Content-Type" in dict(plan.headers)) == (False, False)
+    assert (plan.has_body, "Content-Type" in dict(plan.headers.sent)) == (False, False)
 
 
 async def test_a_watch_signed_without_keys_gets_one_whose_secret_is_answered_once(
@@ -107,7 +111,7 @@ async def test_a_watch_signed_without_keys_gets_one_whose_secret_is_answered_onc
     assert secret is not None
     plan = await plan_of(store, row)
     assert plan is not None
-    assert [secret_to_text(key) for key in plan.keys] == [secret]
+    assert [secret_to_text(key) for key in secrets_of(plan)] == [secret]
 
 
 async def test_several_keys_each_verify_alone(
@@ -120,7 +124,7 @@ async def test_several_keys_each_verify_alone(
     assert plan is not None
     assert secret is None
     headers = {"webhook-id": "dlv_1", "webhook-timestamp": "1", "webhook-signature": ""}
-    headers["webhook-signature"] = signatures(plan.keys, "dlv_1", 1, b"{}")
+    headers["webhook-signature"] = signatures(secrets_of(plan), "dlv_1", 1, b"{}")
     for _, text in keys:
         expected = Webhook(text or "").sign("dlv_1", _moment(1), "{}")
         assert expected in headers["webhook-signature"].split()
@@ -196,17 +200,16 @@ async def test_a_key_that_several_watches_share_is_opened_once(
     definitions, sealer = WatchRegistry(store, {SHOP.name: SHOP}), CountingSealer()
     plans = EndpointCache(definitions, sealer, CipherSigningKeys(), clock=VirtualClock(), user_agent="Hookward/test")
     await definitions.refresh()
-    signing = {plan.keys for row in rows if (plan := plans.get(row.id)) is not None}
+    signing = {secrets_of(plan) for row in rows if (plan := plans.get(row.id)) is not None}
     assert (len(signing), sealer.opened) == (1, 1)
 
 
-async def test_the_plans_that_are_kept_are_bounded(
-    watches: Watches, store: FakeDefinitions, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(plans_module, "_LIMIT", 2)
+async def test_the_plans_that_are_kept_are_bounded(watches: Watches, store: FakeDefinitions) -> None:
     rows = [(await create(watches))[0] for _ in range(3)]
     definitions = WatchRegistry(store, {SHOP.name: SHOP})
-    plans = EndpointCache(definitions, SEALER, CipherSigningKeys(), clock=VirtualClock(), user_agent="Hookward/test")
+    plans = EndpointCache(
+        definitions, SEALER, CipherSigningKeys(), clock=VirtualClock(), user_agent="Hookward/test", limit=2
+    )
     await definitions.refresh()
     first = [plans.get(row.id) for row in rows]
     again = [plans.get(row.id) for row in reversed(rows)]
@@ -339,8 +342,11 @@ async def test_a_plan_says_how_a_watch_is_served(watches: Watches, store: FakeDe
     plan, plain = await plan_of(store, row), await plan_of(store, (await create(watches))[0])
     assert plan is not None
     assert plain is not None
-    assert (plan.schedule, plan.timeout, plan.bodies, plan.place is None) == ((60,), 2, "none", False)
-    assert (plain.schedule, plain.timeout, plain.bodies, plain.place is None) == (None, None, "all", True)
+    served, default = plan.compiled, plain.compiled
+    assert served.retry_policy is not None
+    assert (served.retry_policy.schedule, served.timeout, plan.store_bodies) == ((60,), 2, "none")
+    assert (default.retry_policy, default.timeout, plain.store_bodies) == (None, None, "all")
+    assert (served.address_template is None, default.address_template is None) == (False, True)
 
 
 async def test_a_template_is_not_compiled_again_when_a_key_changes(
@@ -356,20 +362,27 @@ async def test_a_template_is_not_compiled_again_when_a_key_changes(
     after = plans.get(row.id)
     assert before is not None
     assert after is not None
-    assert (before is after, before.template is after.template) == (False, True)
+    assert (before is after, before.compiled.template is after.compiled.template) == (False, True)
     store.put(row)
     await definitions.refresh()
     changed = plans.get(row.id)
     assert changed is not None
-    assert changed.template is not before.template
+    assert changed.compiled.template is not before.compiled.template
 
 
-async def test_the_recipes_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recipes_module, "MAX_RECIPES", 2)
-    recipes, definition = CompiledWatches(), WatchDefinition(address="http://a.test/")
-    ids = [WatchId(bytes([number]) * 16) for number in range(3)]
-    first = [recipes.get(id_, 1, definition) for id_ in ids]
-    again = [recipes.get(id_, 1, definition) for id_ in reversed(ids)]
+async def test_the_compiled_watches_that_are_kept_are_bounded(
+    watches: Watches, crypto_keys: CryptoKeys, store: FakeDefinitions
+) -> None:
+    rows = [(await create(watches))[0] for _ in range(3)]
+    definitions = WatchRegistry(store, {SHOP.name: SHOP})
+    plans = EndpointCache(
+        definitions, SEALER, CipherSigningKeys(), clock=VirtualClock(), user_agent="Hookward/test", limit=2
+    )
+    await definitions.refresh()
+    first = [plan.compiled for row in rows if (plan := plans.get(row.id)) is not None]
+    await crypto_keys.create(ACCOUNT, {"name": "another"}, owner=None)
+    await definitions.refresh()
+    again = [plan.compiled for row in reversed(rows) if (plan := plans.get(row.id)) is not None]
     assert [one is other for one, other in zip(first, reversed(again), strict=True)] == [False, True, True]
 
 

@@ -10,8 +10,7 @@ from urllib.parse import urlsplit
 from hookward.adapters.oauth.client_keys import ClientKey, UnusableKey, load_private_key
 from hookward.adapters.oauth.request import token_request
 from hookward.adapters.oauth.response import granted
-from hookward.application.delivery.authorized import Sender
-from hookward.application.ports import Clock, Log, Random
+from hookward.application.ports import Clock, Log, Random, Sender
 from hookward.domain.delivery.outcome import ErrorKind, Failure, Outcome
 from hookward.domain.oauth.model import (
     AuthorizationRequired,

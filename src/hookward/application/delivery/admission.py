@@ -112,7 +112,7 @@ class Lane:
         self.proven = self.proven or seconds < SLOW_SECONDS
 
     def takes_more(self) -> bool:
-        """Whether it can send another parcel soon enough to be worth keeping here; a slow one only on a free slot."""
+        """Whether it can send another task soon enough to be worth keeping here; a slow one only on a free slot."""
         if self.stopped:
             return False
         if self.slow:
@@ -204,17 +204,17 @@ class Admission:
         lane.running -= 1
         self._sends.take(lane.counted, -1)
 
-    def load(self, lane: Lane, parcel: DeliveryTask) -> None:
-        """Count a parcel that is being sent."""
-        if parcel.large:
-            lane.load += parcel.weight
-            self._load.take(lane.counted, parcel.weight)
+    def load(self, lane: Lane, task: DeliveryTask) -> None:
+        """Count a task that is being sent."""
+        if task.large:
+            lane.load += task.weight
+            self._load.take(lane.counted, task.weight)
 
-    def unload(self, lane: Lane, parcel: DeliveryTask) -> None:
+    def unload(self, lane: Lane, task: DeliveryTask) -> None:
         """Count it no more."""
-        if parcel.large:
-            lane.load -= parcel.weight
-            self._load.take(lane.counted, -parcel.weight)
+        if task.large:
+            lane.load -= task.weight
+            self._load.take(lane.counted, -task.weight)
 
     def judge(self, lane: Lane) -> bool:
         """Count what a lane has in flight by its standing; answers whether it has just become slow."""
@@ -234,17 +234,17 @@ class BodyMemory:
         self.bytes = 0
         self._events: dict[LoadedEvent, int] = {}
 
-    def add(self, parcel: DeliveryTask) -> None:
-        """A parcel came."""
-        if parcel.large:
-            wanted = self._events.get(parcel.event, 0)
-            self._events[parcel.event] = wanted + 1
-            self.bytes += parcel.weight - (parcel.event.size if wanted else 0)
+    def add(self, task: DeliveryTask) -> None:
+        """A task came."""
+        if task.large:
+            wanted = self._events.get(task.event, 0)
+            self._events[task.event] = wanted + 1
+            self.bytes += task.weight - (task.event.size if wanted else 0)
 
-    def drop(self, parcel: DeliveryTask) -> None:
-        """A parcel that had come is gone."""
-        if parcel.large:
-            wanted = self._events.pop(parcel.event) - 1
+    def drop(self, task: DeliveryTask) -> None:
+        """A task that had come is gone."""
+        if task.large:
+            wanted = self._events.pop(task.event) - 1
             if wanted:
-                self._events[parcel.event] = wanted
-            self.bytes -= parcel.weight - (parcel.event.size if wanted else 0)
+                self._events[task.event] = wanted
+            self.bytes -= task.weight - (task.event.size if wanted else 0)

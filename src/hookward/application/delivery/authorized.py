@@ -1,97 +1,102 @@
-"""An exchange with an endpoint that wants an access token: get one, send, and after a 401 once more with a new one.
+"""AuthorizedSender: sends with an access token, and after a 401 once more with a new one.
 
-Where other workers have another token by then, that is tried first: a new one is asked for once for all of them.
+Where other workers have another token by then, that one is tried first: a new one is requested once for all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+import asyncio
 from functools import lru_cache
-from typing import Protocol
 
 import msgspec
 
 from hookward.application.oauth.ports import TokenSource
-from hookward.application.ports import Clock
+from hookward.application.ports import Clock, Sender
 from hookward.domain.delivery.masking import SecretMask
 from hookward.domain.delivery.outcome import Failure, Outcome
-from hookward.domain.delivery.request import OutgoingRequest
+from hookward.domain.delivery.request import OutgoingRequest, RequestBuilder
 from hookward.domain.errors import HookwardError
 from hookward.domain.oauth.model import AccessToken, AuthorizationRequired, NoToken, TokenGrant
+from hookward.domain.redaction import redacted_repr
 
 UNAUTHORIZED = 401
 _US = 1_000_000
 
 
-class Make(Protocol):
-    """Composes the request of a ``second`` (since 1970), and its headers with secrets masked."""
-
-    def __call__(
-        self, *, second: int, token: AccessToken | None = None
-    ) -> Awaitable[tuple[OutgoingRequest, dict[str, str]]]: ...
-
-
-class Sender(Protocol):
-    """Sends one HTTP request; ``timeout`` is seconds for all of it. Never raises for what an endpoint does."""
-
-    async def send(self, request: OutgoingRequest, *, timeout: float) -> Outcome: ...  # noqa: ASYNC109
+async def build_request(
+    builder: RequestBuilder, second: int, token: str | None = None
+) -> tuple[OutgoingRequest, dict[str, str]]:
+    """Return what ``builder.build`` returns; where signing is slow, build in a thread."""
+    if builder.signs_slowly:
+        return await asyncio.to_thread(builder.build, second, token)
+    return builder.build(second, token)
 
 
 class AuthorizedAttempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The last request of an attempt and what came of it; ``sent_us`` is when, ``shown`` its headers as logged.
+    """The last request of an attempt and its outcome.
 
-    ``reached`` says whether anything was sent at all; ``unauthorized`` that somebody has to authorize before anything
-    can be.
+    ``sent_us`` is when it was sent, ``masked_headers`` are its headers for the log. ``reached`` says whether anything
+    was sent at all, ``unauthorized`` that the watch has to be authorized before anything can be sent.
     """
 
     sent_us: int
-    shown: dict[str, str]
+    masked_headers: dict[str, str]
     outcome: Outcome
     reached: bool = True
     unauthorized: bool = False
 
+    __repr__ = redacted_repr
+
 
 @lru_cache(maxsize=1024)
-def _veil_of(token: str) -> SecretMask:
+def _mask_of(token: str) -> SecretMask:
     return SecretMask((token,))
 
 
 class AuthorizedSender:
-    """Makes exchanges with tokens."""
+    """Makes attempts with access tokens."""
 
     def __init__(self, sender: Sender, tokens: TokenSource, *, clock: Clock) -> None:
         self._sender = sender
         self._tokens = tokens
         self._clock = clock
 
-    async def make(self, grant: TokenGrant, make: Make, *, seconds: float) -> AuthorizedAttempt:
-        """All of an attempt, within so many seconds.
+    async def send(self, grant: TokenGrant, builder: RequestBuilder, *, seconds: float) -> AuthorizedAttempt:
+        """Make an attempt with a token, within ``seconds`` in total; on a 401, once more with a new token.
 
-        Raises what keeps our own stores from giving a token, while nothing has been sent.
+        Raises StoreUnavailable and other errors of ours that keep a token from being read, while nothing was sent.
         """
         began, sent_us = self._clock.monotonic(), self._clock.now_us()
         end = began + seconds
         try:
             token = await self._tokens.get(grant, seconds=seconds)
         except NoToken as error:
-            _, shown = await make(second=sent_us // _US)
-            outcome = Outcome(duration_us=self._since(began), failure=error.failure)
-            required = isinstance(error, AuthorizationRequired)
+            _, masked = await build_request(builder, sent_us // _US)
             return AuthorizedAttempt(
-                sent_us=sent_us, shown=shown, outcome=outcome, reached=False, unauthorized=required
+                sent_us=sent_us,
+                masked_headers=masked,
+                outcome=Outcome(duration_us=self._since(began), failure=error.failure),
+                reached=False,
+                unauthorized=isinstance(error, AuthorizationRequired),
             )
-        first = await self._send(make, token, end)
-        exchange, token = await self._renewed(grant, make, token, first, began, end)
-        if token.asked_us < first.sent_us:  # others had it already, and it is no better: now one is asked for
-            exchange, _ = await self._renewed(grant, make, token, exchange, began, end)
-        return exchange
+        first = await self._send(builder, token, end)
+        attempt, token = await self._renewed(grant, builder, token, first, began, end)
+        if token.asked_us < first.sent_us:  # another worker had it before this attempt: request one that is new
+            attempt, _ = await self._renewed(grant, builder, token, attempt, began, end)
+        return attempt
 
     async def _renewed(
-        self, grant: TokenGrant, make: Make, token: AccessToken, refused: AuthorizedAttempt, began: float, end: float
+        self,
+        grant: TokenGrant,
+        builder: RequestBuilder,
+        token: AccessToken,
+        refused: AuthorizedAttempt,
+        began: float,
+        end: float,
     ) -> tuple[AuthorizedAttempt, AccessToken]:
-        """The exchange with another token, and that, where the endpoint answered 401; else as it was."""
-        answer = refused.outcome.response
-        if answer is None or answer.status != UNAUTHORIZED:
+        """Return the attempt with another token, and that token, where the endpoint responded 401; else the same."""
+        response = refused.outcome.response
+        if response is None or response.status != UNAUTHORIZED:
             return refused, token
         try:
             other = await self._tokens.renew(grant, token, seconds=end - self._clock.monotonic())
@@ -101,18 +106,19 @@ class AuthorizedSender:
             outcome = Outcome(duration_us=self._since(began), failure=failure, remote=refused.outcome.remote)
             required = isinstance(error, AuthorizationRequired)
             return msgspec.structs.replace(refused, outcome=outcome, unauthorized=required), token
-        except HookwardError:  # our own stores keep us from asking: a 401 it is
+        except HookwardError:  # our own stores do not let us request one: the outcome is the 401
             return refused, token
-        return await self._send(make, other, end), other
+        return await self._send(builder, other, end), other
 
-    async def _send(self, make: Make, token: AccessToken, end: float) -> AuthorizedAttempt:
+    async def _send(self, builder: RequestBuilder, token: AccessToken, end: float) -> AuthorizedAttempt:
         sent_us = self._clock.now_us()
-        request, shown = await make(second=sent_us // _US, token=token)
-        timeout = max(end - self._clock.monotonic(), 0.001)  # none left: it says that it timed out
+        request, masked = await build_request(builder, sent_us // _US, token.value)
+        timeout = max(end - self._clock.monotonic(), 0.001)  # none left: the outcome says that it timed out
         outcome = await self._sender.send(request, timeout=timeout)
-        if outcome.response is not None:  # which may repeat what was sent
-            outcome = msgspec.structs.replace(outcome, response=_veil_of(token.value).mask_response(outcome.response))
-        return AuthorizedAttempt(sent_us=sent_us, shown=shown, outcome=outcome)
+        if outcome.response is not None:  # it may repeat what was sent
+            response = _mask_of(token.value).mask_response(outcome.response)
+            outcome = msgspec.structs.replace(outcome, response=response)
+        return AuthorizedAttempt(sent_us=sent_us, masked_headers=masked, outcome=outcome)
 
     def _since(self, began: float) -> int:
         return round((self._clock.monotonic() - began) * _US)

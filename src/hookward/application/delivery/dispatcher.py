@@ -8,7 +8,7 @@ from typing import Protocol
 
 import msgspec
 
-from hookward.application.delivery.filtering import sift
+from hookward.application.delivery.filtering import apply_filters
 from hookward.application.delivery.lanes import Lanes
 from hookward.application.delivery.lease import Lease
 from hookward.application.delivery.recorder import Recorder, ResultStore
@@ -19,7 +19,7 @@ from hookward.application.watches.registry import WatchRegistry
 from hookward.domain.delivery.model import POISON_CRASHES, DeliveryStatus, DeliveryUpdate, Wait
 from hookward.domain.errors import LeaseLost, StoreUnavailable
 from hookward.domain.events.model import ChangeEvent
-from hookward.domain.ids import DeliveryId, EventId, WatchId, delivery_id
+from hookward.domain.ids import DeliveryId, EventId, WatchId, delivery_ids
 
 BATCH_EVENTS = 256
 CLOSE_SECONDS = 0.75
@@ -117,11 +117,11 @@ class Dispatcher:
             limit = self._clock.monotonic() - CLOSE_SECONDS
             for claimed in [claimed for claimed in self._open if claimed.since <= limit]:
                 del self._open[claimed]
-                for parcel in list(claimed.parcels):
-                    if parcel.stage is TaskState.QUEUED:
-                        self._lanes.park_queued(parcel)
+                for task in list(claimed.tasks):
+                    if task.state is TaskState.QUEUED:
+                        self._lanes.park_queued(task)
                     else:  # it is being sent: what is settled has left
-                        self._recorder.park(parcel)
+                        self._recorder.park(task)
 
     def _fanned(self, task: asyncio.Task[None]) -> None:
         self._fanning.discard(task)
@@ -172,44 +172,43 @@ class Dispatcher:
                 self._woken.set()
                 return
             slim = LoadedEvent(msgspec.structs.replace(matches[0][0].change, body=b"", previous=None, extra=None))
-            task = asyncio.create_task(self._fan_out_in_turn(claim, slim, recorded), name="dispatch.fan_out")
-            self._fanning.add(task)
-            task.add_done_callback(self._fanned)
+            fan_out = asyncio.create_task(self._fan_out_in_turn(claim, slim, recorded), name="dispatch.fan_out")
+            self._fanning.add(fan_out)
+            fan_out.add_done_callback(self._fanned)
             return
-        if self._definitions.sieves:
+        if self._definitions.filters:
             matches = [(event, list(await self._sift(event, watches, recorded))) for event, watches in matches]
         claimed = ClaimedRow(claim.seq, self._clock.monotonic())
-        parcels = list(self._parcels(matches, recorded))
-        if not parcels:
+        tasks = list(self._tasks(matches, recorded))
+        if not tasks:
             self._recorder.close(claim.seq)
             return
-        for parcel in parcels:
-            parcel.claimed = claimed
-        claimed.parcels.update(parcels)
+        for task in tasks:
+            task.claimed = claimed
+        claimed.tasks.update(tasks)
         self._open[claimed] = None
-        self._lanes.offer(parcels)
+        self._lanes.offer(tasks)
 
     async def _sift(
         self, event: LoadedEvent, watches: Sequence[WatchId], recorded: set[DeliveryId]
     ) -> Sequence[WatchId]:
         """The watches that want ``event``; what cannot be told ends failed. Unwanted, it leaves no delivery."""
-        sieves = self._definitions.sieves
-        if not any(watch in sieves for watch in watches):
+        filters = self._definitions.filters
+        if not any(watch in filters for watch in watches):
             return watches
         home = self._definitions.account_zone(event.change.account)
         second, shape = self._clock.now_us() // 1_000_000, self._definitions.shape(event.change)
-        sifted = await sift(sieves, event, watches, second=second, home=home, shape=shape)
-        for parcel in self._parcels([(event, list(sifted.undecided))], recorded):
-            reason = sifted.undecided[parcel.watch]
-            self._recorder.enter(parcel.entry(DeliveryStatus.FAILED, attempts=0, reason=reason))
+        sifted = await apply_filters(filters, event, watches, second=second, home=home, shape=shape)
+        for task in self._tasks([(event, list(sifted.undecided))], recorded):
+            reason = sifted.undecided[task.watch]
+            self._recorder.enter(task.update(DeliveryStatus.FAILED, attempts=0, reason=reason))
         return sifted.wanted
 
-    def _parcels(
+    def _tasks(
         self, matches: Iterable[tuple[LoadedEvent, Sequence[WatchId]]], recorded: set[DeliveryId]
     ) -> Iterable[DeliveryTask]:
         for event, watches in matches:
-            for watch in watches:
-                id_ = delivery_id(event.change.id, watch)
+            for id_, watch in zip(delivery_ids(event.change.id, watches), watches, strict=True):
                 row = self._definitions.watch(watch)
                 # A watch that was disabled while a fan-out went on has come back without what was before.
                 if row is not None and row.active_since <= event.change.version and id_ not in recorded:
@@ -219,7 +218,7 @@ class Dispatcher:
         """One fan-out at a time: claims, records and leases need the store meanwhile (G6)."""
         async with self._turn:
             watches = self._definitions.match(event.change)
-            if any(watch in self._definitions.sieves for watch in watches):
+            if any(watch in self._definitions.filters for watch in watches):
                 whole = await self._loaded_again(claim)
                 if whole is None:
                     self._recorder.close(claim.seq)
@@ -246,7 +245,7 @@ class Dispatcher:
         for start in range(0, len(left), FAN_OUT_CHUNK):
             chunk = left[start : start + FAN_OUT_CHUNK]
             wanted = await self._sift(event, chunk, recorded)
-            entries = [_waiting(parcel, claim.crashes) for parcel in self._parcels([(event, wanted)], recorded)]
+            entries = [_waiting(task, claim.crashes) for task in self._tasks([(event, wanted)], recorded)]
             while True:
                 try:
                     await self._ledger.record(self._lease.token, entries, done=[], slots={})
@@ -274,10 +273,10 @@ class Dispatcher:
                 await self._fan_out(claim, event, watches, recorded)
             return
         self._log.error("delivery.poison", event_id=claim.events[0].hex(), crashes=claim.crashes)
-        for parcel in self._parcels(matches, recorded):
-            self._recorder.enter(parcel.entry(DeliveryStatus.FAILED, attempts=0, reason="poison"))
+        for task in self._tasks(matches, recorded):
+            self._recorder.enter(task.update(DeliveryStatus.FAILED, attempts=0, reason="poison"))
         self._recorder.close(claim.seq)
 
 
-def _waiting(parcel: DeliveryTask, crashes: int) -> DeliveryUpdate:
-    return parcel.entry(DeliveryStatus.PENDING, attempts=0, wait=Wait(seconds=0.0, number=1, crashes=crashes))
+def _waiting(task: DeliveryTask, crashes: int) -> DeliveryUpdate:
+    return task.update(DeliveryStatus.PENDING, attempts=0, wait=Wait(seconds=0.0, number=1, crashes=crashes))

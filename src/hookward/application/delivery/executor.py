@@ -1,25 +1,23 @@
-"""Deliver: render, sign and send one attempt, and say what follows from its outcome."""
+"""AttemptExecutor: makes one attempt of a delivery, and returns what is to be recorded of it."""
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Protocol
 
-import msgspec
-
-from hookward.application.delivery.authorized import AuthorizedSender, Sender
-from hookward.application.delivery.endpoints import Endpoint, EndpointCache
-from hookward.application.delivery.recorder import Recorder
-from hookward.application.delivery.request import SPAN_BYTES, attempt_of, composed, render
+from hookward.application.delivery.authorized import AuthorizedSender, build_request
+from hookward.application.delivery.endpoint import Endpoint
+from hookward.application.delivery.endpoints import EndpointCache
 from hookward.application.delivery.task import DeliveryTask
 from hookward.application.oauth.ports import TokenSource
-from hookward.application.ports import Clock, Random
-from hookward.domain.delivery.model import NOT_KEPT, DeliveryStatus, DeliveryUpdate, Payload, Wait, WatchEffect
+from hookward.application.ports import Clock, Random, Sender
+from hookward.domain.delivery.attempt import SentAttempt, conclude
+from hookward.domain.delivery.model import DeliveryStatus, DeliveryUpdate, Payload, Wait, WatchEffect
 from hookward.domain.delivery.outcome import ErrorKind, Failure, Outcome
-from hookward.domain.delivery.retry import Decision, Policy, decide
+from hookward.domain.delivery.request import SPAN_BYTES, RequestBuilder
+from hookward.domain.delivery.retry import Decision, Policy
 from hookward.domain.errors import HookwardError, StoreUnavailable, TemplateFailed
-from hookward.domain.oauth.model import AUTHORIZATION_REQUIRED
-from hookward.domain.watches.model import StoreBodies, WatchStatus
+from hookward.domain.oauth.model import AUTHORIZATION_REQUIRED, TokenGrant
+from hookward.domain.watches.model import WatchStatus
 
 _US = 1_000_000
 UNMAKEABLE_SECONDS = 60.0
@@ -28,9 +26,9 @@ UNAUTHORIZED_SECONDS = 1.0
 
 
 class AttemptLog(Protocol):
-    """One wide line an attempt."""
+    """Writes one wide log line for each attempt."""
 
-    def attempted(self, entry: DeliveryUpdate, outcome: Outcome) -> None: ...
+    def attempted(self, update: DeliveryUpdate, outcome: Outcome) -> None: ...
 
 
 class SendWindow(Protocol):
@@ -44,17 +42,26 @@ class SendWindow(Protocol):
 class AttemptExecutor:
     """Makes the attempts of one worker.
 
-    ``timeout`` is seconds, ``schedule`` the waits between attempts: the defaults. ``max_timeout`` is what a lease
+    ``timeout`` (seconds) and ``schedule`` (waits between attempts) are the defaults. ``max_timeout`` is what a lease
     leaves room for, whatever a watch was once allowed to ask.
     """
 
     def __init__(
-        self, plans: EndpointCache, sender: Sender, tokens: TokenSource, *, timeout: float, schedule: tuple[float, ...],
-        clock: Clock, random: Random, log: AttemptLog, max_timeout: float = 30.0,
-    ) -> None:  # fmt: skip
-        self._plans = plans
+        self,
+        endpoints: EndpointCache,
+        sender: Sender,
+        tokens: TokenSource,
+        *,
+        timeout: float,
+        schedule: tuple[float, ...],
+        clock: Clock,
+        random: Random,
+        log: AttemptLog,
+        max_timeout: float = 30.0,
+    ) -> None:
+        self._endpoints = endpoints
         self._sender = sender
-        self._exchanges = AuthorizedSender(sender, tokens, clock=clock)
+        self._authorized = AuthorizedSender(sender, tokens, clock=clock)
         self._timeout = timeout
         self._max_timeout = max_timeout
         self._policy = Policy(schedule=schedule)
@@ -62,134 +69,134 @@ class AttemptExecutor:
         self._random = random
         self._log = log
 
-    async def deliver(self, parcel: DeliveryTask, recorder: Recorder, lease: SendWindow) -> bool:
-        """Make one attempt and hand what became of it to ``recorder``; cancelled, it leaves no trace.
+    async def execute(self, task: DeliveryTask, window: SendWindow) -> DeliveryUpdate:
+        """Make one attempt, once ``window`` covers it, and return the update to record.
 
-        Answers whether its watch is to be left alone from now on: held, paused or disabled.
+        Where no attempt can be made, the update says how the delivery goes on without one. An update with a
+        ``watch_effect`` means that its watch is to get no more requests for now. Cancelled, it leaves no trace.
         """
-        found = await self._plan(parcel, recorder, lease)
-        if found is None:
-            return False
-        plan, timeout = found
-        sent_us = self._clock.now_us()
-        try:
-            payload = parcel.payload or self._render(parcel, plan, sent_us // _US)
-        except TemplateFailed as error:
-            payload = Payload(method=plan.method, address=plan.address, body=None)
-            failure = Failure(kind=ErrorKind.TEMPLATE, message=str(error))
-            outcome = Outcome(duration_us=0, failure=failure)
-            recorder.settle(parcel, self._entry(parcel, plan, payload, {}, sent_us, outcome))
-            return False
-        if parcel.payload is not None:
-            plan = plan.towards(payload.address)
-        make = partial(
-            composed, plan, parcel.event.change, payload,
-            id_=parcel.id, number=parcel.number, span=self._random.bytes(SPAN_BYTES), replay_of=parcel.replay_of,
-        )  # fmt: skip
-        if plan.grant is None:
-            request, shown = await make(second=sent_us // _US)
-            outcome = await self._sender.send(request, timeout=timeout)
-        else:
-            try:
-                exchange = await self._exchanges.make(plan.grant, make, seconds=timeout)
-            except HookwardError as error:  # our own stores: no attempt is spent on that either
-                recorder.settle(parcel, _later(parcel, error))
-                return False
-            if exchange.unauthorized:
-                recorder.settle(parcel, _unauthorized(parcel, plan, payload if exchange.reached else None))
-                return True
-            sent_us, shown, outcome = exchange.sent_us, exchange.shown, exchange.outcome
-        entry = self._entry(parcel, plan, payload, shown, sent_us, outcome)
-        recorder.settle(parcel, entry)
-        self._log.attempted(entry, outcome)
-        return entry.watch_effect is not None
-
-    async def _plan(self, parcel: DeliveryTask, recorder: Recorder, lease: SendWindow) -> tuple[Endpoint, float] | None:
-        """How its request is made, and how long that may take, in seconds; ``None`` when there is nothing to send."""
         while True:
             try:
-                plan = self._plans.get(parcel.watch)
-            except HookwardError as error:  # its secrets do not open, say: no attempt is spent on it
-                recorder.settle(parcel, _later(parcel, error))
-                return None
-            if plan is None or plan.lane != parcel.lane:  # or it was disabled, and is enabled again
-                reason = self._plans.why_none(parcel.watch) if plan is None else "the watch was disabled"
-                entry = parcel.entry(DeliveryStatus.CANCELLED, attempts=parcel.number - 1, reason=reason)
-                recorder.settle(parcel, entry)
-                return None
-            if plan.status is WatchStatus.PAUSED:
-                recorder.settle(parcel, parcel.parked(held=False))
-                return None
-            timeout = self._timeout if plan.timeout is None else min(plan.timeout, self._max_timeout)
-            if lease.covers(timeout):
-                return plan, timeout
-            await lease.until_covers(timeout)  # the watch may be another one by then
+                endpoint = self._endpoints.get(task.watch)
+            except HookwardError as error:  # its secrets cannot be opened, for example: that costs no attempt
+                return _postponed(task, error)
+            if endpoint is None or endpoint.lane != task.lane:  # or it was disabled, and enabled again
+                reason = self._endpoints.reason_for_none(task.watch) if endpoint is None else "the watch was disabled"
+                return task.update(DeliveryStatus.CANCELLED, attempts=task.number - 1, reason=reason)
+            if endpoint.status is WatchStatus.PAUSED:
+                return task.wait_for_slot()
+            timeout = endpoint.compiled.timeout
+            timeout = self._timeout if timeout is None else min(timeout, self._max_timeout)
+            if window.covers(timeout):
+                return await self._attempt(task, endpoint, timeout)
+            await window.until_covers(timeout)  # the watch may have changed by then
 
-    def _render(self, parcel: DeliveryTask, plan: Endpoint, second: int) -> Payload:
-        change = parcel.event.change
-        zone, shape = self._plans.account_zone(change.account), self._plans.shape(change)
-        return render(plan, parcel.event, second=second, zone=zone, shape=shape)
+    async def _attempt(self, task: DeliveryTask, endpoint: Endpoint, seconds: float) -> DeliveryUpdate:
+        sent_us, span = self._clock.now_us(), self._random.bytes(SPAN_BYTES)
+        payload = task.payload
+        if payload is not None:
+            endpoint = endpoint.for_former_address(payload.address)
+        else:
+            try:
+                payload = endpoint.render(task.event, sent_us // _US)
+            except TemplateFailed as error:
+                payload = Payload(method=endpoint.method, address=endpoint.address, body=None)
+                failure = Failure(kind=ErrorKind.TEMPLATE, message=str(error))
+                sent = _sent(task, endpoint, payload, sent_us, {})
+                return self._conclude(task, endpoint, sent, Outcome(duration_us=0, failure=failure))
+        builder = RequestBuilder(
+            payload=payload,
+            headers=endpoint.headers,
+            signer=endpoint.signer,
+            connection_owner=endpoint.connection_owner,
+            event_name=task.event.change.name,
+            id=task.id,
+            number=task.number,
+            span=span,
+            replay_of=task.replay_of,
+        )
+        if endpoint.token_grant is not None:
+            return await self._authorized_attempt(task, endpoint, endpoint.token_grant, builder, seconds)
+        if builder.signs_slowly:
+            request, masked = await build_request(builder, sent_us // _US)
+        else:
+            request, masked = builder.build(sent_us // _US)
+        outcome = await self._sender.send(request, timeout=seconds)
+        update = self._conclude(task, endpoint, _sent(task, endpoint, payload, sent_us, masked), outcome)
+        self._log.attempted(update, outcome)
+        return update
 
-    def _entry(
-        self,
-        parcel: DeliveryTask,
-        plan: Endpoint,
-        payload: Payload,
-        shown: dict[str, str],
-        sent_us: int,
-        outcome: Outcome,
+    async def _authorized_attempt(
+        self, task: DeliveryTask, endpoint: Endpoint, grant: TokenGrant, builder: RequestBuilder, seconds: float
     ) -> DeliveryUpdate:
-        policy = self._policy if plan.schedule is None else Policy(schedule=plan.schedule)
-        now = self._clock.now_us() / _US
-        decision = decide(policy, parcel.number - parcel.base, outcome, now, self._random.uniform())
-        again = decision.wait is not None
-        first = parcel.payload is None
-        attempt = attempt_of(parcel.number, payload, shown, sent_us, outcome, with_body=first, veil=plan.veil)
-        if not _keeps_bodies(plan.bodies, decision.status):
-            attempt = msgspec.structs.replace(attempt, request_body=NOT_KEPT, response_body=None)
-        return parcel.entry(
+        try:
+            made = await self._authorized.send(grant, builder, seconds=seconds)
+        except HookwardError as error:  # of our own stores: that costs no attempt either
+            return _postponed(task, error)
+        if made.unauthorized:
+            return _unauthorized(task, endpoint, builder.payload if made.reached else None)
+        sent = _sent(task, endpoint, builder.payload, made.sent_us, made.masked_headers)
+        update = self._conclude(task, endpoint, sent, made.outcome)
+        self._log.attempted(update, made.outcome)
+        return update
+
+    def _conclude(self, task: DeliveryTask, endpoint: Endpoint, sent: SentAttempt, outcome: Outcome) -> DeliveryUpdate:
+        decision, attempt = conclude(
+            sent,
+            outcome,
+            endpoint.compiled.retry_policy or self._policy,
+            store_bodies=endpoint.store_bodies,
+            base=task.base,
+            now=self._clock.now_us() / _US,
+            uniform=self._random.uniform(),
+        )
+        retries = decision.wait is not None
+        return task.update(
             decision.status,
             reason=decision.reason.replace("\0", "") if decision.reason else None,
-            attempts=parcel.number,
+            attempts=task.number,
             attempt=attempt,
-            wait=_wait(decision, parcel.number),
-            payload=payload if first and again else None,
-            watch_effect=_consequence(decision, plan, payload) if decision.hold or decision.disable else None,
+            wait=None if decision.wait is None else Wait(seconds=decision.wait, number=task.number + 1),
+            payload=sent.payload if sent.logs_body and retries else None,
+            watch_effect=_watch_effect(decision, endpoint, sent) if decision.hold or decision.disable else None,
         )
 
 
-def _consequence(decision: Decision, plan: Endpoint, payload: Payload) -> WatchEffect | None:
-    """What the decision means for the watch.
-
-    A retry keeps its address (G11): what an old one answers says nothing of a watch that has another by now.
-    """
-    if payload.address != plan.address and "${" not in plan.address:
-        return None
-    return WatchEffect(hold=decision.hold, disable=decision.disable, version=plan.version)
-
-
-def _later(parcel: DeliveryTask, error: HookwardError) -> DeliveryUpdate:
-    seconds = NO_STORE_SECONDS if isinstance(error, StoreUnavailable) else UNMAKEABLE_SECONDS
-    wait = Wait(seconds=seconds, number=parcel.number)
-    reason = f"its request cannot be made: {error}".replace("\0", "")
-    return parcel.entry(parcel.standing, attempts=parcel.number - 1, reason=reason, wait=wait)
-
-
-def _unauthorized(parcel: DeliveryTask, plan: Endpoint, sent: Payload | None) -> DeliveryUpdate:
-    """It waits until somebody authorizes, and so does its watch; what was ``sent`` once stays as it is (G11)."""
-    return parcel.entry(
-        parcel.standing,
-        attempts=parcel.number - 1,
-        reason=AUTHORIZATION_REQUIRED,
-        wait=Wait(seconds=UNAUTHORIZED_SECONDS, number=parcel.number),
-        payload=sent if parcel.payload is None else None,
-        watch_effect=WatchEffect(pause=AUTHORIZATION_REQUIRED, version=plan.version),
+def _sent(
+    task: DeliveryTask, endpoint: Endpoint, payload: Payload, sent_us: int, masked_headers: dict[str, str]
+) -> SentAttempt:
+    return SentAttempt(
+        number=task.number,
+        payload=payload,
+        masked_headers=masked_headers,
+        sent_us=sent_us,
+        mask=endpoint.mask,
+        logs_body=task.payload is None,
     )
 
 
-def _keeps_bodies(bodies: StoreBodies, status: DeliveryStatus) -> bool:
-    return bodies is StoreBodies.ALL or (bodies is StoreBodies.FAILED and status is not DeliveryStatus.DELIVERED)
+def _watch_effect(decision: Decision, endpoint: Endpoint, sent: SentAttempt) -> WatchEffect | None:
+    """Return what the decision means for the watch.
+
+    A retry keeps its address (G11): the response of a former address says nothing about the watch of today.
+    """
+    if sent.payload.address != endpoint.address and "${" not in endpoint.address:
+        return None
+    return WatchEffect(hold=decision.hold, disable=decision.disable, version=endpoint.version)
 
 
-def _wait(decision: Decision, number: int) -> Wait | None:
-    return None if decision.wait is None else Wait(seconds=decision.wait, number=number + 1)
+def _postponed(task: DeliveryTask, error: HookwardError) -> DeliveryUpdate:
+    """Return the update for a request that could not be made, for a reason of ours."""
+    seconds = NO_STORE_SECONDS if isinstance(error, StoreUnavailable) else UNMAKEABLE_SECONDS
+    reason = f"its request cannot be made: {error}".replace("\0", "")
+    return task.wait_update(Wait(seconds=seconds, number=task.number), reason=reason)
+
+
+def _unauthorized(task: DeliveryTask, endpoint: Endpoint, sent: Payload | None) -> DeliveryUpdate:
+    """Return the update that lets delivery and watch wait for an authorization; what was ``sent`` is kept (G11)."""
+    return task.wait_update(
+        Wait(seconds=UNAUTHORIZED_SECONDS, number=task.number),
+        reason=AUTHORIZATION_REQUIRED,
+        payload=sent if task.payload is None else None,
+        watch_effect=WatchEffect(pause=AUTHORIZATION_REQUIRED, version=endpoint.version),
+    )

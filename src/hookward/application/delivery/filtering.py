@@ -1,4 +1,4 @@
-"""Sift: which of the watches that match an event want it, by their filters."""
+"""Apply the filters of watches to an event, before its deliveries exist."""
 
 from __future__ import annotations
 
@@ -17,45 +17,48 @@ from hookward.domain.resource_types.model import BodyShape
 from hookward.domain.templates.filters import MAX_FILTER_STEPS, compile_filter
 
 YIELD_STEPS = 5000
-"""After so much work others get their turn: a worker has one thread."""
+"""Other tasks run after this many filter steps: a worker has one thread."""
 
 
 @dataclass(slots=True, kw_only=True)
 class FilterResult:
-    """Who wants an event, in order, and who cannot be told, with the reason: that delivery fails visibly (G3)."""
+    """The watches that want an event, in order, and those whose filter cannot be decided, each with the reason.
+
+    A delivery for an undecided watch fails visibly (G3).
+    """
 
     wanted: list[WatchId] = field(default_factory=list)
     undecided: dict[WatchId, str] = field(default_factory=dict)
 
 
-async def sift(
-    sieves: Mapping[WatchId, WatchFilter], event: LoadedEvent, watches: Sequence[WatchId],
+async def apply_filters(
+    filters: Mapping[WatchId, WatchFilter], event: LoadedEvent, watches: Sequence[WatchId],
     *, second: int, home: str | None, shape: BodyShape,
 ) -> FilterResult:  # fmt: skip
-    """Ask the filter of each watch that has one about the document that it would get at ``second``.
+    """Apply the filter of each watch that has one to the document that it would get at ``second`` (since 1970).
 
     ``home`` is the time zone of the account, if it has one; ``shape`` that of the event's type.
     """
-    sifted = FilterResult()
+    result = FilterResult()
     documents: dict[DocumentOptions, Any] = {}
     spent = 0
     for watch in watches:
-        sieve = sieves.get(watch)
-        if sieve is None:
-            sifted.wanted.append(watch)
+        filter_ = filters.get(watch)
+        if filter_ is None:
+            result.wanted.append(watch)
             continue
-        perspective = sieve.perspective.with_shape(shape)
-        document = documents.get(perspective)
+        options = filter_.options.with_shape(shape)
+        document = documents.get(options)
         if document is None:
-            document = documents[perspective] = perspective.build(event, second, home)
+            document = documents[options] = event.document(options, second, home)
         steps = Steps(MAX_FILTER_STEPS)
         try:
-            if compile_filter(sieve.filter).wants(document, steps):
-                sifted.wanted.append(watch)
+            if compile_filter(filter_.filter).wants(document, steps):
+                result.wanted.append(watch)
         except BudgetExceeded as error:
-            sifted.undecided[watch] = str(error)
+            result.undecided[watch] = str(error)
         spent += MAX_FILTER_STEPS - steps.left
         if spent > YIELD_STEPS:
             spent = 0
             await asyncio.sleep(0)
-    return sifted
+    return result

@@ -8,10 +8,11 @@ parked: it waits in the store, where every worker can take it, and its lane take
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 
 from hookward.application.delivery.admission import Admission, BodyMemory, Lane, SlotStore
+from hookward.application.delivery.executor import AttemptExecutor
 from hookward.application.delivery.lease import Lease
 from hookward.application.delivery.recorder import Recorder
 from hookward.application.delivery.task import DeliveryTask, TaskState
@@ -38,14 +39,14 @@ class Lanes:
     """
 
     def __init__(
-        self, store: SlotStore, lease: Lease, recorder: Recorder, send: Callable[[DeliveryTask], Awaitable[bool]],
+        self, store: SlotStore, lease: Lease, recorder: Recorder, executor: AttemptExecutor,
         *, slots: int, own_slots: Mapping[WatchId, int], in_flight: int, load: int, clock: Clock, log: Log,
         doubt: Callable[[], None],
     ) -> None:  # fmt: skip
         self._store = store
         self._lease = lease
         self._recorder = recorder
-        self._send = send
+        self._executor = executor
         self._slots = slots
         self._own_slots = own_slots
         self._admission = Admission(in_flight, load)
@@ -82,29 +83,29 @@ class Lanes:
         """Sends that have begun and not ended."""
         return self._admission.total
 
-    def offer(self, parcels: Iterable[DeliveryTask]) -> None:
+    def offer(self, tasks: Iterable[DeliveryTask]) -> None:
         """Take new deliveries: send them as slots allow, or park them behind what waits."""
         touched: dict[Lane, None] = {}
-        for parcel in parcels:
-            lane = self._lane_of(parcel)
+        for task in tasks:
+            lane = self._lane_of(task)
             if not lane.takes_more():
                 self._stop(lane)
-                self._recorder.park(parcel)
+                self._recorder.park(task)
                 continue
-            self._queue(lane, parcel)
+            self._queue(lane, task)
             touched[lane] = None
         for lane in touched:
             self._go(lane)
         self.lift()
 
-    def take(self, parcels: Iterable[DeliveryTask]) -> None:
+    def take(self, tasks: Iterable[DeliveryTask]) -> None:
         """Take pulled deliveries, each of which comes with a slot; those of slow lanes that cannot start wait more."""
         slow: dict[Lane, None] = {}
         now = self._clock.monotonic()
-        for parcel in parcels:
-            lane = self._lane_of(parcel)
+        for task in tasks:
+            lane = self._lane_of(task)
             lane.granted += 1
-            self._queue(lane, parcel)
+            self._queue(lane, task)
             if lane.alone_until > now:  # it was pulled just before the store learned that its watch is held
                 self._park_all(lane, seconds=lane.alone_until - now)
                 continue
@@ -121,14 +122,14 @@ class Lanes:
         self._returned[lane] = self._returned.get(lane, 0) + 1
         self._recorder.give_back()
 
-    def park_queued(self, parcel: DeliveryTask) -> None:
-        """Take a parcel out of its queue, where it is until it starts, and make it wait in the store."""
-        lane = self._lanes[parcel.lane]
-        lane.queue.remove(parcel)
+    def park_queued(self, task: DeliveryTask) -> None:
+        """Take a task out of its queue, where it is until it starts, and make it wait in the store."""
+        lane = self._lanes[task.lane]
+        lane.queue.remove(task)
         self._queued -= 1
-        self._large.drop(parcel)
+        self._large.drop(task)
         self._stop(lane)
-        self._recorder.park(parcel)
+        self._recorder.park(task)
 
     def slots_to_return(self) -> dict[int, int]:
         """Take off, to give back, what idle lanes held, and what stopped lanes do not use: others wait for it."""
@@ -180,7 +181,7 @@ class Lanes:
                     self._go(lane)
                 if lane.sending:
                     lane.last_busy = now
-                    oldest = now - min(parcel.started for parcel in lane.sending)
+                    oldest = now - min(task.started for task in lane.sending)
                     lane.pace = max(lane.pace, oldest)
                     self._judge(lane)
             self._unblock(self._blocked)  # what has just become slow left its share to others
@@ -206,11 +207,11 @@ class Lanes:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    def _lane_of(self, parcel: DeliveryTask) -> Lane:
-        lane = self._lanes.get(parcel.lane)
-        slots = self._own_slots.get(parcel.watch, self._slots)
+    def _lane_of(self, task: DeliveryTask) -> Lane:
+        lane = self._lanes.get(task.lane)
+        slots = self._own_slots.get(task.watch, self._slots)
         if lane is None:
-            lane = self._lanes[parcel.lane] = Lane(parcel.lane, slots=slots, now=self._clock.monotonic())
+            lane = self._lanes[task.lane] = Lane(task.lane, slots=slots, now=self._clock.monotonic())
         lane.slots = slots
         return lane
 
@@ -224,10 +225,10 @@ class Lanes:
                     self._go(lane)
             light = [lane for lane in self._heavy if self._carries(lane)]
 
-    def _queue(self, lane: Lane, parcel: DeliveryTask) -> None:
-        lane.queue.append(parcel)
+    def _queue(self, lane: Lane, task: DeliveryTask) -> None:
+        lane.queue.append(task)
         self._queued += 1
-        self._large.add(parcel)
+        self._large.add(task)
 
     def _carries(self, lane: Lane) -> bool:
         """Whether memory takes what ``lane`` would send next: what is small always, what is large in its turn."""
@@ -244,9 +245,9 @@ class Lanes:
         self._stop(lane)
         while len(lane.queue) > beyond:
             self._queued -= 1
-            parcel = lane.queue.pop()
-            self._large.drop(parcel)
-            self._recorder.park(parcel, seconds=seconds)
+            task = lane.queue.pop()
+            self._large.drop(task)
+            self._recorder.park(task, seconds=seconds)
 
     def _judge(self, lane: Lane) -> None:
         if self._admission.judge(lane):
@@ -279,32 +280,34 @@ class Lanes:
             self._want.set()
 
     async def _run(self, lane: Lane, reserved: DeliveryTask) -> None:
-        """Send one parcel after the other on one slot; memory is ``reserved`` for the first."""
+        """Send one task after the other on one slot; memory is ``reserved`` for the first."""
         self._admission.unload(lane, reserved)
         try:
             while lane.queue and lane.running <= lane.usable and self._carries(lane):
-                parcel = lane.queue.popleft()
+                task = lane.queue.popleft()
                 self._queued -= 1
-                parcel.stage = TaskState.SENDING
-                parcel.started = self._clock.monotonic()
-                lane.sending.add(parcel)
+                task.state = TaskState.SENDING
+                task.started = self._clock.monotonic()
+                lane.sending.add(task)
                 lane.peak = max(lane.peak, len(lane.sending))
-                self._admission.load(lane, parcel)
+                self._admission.load(lane, task)
                 alone = False
                 try:
-                    alone = await self._send(parcel)
+                    update = await self._executor.execute(task, self._lease)
+                    self._recorder.settle(task, update)
+                    alone = update.watch_effect is not None
                 finally:
-                    lane.sending.discard(parcel)
-                    self._admission.unload(lane, parcel)
-                    self._large.drop(parcel)
+                    lane.sending.discard(task)
+                    self._admission.unload(lane, task)
+                    self._large.drop(task)
                 lane.last_busy = self._clock.monotonic()
                 if alone:
                     lane.alone_until = lane.last_busy + LEFT_ALONE_SECONDS
                     self._park_all(lane)
-                lane.took(lane.last_busy - parcel.started)
+                lane.took(lane.last_busy - task.started)
                 if lane.standing is not lane.counted:
                     self._judge(lane)
-                if parcel.large:
+                if task.large:
                     break  # others may wait for the memory that it took
         finally:
             self._admission.end(lane)

@@ -93,40 +93,40 @@ class DuePoller:
         pulled = await self._waiting.pull(self._lease.token, lanes=PULL_LANES)
         if pulled:
             await self._definitions.refresh()
-            self._lanes.take([parcel for each in pulled if (parcel := self._parcel(each)) is not None])
+            self._lanes.take([task for each in pulled if (task := self._task(each)) is not None])
             return 0.0 if len(pulled) >= PULL_LANES else 0.002
         wake = await self._waiting.next_wake()
         return _IDLE_SECONDS if wake is None else min(max(wake, 0.005), _IDLE_SECONDS)
 
-    def _parcel(self, pulled: DueDelivery) -> DeliveryTask | None:
+    def _task(self, pulled: DueDelivery) -> DeliveryTask | None:
         event = pulled.event
-        parcel = DeliveryTask(
+        task = DeliveryTask(
             pulled.id, LoadedEvent(event or _erased(pulled)), watch=pulled.watch, lane=pulled.lane,
             number=pulled.number, payload=pulled.payload, waited=True, base=pulled.base, replay_of=pulled.replay_of,
         )  # fmt: skip
         poison = pulled.alone >= POISON_CRASHES
         if event is not None and not poison:
-            return parcel if pulled.crashes < POISON_CRASHES else self._few_at_a_time(parcel, pulled.crashes)
+            return task if pulled.crashes < POISON_CRASHES else self._few_at_a_time(task, pulled.crashes)
         status = DeliveryStatus.CANCELLED if event is None else DeliveryStatus.FAILED
         reason = "the event was erased" if event is None else "poison"
         if event is not None:
             self._log.error("delivery.poison", delivery_id=pulled.id.hex(), crashes=pulled.crashes)
-        self._recorder.settle(parcel, parcel.entry(status, attempts=pulled.number - 1, reason=reason))
+        self._recorder.settle(task, task.update(status, attempts=pulled.number - 1, reason=reason))
         self._lanes.return_slot(pulled.lane)
         return None
 
-    def _few_at_a_time(self, parcel: DeliveryTask, crashes: int) -> DeliveryTask | None:
+    def _few_at_a_time(self, task: DeliveryTask, crashes: int) -> DeliveryTask | None:
         """Of what workers died with hold little at a time, and less each time: in the end one stands alone."""
-        self._suspects = {each: few for each, few in self._suspects.items() if each.stage is not TaskState.SETTLED}
+        self._suspects = {each: few for each, few in self._suspects.items() if each.state is not TaskState.SETTLED}
         few = min([_few(crashes), *self._suspects.values()])
         if len(self._suspects) < few:
-            self._suspects[parcel] = few
+            self._suspects[task] = few
             self._line = 0
-            return parcel
+            return task
         self._line += 1
-        wait = Wait(seconds=_LINE_SECONDS * (1 + self._line / few), number=parcel.number)
-        self._recorder.settle(parcel, parcel.entry(parcel.standing, attempts=parcel.number - 1, wait=wait))
-        self._lanes.return_slot(parcel.lane)
+        wait = Wait(seconds=_LINE_SECONDS * (1 + self._line / few), number=task.number)
+        self._recorder.settle(task, task.wait_update(wait))
+        self._lanes.return_slot(task.lane)
         return None
 
 

@@ -56,23 +56,23 @@ class Recorder:
         self.held = 0
         """Bytes of the bodies that are not written yet."""
 
-    def settle(self, parcel: DeliveryTask, entry: DeliveryUpdate) -> None:
-        """Take what became of a parcel's attempt."""
-        parcel.stage = TaskState.SETTLED
+    def settle(self, task: DeliveryTask, entry: DeliveryUpdate) -> None:
+        """Take what became of a task's attempt."""
+        task.state = TaskState.SETTLED
         self._add(entry)
-        self._leave(parcel)
+        self._leave(task)
 
-    def park(self, parcel: DeliveryTask, *, seconds: float = 0.0) -> None:
-        """Make a parcel wait in the store: in flight under our lease, or free for whoever has slots, then."""
-        sending = parcel.stage is TaskState.SENDING
-        self._add(parcel.parked(held=sending, seconds=seconds))
-        parcel.waited = True
+    def park(self, task: DeliveryTask, *, seconds: float = 0.0) -> None:
+        """Make a task wait in the store: in flight under our lease, or free for whoever has slots, then."""
+        sending = task.state is TaskState.SENDING
+        self._add(task.wait_for_slot(held=sending, seconds=seconds))
+        task.waited = True
         if not sending:
-            parcel.stage = TaskState.SETTLED
-        self._leave(parcel)
+            task.state = TaskState.SETTLED
+        self._leave(task)
 
     def enter(self, entry: DeliveryUpdate) -> None:
-        """Take an entry that no parcel stands for."""
+        """Take an entry that no task stands for."""
         self._add(entry)
 
     def close(self, seq: int) -> None:
@@ -114,11 +114,11 @@ class Recorder:
         self._some.set()
         self._idle.clear()
 
-    def _leave(self, parcel: DeliveryTask) -> None:
-        claimed, parcel.claimed = parcel.claimed, None
+    def _leave(self, task: DeliveryTask) -> None:
+        claimed, task.claimed = task.claimed, None
         if claimed is not None:
-            claimed.parcels.discard(parcel)
-            if not claimed.parcels:
+            claimed.tasks.discard(task)
+            if not claimed.tasks:
                 self._done.append(claimed.seq)
 
     async def _write(self, entries: list[DeliveryUpdate], done: list[int], slots: dict[int, int]) -> None:

@@ -15,7 +15,6 @@ from hookward.application.delivery.lanes import Lanes
 from hookward.application.delivery.lease import Lease, Leases
 from hookward.application.delivery.poller import DuePoller, WaitingStore
 from hookward.application.delivery.recorder import Recorder, ResultStore
-from hookward.application.delivery.task import DeliveryTask
 from hookward.application.events.publisher import Waker
 from hookward.application.ports import Clock, Log
 from hookward.application.watches.registry import WatchRegistry
@@ -63,7 +62,6 @@ class WorkerSession:
     ) -> None:  # fmt: skip
         self._store = store
         self._lease = lease
-        self._courier = courier
         self._bounds = bounds
         self._log = log
         self._doubt = asyncio.Event()
@@ -72,7 +70,7 @@ class WorkerSession:
             store.ledger, lease.token, log=log, slots=self._slots_to_return, after=self._recorded, doubt=self._doubt.set
         )
         self.lanes = Lanes(
-            store.slots, lease, self.recorder, self._send, slots=bounds.slots, own_slots=definitions.slots,
+            store.slots, lease, self.recorder, courier, slots=bounds.slots, own_slots=definitions.slots,
             in_flight=bounds.in_flight, load=bounds.load, clock=clock, log=log, doubt=self._doubt.set,
         )  # fmt: skip
         self.dispatcher = Dispatcher(
@@ -165,9 +163,6 @@ class WorkerSession:
                 self.dispatcher.wake()
                 self.puller.poke()
             await asyncio.sleep(TAKE_OVER_SECONDS)
-
-    async def _send(self, parcel: DeliveryTask) -> bool:
-        return await self._courier.deliver(parcel, self.recorder, self._lease)
 
     def _slots_to_return(self) -> dict[int, int]:
         return self.lanes.slots_to_return()

@@ -1,4 +1,4 @@
-"""Try a watch: send one made-up event now and answer with the whole attempt; nothing is recorded."""
+"""WatchTester: sends one made-up event now and returns the whole attempt; nothing is recorded."""
 
 from __future__ import annotations
 
@@ -6,46 +6,55 @@ import asyncio
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
-
-import msgspec
 
 from hookward.application.aio.limits import ConcurrencyLimit
 from hookward.application.crypto_keys.ports import SigningKeys
-from hookward.application.delivery.authorized import AuthorizedSender, Sender
-from hookward.application.delivery.endpoints import Endpoint, EndpointCache
-from hookward.application.delivery.request import SPAN_BYTES, attempt_of, composed, render
+from hookward.application.delivery.authorized import AuthorizedSender, build_request
+from hookward.application.delivery.endpoint import CompiledWatch, DocumentView, Endpoint, EndpointBuilder
 from hookward.application.delivery.task import LoadedEvent
 from hookward.application.history.model import LoggedAttempt
 from hookward.application.ids import make_id
 from hookward.application.oauth.ports import TokenSource
-from hookward.application.ports import Clock, Random, Sealer
+from hookward.application.ports import Clock, Random, Sealer, Sender
 from hookward.application.records import KeyRecord, WatchRecord
-from hookward.application.watches.registry import DefinitionDelta, WatchRegistry
+from hookward.application.watches.registry import document_options
 from hookward.application.watches.service import WatchStore
+from hookward.domain.delivery.attempt import SentAttempt, record_attempt
 from hookward.domain.delivery.model import Attempt, Payload
 from hookward.domain.delivery.outcome import ErrorKind, Failure, Outcome
+from hookward.domain.delivery.request import SPAN_BYTES, RequestBuilder
 from hookward.domain.errors import TemplateFailed
 from hookward.domain.events.model import ChangeEvent
 from hookward.domain.ids import AccountId, CryptoKeyId, DeliveryId, IdPrefix, from_text
 from hookward.domain.resource_types.model import CompiledType
-from hookward.domain.watches.model import WatchStatus
+from hookward.domain.watches.model import WatchDefinition
 from hookward.domain.watches.test_send import preview, read_trial
+
+_US = 1_000_000
 
 
 class WatchTester:
-    """Test sends and previews, as many at a time as leave the api to others (G6). ``timeout`` is seconds."""
+    """Test sends and previews, bounded in number so that the api stays free for others (G6). ``timeout`` is seconds."""
 
     def __init__(
-        self, store: WatchStore, sealer: Sealer, keys: SigningKeys, sender: Sender, tokens: TokenSource,
-        *, timeout: float, user_agent: str, clock: Clock, random: Random,
-    ) -> None:  # fmt: skip
+        self,
+        store: WatchStore,
+        sealer: Sealer,
+        signing_keys: SigningKeys,
+        sender: Sender,
+        tokens: TokenSource,
+        *,
+        timeout: float,
+        user_agent: str,
+        clock: Clock,
+        random: Random,
+    ) -> None:
         self._store = store
         self._sealer = sealer
-        self._keys = keys
+        self._signing_keys = signing_keys
         self._sender = sender
-        self._exchanges = AuthorizedSender(sender, tokens, clock=clock)
+        self._authorized = AuthorizedSender(sender, tokens, clock=clock)
         self._timeout = timeout
         self._user_agent = user_agent
         self._clock = clock
@@ -63,56 +72,57 @@ class WatchTester:
             return _logged(await self._attempt(row, known, change))
 
     async def preview(self, account: AccountId, given: Any, types: Mapping[str, CompiledType]) -> bytes:
-        """Render a template without saving it; raises Invalid, and TooManyPending while too many are being rendered."""
+        """Render a template without saving it. Raises Invalid, and TooManyPending while too many are being rendered."""
         with self._previews.take(account):
             return await asyncio.to_thread(preview, given, types, second=self._clock.now_us() // 1_000_000)
 
     async def _attempt(self, row: WatchRecord, known: CompiledType, change: ChangeEvent) -> Attempt:
-        plan, zone = await self._plan(row, known), await self._store.zone(row.account)
+        endpoint = await self._endpoint(row, known)
         sent_us = self._clock.now_us()
-        second = sent_us // 1_000_000
-        shown: dict[str, str] = {}
+        masked: dict[str, str] = {}
         try:
-            payload = await asyncio.to_thread(
-                render, plan, LoadedEvent(change), second=second, zone=zone, shape=known.type.body
-            )
+            payload = await asyncio.to_thread(endpoint.render, LoadedEvent(change), sent_us // _US)
         except TemplateFailed as error:
-            payload = Payload(method=plan.method, address=plan.address, body=None)
+            payload = Payload(method=endpoint.method, address=endpoint.address, body=None)
             outcome = Outcome(duration_us=0, failure=Failure(kind=ErrorKind.TEMPLATE, message=str(error)))
         else:
-            id_ = DeliveryId(make_id(self._clock, self._random))
-            span = self._random.bytes(SPAN_BYTES)
-            make = partial(composed, plan, change, payload, id_=id_, number=1, span=span, test=True)
-            timeout = plan.timeout or self._timeout
-            if plan.grant is None:
-                request, shown = await make(second=second)
+            builder = RequestBuilder(
+                payload=payload,
+                headers=endpoint.headers,
+                signer=endpoint.signer,
+                connection_owner=endpoint.connection_owner,
+                event_name=change.name,
+                id=DeliveryId(make_id(self._clock, self._random)),
+                number=1,
+                span=self._random.bytes(SPAN_BYTES),
+                test=True,
+            )
+            timeout = endpoint.compiled.timeout or self._timeout
+            if endpoint.token_grant is None:
+                request, masked = await build_request(builder, sent_us // _US)
                 outcome = await self._sender.send(request, timeout=timeout)
             else:
-                exchange = await self._exchanges.make(plan.grant, make, seconds=timeout)
-                sent_us, shown, outcome = exchange.sent_us, exchange.shown, exchange.outcome
-        return attempt_of(1, payload, shown, sent_us, outcome, with_body=True, veil=plan.veil)
+                made = await self._authorized.send(endpoint.token_grant, builder, seconds=timeout)
+                sent_us, masked, outcome = made.sent_us, made.masked_headers, made.outcome
+        sent = SentAttempt(number=1, payload=payload, masked_headers=masked, sent_us=sent_us, mask=endpoint.mask)
+        return record_attempt(sent, outcome)
 
-    async def _plan(self, row: WatchRecord, known: CompiledType) -> Endpoint:
-        """The plan that a worker would make of the watch if it were enabled."""
-        ids = [CryptoKeyId(from_text(IdPrefix.CRYPTO_KEY, text) or b"") for text in row.read_definition().key_ids]
-        keys = await self._store.keys(row.account, ids, owner=None) if ids else []
-        enabled = msgspec.structs.replace(row, status=WatchStatus.ENABLED)
-        definitions = WatchRegistry(_Known(enabled, keys), {known.type.name: known.type})
-        plans = EndpointCache(definitions, self._sealer, self._keys, user_agent=self._user_agent, clock=self._clock)
-        await definitions.refresh()
-        plan = await asyncio.to_thread(plans.get, row.id)  # its template may take a while to compile
-        assert plan is not None
-        return plan
+    async def _endpoint(self, row: WatchRecord, known: CompiledType) -> Endpoint:
+        """Build the endpoint that a worker would build if the watch were enabled."""
+        definition = row.read_definition()
+        ids = [CryptoKeyId(from_text(IdPrefix.CRYPTO_KEY, text) or b"") for text in definition.key_ids]
+        stored = await self._store.keys(row.account, ids, owner=None) if ids else []
+        by_id = {key.id: key for key in stored if not key.retired}
+        zone = await self._store.zone(row.account)
+        view = DocumentView.of(document_options(definition, known.type.body), home=zone)
+        keys = [by_id[id_] for id_ in ids if id_ in by_id]
+        return await asyncio.to_thread(self._build, row, definition, keys, view)  # its template may take a while
 
-
-class _Known:
-    """A DefinitionSource of one watch and its keys."""
-
-    def __init__(self, row: WatchRecord, keys: Sequence[KeyRecord]) -> None:
-        self._changes = DefinitionDelta(version=1, watches=[row], keys=keys)
-
-    async def changes_since(self, version: int) -> DefinitionDelta:  # noqa: ARG002
-        return self._changes
+    def _build(
+        self, row: WatchRecord, definition: WatchDefinition, keys: Sequence[KeyRecord], view: DocumentView
+    ) -> Endpoint:
+        builder = EndpointBuilder(self._sealer, self._signing_keys, clock=self._clock, user_agent=self._user_agent)
+        return builder.build(row, definition, CompiledWatch.compile(definition), keys=keys, view=view)
 
 
 def _logged(attempt: Attempt) -> LoggedAttempt:

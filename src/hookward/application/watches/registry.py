@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 import msgspec
@@ -69,16 +70,16 @@ class DefinitionSource(Protocol):
 
 
 class WatchFilter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The filter of a watch (its text), and the view of an event that it judges."""
+    """The filter of a watch (its text), and the options of the document that it is applied to."""
 
     filter: str
-    perspective: DocumentOptions
+    options: DocumentOptions
 
 
 class WatchRegistry:
     """The watches and keys of all accounts, and the index that matches them.
 
-    ``sieves`` are the filters of the watches that have one; ``slots`` says how many requests may be in flight, for the
+    ``filters`` are the filters of the watches that have one; ``slots`` says how many requests may be in flight, for the
     watches that say so.
     """
 
@@ -89,11 +90,11 @@ class WatchRegistry:
         self._watches: dict[WatchId, WatchRecord] = {}
         self._keys: dict[CryptoKeyId, KeyRecord] = {}
         self._zones: dict[AccountId, str | None] = {}
-        self._merged: set[tuple[AccountId, str, int]] = set()
+        self._merged: dict[tuple[AccountId, str], frozenset[int]] = {}
         self._refreshing = asyncio.Lock()
         self._listeners: list[Callable[[], None]] = []
         self.version = 0
-        self.sieves: dict[WatchId, WatchFilter] = {}
+        self.filters: dict[WatchId, WatchFilter] = {}
         self.slots: dict[WatchId, int] = {}
 
     def on_change(self, listener: Callable[[], None]) -> None:
@@ -113,11 +114,9 @@ class WatchRegistry:
             for key in changes.keys:
                 self._keys[key.id] = key
             self._zones.update(changes.zones)
-            self._merged |= {
-                (each.account, each.name, each.type_version) for each in changes.types if each.shape is BodyShape.MERGED
-            }
+            self._learn_shapes(changes.types)
             self.version = changes.version
-        if changes.watches or changes.keys:
+        if changes.watches or changes.keys or changes.zones or changes.types:
             for listener in self._listeners:
                 listener()
 
@@ -143,21 +142,28 @@ class WatchRegistry:
         built_in = self._types.get(event.resource_type)
         if built_in is not None:
             return built_in.body
-        merged = (event.account, event.resource_type, event.type_version) in self._merged
+        merged = event.type_version in self.merged_versions(event.account, event.resource_type)
         return BodyShape.MERGED if merged else BodyShape.WRAPPED
 
-    def perspective(self, watch: WatchRecord, definition: WatchDefinition) -> DocumentOptions:
-        """How the documents of a watch are made, laid out as its type's are now (see ``shape``)."""
+    def merged_versions(self, account: AccountId, resource_type: str) -> AbstractSet[int]:
+        """Return the versions of an account's own type whose documents have the merged shape; see ``shape``."""
+        if resource_type in self._types:
+            return frozenset()
+        return self._merged.get((account, resource_type), frozenset())
+
+    def document_options(self, watch: WatchRecord, definition: WatchDefinition) -> DocumentOptions:
+        """Return how the documents of a watch are made, in the shape of its built-in type (see ``shape``)."""
         built_in = self._types.get(watch.resource_type)
-        return DocumentOptions(
-            shape=built_in.body if built_in else BodyShape.WRAPPED,
-            extra=definition.level_details is LevelDetails.EXTRA_FULL,
-            previous=definition.add_previous_data,
-            zone=definition.time_zone,
-        )
+        return document_options(definition, built_in.body if built_in else BodyShape.WRAPPED)
+
+    def _learn_shapes(self, types: Sequence[TypeShape]) -> None:
+        for each in types:
+            if each.shape is BodyShape.MERGED:
+                known = self._merged.get((each.account, each.name), frozenset())
+                self._merged[each.account, each.name] = known | {each.type_version}
 
     def _put(self, watch: WatchRecord) -> None:
-        self.sieves.pop(watch.id, None)
+        self.filters.pop(watch.id, None)
         self.slots.pop(watch.id, None)
         if watch.deleted:
             self._watches.pop(watch.id, None)
@@ -169,8 +175,8 @@ class WatchRegistry:
             return
         definition = watch.read_definition()
         if definition.filter is not None:
-            self.sieves[watch.id] = WatchFilter(
-                filter=definition.filter, perspective=self.perspective(watch, definition)
+            self.filters[watch.id] = WatchFilter(
+                filter=definition.filter, options=self.document_options(watch, definition)
             )
         if definition.concurrency is not None:
             self.slots[watch.id] = definition.concurrency
@@ -190,3 +196,13 @@ def bound_scope(scope: Mapping[str, str], resource_type: ResourceType | None) ->
     """The parameters of a watch's scope that are bound to one value."""
     anything = resource_type.any_value if resource_type else {}
     return {name: value for name, value in scope.items() if anything.get(name) != value}
+
+
+def document_options(definition: WatchDefinition, shape: BodyShape) -> DocumentOptions:
+    """Return how the documents of a watch are made."""
+    return DocumentOptions(
+        shape=shape,
+        extra=definition.level_details is LevelDetails.EXTRA_FULL,
+        previous=definition.add_previous_data,
+        zone=definition.time_zone,
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 import msgspec
 
@@ -38,6 +38,18 @@ POISON_CRASHES = 3
 
 NOT_KEPT = b""
 """Instead of a request body: a body that was sent is JSON, and never empty."""
+
+
+class StoreBodies(StrEnum):
+    """Of which attempts the delivery log keeps the bodies of request and response: all, the failed ones, none."""
+
+    ALL = "all"
+    FAILED = "failed"
+    NONE = "none"
+
+    def keeps(self, status: DeliveryStatus) -> bool:
+        """Return whether the log keeps the bodies of an attempt that left its delivery at ``status``."""
+        return self is StoreBodies.ALL or (self is StoreBodies.FAILED and status is not DeliveryStatus.DELIVERED)
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):

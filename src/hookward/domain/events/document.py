@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -90,19 +90,6 @@ def _head(word: str, second: int, zone: str) -> bytes:
     return b'"event":"' + word.encode() + b'","date":' + encode_exact(date(second, zone))
 
 
-class Decoded(Protocol):
-    """An event whose resources are decoded once for all who want them."""
-
-    @property
-    def change(self) -> ChangeEvent: ...
-
-    def resource(self) -> Any: ...
-
-    def extra(self) -> Any: ...
-
-    def previous(self) -> Any: ...
-
-
 class DocumentOptions(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How the documents of one watch are made.
 
@@ -116,22 +103,28 @@ class DocumentOptions(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     zone: str | None = None
 
     def with_shape(self, shape: BodyShape) -> DocumentOptions:
-        """The same for an event whose type, at the version that it was accepted by, is laid out so."""
+        """Return these options with another body shape: that of the type version the event was accepted under."""
         return self if self.shape is shape else msgspec.structs.replace(self, shape=shape)
 
-    def build(self, event: Decoded, second: int, home: str | None) -> dict[str, Any]:
-        """The document as values, at a moment of rendering."""
+    def build(
+        self, change: ChangeEvent, resource: Any, *, previous: Any, second: int, home: str | None = None
+    ) -> dict[str, Any]:
+        """Return the document as values; ``second`` is the moment of rendering, in seconds since 1970.
+
+        ``resource`` is the decoded resource that these options ask for: the event's body, or with ``extra`` its extra
+        resource. ``previous`` is the decoded previous state, ``UNSET`` unless these options ask for it.
+        """
         return build_document(
-            event.change,
-            event.extra() if self.extra else event.resource(),
+            change,
+            resource,
             shape=self.shape,
             second=second,
-            zone=event.change.zone or self.zone or home or "UTC",
-            previous=event.previous() if self.previous else msgspec.UNSET,
+            zone=change.zone or self.zone or home or "UTC",
+            previous=previous,
         )
 
-    def body(self, change: ChangeEvent, second: int, home: str | None) -> bytes:
-        """The document as JSON."""
+    def body(self, change: ChangeEvent, second: int, home: str | None = None) -> bytes:
+        """Return the document as JSON."""
         return body_without_template(
             change,
             shape=self.shape,

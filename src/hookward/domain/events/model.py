@@ -38,6 +38,11 @@ class ChangeEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def __repr__(self) -> str:
         return f"<ChangeEvent {self.id.hex()} {self.resource_type}.{self.kind.word}>"
 
+    @property
+    def name(self) -> str:
+        """Resource type and kind: ``event.registration.created``."""
+        return f"{self.resource_type}.{self.kind.word}"
+
     def resource(self) -> Any:
         """The resource, decoded; numbers keep their value (see ``domain.json``)."""
         return decode_exact(self.body)

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from hookward.domain.delivery.model import StoreBodies
 from hookward.domain.oauth.model import OAuthDefinition
 from hookward.domain.resource_types.operations import ChangeKind
 
@@ -38,14 +39,6 @@ class LevelDetails(StrEnum):
 
     FULL = "full"
     EXTRA_FULL = "extraFull"
-
-
-class StoreBodies(StrEnum):
-    """Which bodies of requests and answers the log keeps: of all attempts, of those that did not succeed, of none."""
-
-    ALL = "all"
-    FAILED = "failed"
-    NONE = "none"
 
 
 class WatchDefinition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

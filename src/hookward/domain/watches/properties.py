@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from hookward.domain.delivery.model import StoreBodies
 from hookward.domain.resource_types.operations import ChangeKind
 from hookward.domain.watches.attempt_rules import read_concurrency, read_retry, read_timeout
 from hookward.domain.watches.blocks import (
@@ -31,7 +32,7 @@ from hookward.domain.watches.blocks import (
 )
 from hookward.domain.watches.document_rules import read_address, read_details, read_filter, read_schema, read_zone
 from hookward.domain.watches.limits import MAX_ADDRESS, MAX_HEADERS, MAX_NAME, MAX_ZONE
-from hookward.domain.watches.model import LevelDetails, StoreBodies, WatchDefinition, WatchMethod, WatchStatus
+from hookward.domain.watches.model import LevelDetails, WatchDefinition, WatchMethod, WatchStatus
 from hookward.domain.watches.reader import WatchReader
 
 Read = Callable[[WatchReader], Any]

@@ -7,7 +7,7 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +22,11 @@ from hookward.adapters.processes import Child, Supervisor
 MAJORS = (18, 16)
 
 _numbers = itertools.count()
+
+
+def majors_of(choice: str) -> tuple[int, ...]:
+    """Return the major versions that the option --postgres names."""
+    return MAJORS if choice == "all" else (int(choice),)
 
 
 class Server:
@@ -61,14 +66,14 @@ def fast_folder() -> Iterator[Path]:
 
 
 @asynccontextmanager
-async def running_servers(folder: Path) -> AsyncIterator[dict[int, Server]]:
-    """One server of each major version, side by side."""
+async def running_servers(folder: Path, majors: Sequence[int]) -> AsyncIterator[dict[int, Server]]:
+    """Run one server of each of these major versions, side by side."""
     async with AsyncExitStack() as stack:
-        started = [await _prepared(stack, folder, major) for major in MAJORS]
+        started = [await _prepared(stack, folder, major) for major in majors]
         await asyncio.gather(*(supervisor.start(_careless(postgres.child())) for supervisor, postgres in started))
         for _, postgres in started:
             await migrate(postgres.dsn)  # Alembic's context is global: one at a time
-        yield {major: Server(postgres.dsn) for major, (_, postgres) in zip(MAJORS, started, strict=True)}
+        yield {major: Server(postgres.dsn) for major, (_, postgres) in zip(majors, started, strict=True)}
 
 
 def _careless(child: Child) -> Child:

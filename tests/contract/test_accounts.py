@@ -15,20 +15,18 @@ from hookward.domain.access.accounts import AccountSettings
 from hookward.domain.access.callers import Scope
 from hookward.domain.errors import Conflict
 from hookward.domain.ids import AccountId, AccountRef, ApiKeyId
-from tests.contract.servers import MAJORS
-from tests.contract.world import new_id, opened_world
+from tests.contract.world import World, new_id
 from tests.fakes.access import FakeAccounts
 
 Accounts: TypeAlias = PostgresAccounts | FakeAccounts
 
 
-@pytest.fixture(params=[*MAJORS, None], ids=lambda major: f"postgres-{major}" if major else "fake")
-async def accounts(request, servers) -> AsyncIterator[Accounts]:
-    if request.param is None:
+@pytest.fixture
+async def accounts(world_or_none: World | None) -> AsyncIterator[Accounts]:
+    if world_or_none is None:
         yield FakeAccounts()
         return
-    async with opened_world(servers[request.param]) as world:
-        yield PostgresAccounts(world.database)
+    yield PostgresAccounts(world_or_none.database)
 
 
 def new_account(name: str, **values: Any) -> AccountRecord:

@@ -13,22 +13,20 @@ from hookward.adapters.postgres.api_keys import PostgresApiKeys
 from hookward.application.access.api_keys import ApiKeyRecord
 from hookward.domain.access.callers import Scope
 from hookward.domain.ids import AccountId, ApiKeyId
-from tests.contract.servers import MAJORS
-from tests.contract.world import ACCOUNT, new_id, opened_world
+from tests.contract.world import ACCOUNT, World, new_id
 from tests.fakes.access import FakeApiKeys
 
 Keys: TypeAlias = PostgresApiKeys | FakeApiKeys
 OTHER = AccountId(2)
 
 
-@pytest.fixture(params=[*MAJORS, None], ids=lambda major: f"postgres-{major}" if major else "fake")
-async def keys(request, servers) -> AsyncIterator[Keys]:
-    if request.param is None:
+@pytest.fixture
+async def keys(world_or_none: World | None) -> AsyncIterator[Keys]:
+    if world_or_none is None:
         yield FakeApiKeys()
         return
-    async with opened_world(servers[request.param]) as world:
-        await world.rows("INSERT INTO account (name) VALUES ('other')")
-        yield PostgresApiKeys(world.database)
+    await world_or_none.rows("INSERT INTO account (name) VALUES ('other')")
+    yield PostgresApiKeys(world_or_none.database)
 
 
 def new_key(account: AccountId = ACCOUNT, **values: Any) -> ApiKeyRecord:

@@ -17,8 +17,7 @@ from hookward.application.records import WatchRecord
 from hookward.application.watches.authorizations import NewFlow
 from hookward.domain.ids import AccountId, CredentialId
 from hookward.domain.watches.model import WatchStatus
-from tests.contract.servers import MAJORS
-from tests.contract.world import ACCOUNT, World, new_id, new_watch, opened_world
+from tests.contract.world import ACCOUNT, World, new_id, new_watch
 from tests.fakes.authorizations import FakeFlows
 from tests.fakes.stores import FakeDefinitions
 
@@ -67,14 +66,17 @@ class Stores:
         return found
 
 
-@pytest.fixture(params=[*MAJORS, None], ids=lambda major: f"postgres-{major}" if major else "fake")
-async def stores(request, servers) -> AsyncIterator[Stores]:
-    if request.param is None:
+@pytest.fixture
+async def stores(world_or_none: World | None) -> AsyncIterator[Stores]:
+    if world_or_none is None:
         definitions = FakeDefinitions()
         yield Stores(definitions=definitions, flows=FakeFlows(definitions))
         return
-    async with opened_world(servers[request.param]) as world:
-        yield Stores(definitions=world.definitions, flows=PostgresAuthorizations(world.database), world=world)
+    yield Stores(
+        definitions=world_or_none.definitions,
+        flows=PostgresAuthorizations(world_or_none.database),
+        world=world_or_none,
+    )
 
 
 def new_credential(*digests: bytes, **more: Any) -> NewCredential:

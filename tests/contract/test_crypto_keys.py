@@ -17,8 +17,7 @@ from hookward.application.crypto_keys.service import KeyQuery
 from hookward.application.records import KeyRecord, PreviousSecret, WatchRecord
 from hookward.domain.errors import Conflict
 from hookward.domain.ids import AccountId, CryptoKeyId, IdPrefix, to_text
-from tests.contract.servers import MAJORS
-from tests.contract.world import ACCOUNT, new_id, new_watch, opened_world
+from tests.contract.world import ACCOUNT, World, new_id, new_watch, opened_world
 from tests.fakes.stores import FakeDefinitions
 
 Source: TypeAlias = PostgresWatches | FakeDefinitions
@@ -27,15 +26,14 @@ Keys: TypeAlias = PostgresCryptoKeys | FakeDefinitions
 OTHER = AccountId(2)
 
 
-@pytest.fixture(params=[*MAJORS, None], ids=lambda major: f"postgres-{major}" if major else "fake")
-async def both(request, servers) -> AsyncIterator[tuple[Source, Keys]]:
-    if request.param is None:
+@pytest.fixture
+async def both(world_or_none: World | None) -> AsyncIterator[tuple[Source, Keys]]:
+    if world_or_none is None:
         fake = FakeDefinitions()
         yield fake, fake
         return
-    async with opened_world(servers[request.param]) as world:
-        await world.rows("INSERT INTO account (id, name) VALUES (2, 'other')")
-        yield world.definitions, world.crypto_keys
+    await world_or_none.rows("INSERT INTO account (id, name) VALUES (2, 'other')")
+    yield world_or_none.definitions, world_or_none.crypto_keys
 
 
 @pytest.fixture
@@ -202,14 +200,14 @@ async def test_a_key_that_is_retired_while_a_watch_is_checked_is_not_named_by_it
 
 
 @pytest.fixture
-async def postgres(servers) -> AsyncIterator[PostgresCryptoKeys]:
-    async with opened_world(servers[MAJORS[0]]) as world:
+async def postgres(newest) -> AsyncIterator[PostgresCryptoKeys]:
+    async with opened_world(newest) as world:
         await world.rows("INSERT INTO account (id, name) VALUES (2, 'other')")
         yield PostgresCryptoKeys(world.database, most_public=2)
 
 
-async def test_the_version_of_keys_is_that_of_their_last_change(servers):
-    async with opened_world(servers[MAJORS[0]]) as world:
+async def test_the_version_of_keys_is_that_of_their_last_change(newest):
+    async with opened_world(newest) as world:
         keys = PostgresCryptoKeys(world.database)
         assert await keys.version() == 0
         key = await keys.add_key(new_key(public=b"first"))

@@ -14,20 +14,18 @@ from hookward.application.records import KeyRecord, WatchRecord
 from hookward.application.watches.registry import DefinitionDelta, WatchQuery
 from hookward.domain.ids import AccountId, CryptoKeyId
 from hookward.domain.watches.model import WatchDefinition, WatchStatus
-from tests.contract.servers import MAJORS
-from tests.contract.world import ACCOUNT, new_id, new_watch, opened_world
+from tests.contract.world import ACCOUNT, World, new_id, new_watch
 from tests.fakes.stores import FakeDefinitions
 
 Source: TypeAlias = PostgresWatches | FakeDefinitions
 
 
-@pytest.fixture(params=[*MAJORS, None], ids=lambda major: f"postgres-{major}" if major else "fake")
-async def source(request, servers) -> AsyncIterator[Source]:
-    if request.param is None:
+@pytest.fixture
+async def source(world_or_none: World | None) -> AsyncIterator[Source]:
+    if world_or_none is None:
         yield FakeDefinitions()
         return
-    async with opened_world(servers[request.param]) as world:
-        yield world.definitions
+    yield world_or_none.definitions
 
 
 @pytest.fixture

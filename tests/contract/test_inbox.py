@@ -10,8 +10,7 @@ import pytest
 from hookward.adapters.clock import SystemClock
 from hookward.application.events.publisher import Accepted, EventStore, NewEvent, Publisher
 from hookward.domain.errors import HookwardError
-from tests.contract.servers import MAJORS
-from tests.contract.world import World, ids, new_event, opened_world
+from tests.contract.world import World, ids, new_event
 from tests.fakes.null_log import Silence
 from tests.fakes.stores import FakeInbox
 
@@ -58,13 +57,12 @@ def case_of_fake() -> Case:
     return Case(inbox, stored=stored, expire=expire, unstorable=bad)
 
 
-@pytest.fixture(params=[*MAJORS, None], ids=lambda major: f"postgres-{major}" if major else "fake")
-async def case(request, servers) -> AsyncIterator[Case]:
-    if request.param is None:
+@pytest.fixture
+async def case(world_or_none: World | None) -> AsyncIterator[Case]:
+    if world_or_none is None:
         yield case_of_fake()
         return
-    async with opened_world(servers[request.param]) as world:
-        yield case_of_postgres(world)
+    yield case_of_postgres(world_or_none)
 
 
 async def test_a_group_is_stored_and_nothing_is_known_of_it(case):

@@ -24,7 +24,6 @@ from hookward.domain.delivery.model import DeliveryStatus
 from hookward.domain.ids import AccountId, DeliveryId, EventId
 from hookward.domain.resource_types.operations import ChangeKind
 from tests.contract.explaining import RecordingDatabase
-from tests.contract.servers import MAJORS
 from tests.contract.world import ACCOUNT, new_id
 
 pytestmark = pytest.mark.timeout(240)
@@ -36,8 +35,8 @@ MOST = 2 * SCAN + 20_000
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def filled(servers) -> AsyncIterator[str]:
-    async with servers[MAJORS[-1]].database() as dsn:
+async def filled(oldest) -> AsyncIterator[str]:
+    async with oldest.database() as dsn:
         connection = await asyncpg.connect(dsn)
         await connection.execute((Path(__file__).parent / "fill_log.sql").read_text())
         await connection.close()

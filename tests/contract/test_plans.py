@@ -17,7 +17,6 @@ from hookward.application.history.model import LogQuery
 from hookward.domain.delivery.model import DeliveryStatus, DeliveryUpdate, Payload, Wait, WatchEffect
 from hookward.domain.ids import DeliveryId, EventId, WatchId
 from tests.contract.explaining import RecordingDatabase, Scan, scans
-from tests.contract.servers import MAJORS
 from tests.contract.world import ACCOUNT, World, moved, new_attempt, new_entry, new_event, new_watch
 
 pytestmark = pytest.mark.timeout(240)
@@ -27,9 +26,9 @@ NOW_MS = SystemClock().now_us() // 1000
 PENDING, RETRYING, DELIVERED, FAILED, CANCELLED = DeliveryStatus
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session", params=MAJORS, ids=lambda major: f"postgres-{major}")
-async def filled(request, servers) -> AsyncIterator[str]:
-    async with servers[request.param].database() as dsn:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def filled(shared_server) -> AsyncIterator[str]:
+    async with shared_server.database() as dsn:
         connection = await asyncpg.connect(dsn)
         await connection.execute((Path(__file__).parent / "fill.sql").read_text())
         await connection.close()

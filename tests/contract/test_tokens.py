@@ -156,9 +156,9 @@ class Fleet:
 
 
 @pytest.fixture
-async def fleet(servers, tmp_path) -> AsyncIterator[Fleet]:
+async def fleet(newest, tmp_path) -> AsyncIterator[Fleet]:
     async with AsyncExitStack() as stack:
-        world = await stack.enter_async_context(opened_world(servers[18]))
+        world = await stack.enter_async_context(opened_world(newest))
         valkey = await stack.enter_async_context(running_valkey(tmp_path))
         server = await stack.enter_async_context(TokenServer().serving())
         session = await stack.enter_async_context(ClientSession())

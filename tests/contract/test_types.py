@@ -16,8 +16,7 @@ from hookward.application.watches.registry import TypeShape
 from hookward.domain.errors import TypeChanged
 from hookward.domain.ids import AccountId
 from hookward.domain.resource_types.model import BodyShape, ResourceType, TypePaths
-from tests.contract.servers import MAJORS
-from tests.contract.world import ACCOUNT, World, new_event, new_watch, opened_world
+from tests.contract.world import ACCOUNT, World, new_event, new_watch
 from tests.fakes.resource_types import FakeTypes
 
 OTHER = AccountId(2)
@@ -68,14 +67,13 @@ def watch_on(name: str) -> Any:
     return msgspec.structs.replace(new_watch(), resource_type=name)
 
 
-@pytest.fixture(params=[*MAJORS, None], ids=lambda major: f"postgres-{major}" if major else "fake")
-async def case(request, servers) -> AsyncIterator[Case]:
-    if request.param is None:
+@pytest.fixture
+async def case(world_or_none: World | None) -> AsyncIterator[Case]:
+    if world_or_none is None:
         yield case_of_fake()
         return
-    async with opened_world(servers[request.param]) as world:
-        await world.value("INSERT INTO account (name) VALUES ('other')")
-        yield case_of_postgres(world)
+    await world_or_none.value("INSERT INTO account (name) VALUES ('other')")
+    yield case_of_postgres(world_or_none)
 
 
 def gist(row: Any) -> tuple[str, int, BodyShape, str | None]:

@@ -176,7 +176,7 @@ async def test_with_the_key_the_same_dump_yields_what_was_sealed(flooded: Floode
 
 async def test_no_two_sealed_values_share_a_nonce(flooded: Flooded) -> None:
     """Else what one says, known or guessed, would tell what the other says."""
-    mark = AesGcmSealer(flooded.key).marks[0]
+    mark = AesGcmSealer(flooded.key).key_prefixes[0]
     nonces = [cell[:17] for cell in cells_of(flooded.rows) if cell.startswith(mark) and len(cell) > 17]
     assert len(nonces) == len(set(nonces)) > 10
 

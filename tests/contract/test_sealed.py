@@ -25,8 +25,8 @@ from hookward.application.oauth.credentials import (
     write_state,
 )
 from hookward.application.records import KeyRecord, PreviousSecret, WatchRecord, key_subject, seal_subject
-from hookward.application.sealing.key_check import admit
-from hookward.application.sealing.rotation import PAGE, MasterKeyRotation, Resealed, SealedRow
+from hookward.application.sealing.key_check import verify_master_keys
+from hookward.application.sealing.rotation import PAGE, MasterKeyRotation, Resealed, SealedField
 from hookward.domain.crypto_keys.model import KeyDefinition, Material
 from hookward.domain.errors import ConfigError
 from hookward.domain.ids import CredentialId, CryptoKeyId
@@ -146,7 +146,7 @@ async def test_a_row_that_is_being_changed_is_neither_waited_for_nor_overwritten
         fresh = OLD.seal(b"changed meanwhile", seal_subject(row))
         await session.execute("UPDATE watch SET secrets = $2 WHERE id = $1", row.id, fresh)
         rotating = asyncio.create_task(resealer(world.database).rotate(silent))
-        while not (await secrets_of(world, other)).startswith(NEW.marks[0]):
+        while not (await secrets_of(world, other)).startswith(NEW.key_prefixes[0]):
             await asyncio.sleep(0.01)
         assert not rotating.done()
         await change.commit()
@@ -173,7 +173,9 @@ async def test_changes_by_processes_with_either_key_go_on_while_everything_is_se
 
     counting = [asyncio.create_task(count_up(row, (RING, OLD)[number % 2])) for number, row in enumerate(rows)]
     while any(counts[row.id] < 5 for row in rows):
-        await PostgresSealed(world.database).reseal("watch.secrets", NEW.marks[0], _again, after=None, limit=PAGE)
+        await PostgresSealed(world.database).reseal(
+            "watch.secrets", NEW.key_prefixes[0], _again, after=None, limit=PAGE
+        )
     stop.set()
     await asyncio.gather(*counting)
     await resealer(world.database).rotate(silent)
@@ -181,7 +183,7 @@ async def test_changes_by_processes_with_either_key_go_on_while_everything_is_se
     assert found == [counts[row.id] for row in rows]
 
 
-def _again(row: SealedRow) -> Resealed:
+def _again(row: SealedField) -> Resealed:
     return Resealed(values=tuple([RING.seal(RING.unseal(each, row.about), row.about) for each in row.values]))
 
 
@@ -201,22 +203,22 @@ async def test_what_a_broken_rotation_has_done_stays_and_the_next_does_the_rest(
 
 async def test_only_who_has_the_keys_begins(world: World) -> None:
     store = PostgresSealed(world.database)
-    await admit(OLD, store, setting="s")
+    await verify_master_keys(OLD, store, setting="s")
     await add_watch(world)
     with pytest.raises(ConfigError, match="wrong key"):
-        await admit(NEW, store, setting="s")
-    await admit(RING, store, setting="s")
+        await verify_master_keys(NEW, store, setting="s")
+    await verify_master_keys(RING, store, setting="s")
     with pytest.raises(ConfigError, match="wrong key"):
-        await admit(OLD, store, setting="s")
+        await verify_master_keys(OLD, store, setting="s")
     await resealer(world.database).rotate(silent)
-    await admit(NEW, store, setting="s")
+    await verify_master_keys(NEW, store, setting="s")
     with pytest.raises(ConfigError, match="wrong key"):
-        await admit(OLD, store, setting="s")
+        await verify_master_keys(OLD, store, setting="s")
 
 
 async def test_of_many_first_starts_with_two_keys_those_with_one_of_them_begin(world: World) -> None:
     store = PostgresSealed(world.database)
-    starts = [admit(sealer, store, setting="s") for sealer in (OLD, NEW) * 10]
+    starts = [verify_master_keys(sealer, store, setting="s") for sealer in (OLD, NEW) * 10]
     outcomes = await asyncio.gather(*starts, return_exceptions=True)
     begun = [outcome is None for outcome in outcomes]
     assert begun in ([True, False] * 10, [False, True] * 10)

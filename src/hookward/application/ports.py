@@ -1,4 +1,4 @@
-"""Small ports that several use cases need. A port of one use case is declared beside it."""
+"""Small ports that several use cases need. A port that only one use case needs is declared beside it."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from hookward.domain.delivery.request import OutgoingRequest
 
 
 class Clock(Protocol):
-    """Time, passed in."""
+    """The time. Use cases read no clock of their own."""
 
     def now_us(self) -> int:
-        """Microseconds since 1970 (wall clock)."""
+        """Return microseconds since 1970 (wall clock)."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds on a clock that never steps and goes on while the process is stopped."""
+        """Return seconds on a clock that never steps and goes on while the process is stopped."""
         ...
 
 
 class Random(Protocol):
-    """Randomness, passed in."""
+    """Random numbers. Use cases have no generator of their own."""
 
     def bytes(self, count: int) -> bytes:
-        """Unpredictable bytes."""
+        """Return ``count`` unpredictable bytes."""
         ...
 
     def uniform(self) -> float:
-        """Uniform in [0, 1)."""
+        """Return a number of the uniform distribution over [0, 1)."""
         ...
 
 
@@ -49,30 +49,32 @@ class Log(Protocol):
 
 
 class Sealer(Protocol):
-    """Keeps secrets unreadable at rest. ``about`` is authenticated with them, so a sealed value cannot be moved.
+    """Encrypts secrets at rest with one of its master keys, and decrypts with any of them.
 
-    It holds a ring of keys: one seals, all open.
+    ``about`` is associated data: a value that is moved to another row or field does not decrypt.
     """
 
-    def seal(self, secret: bytes, about: str) -> bytes: ...
+    def seal(self, secret: bytes, about: str) -> bytes:
+        """Return ``secret``, encrypted with the current master key."""
+        ...
 
     def unseal(self, sealed: bytes, about: str) -> bytes:
-        """Open what was sealed for the same place; raises DecryptionFailed."""
+        """Decrypt what was sealed with the same ``about``. Raises DecryptionFailed."""
         ...
 
     def fingerprint(self, secret: bytes, about: str) -> bytes:
-        """32 bytes by which the same secret is found again, and of which nobody without the key can guess it."""
+        """Return 32 bytes that are equal for equal secrets, and by which they cannot be guessed without the key."""
         ...
 
     def fingerprints(self, secret: bytes, about: str) -> tuple[bytes, ...]:
-        """Its fingerprint by each key of the ring, that of the key that seals first: one of them was stored."""
+        """Return the fingerprints by every master key, that of the current one first: one of them was stored."""
         ...
 
 
 class SealingKeys(Sealer, Protocol):
-    """A sealer whose keys can be told apart."""
+    """A sealer whose master keys can be told apart."""
 
     @property
-    def marks(self) -> tuple[bytes, ...]:
-        """What all that a key has sealed begins with, for each key; that of the key that seals first."""
+    def key_prefixes(self) -> tuple[bytes, ...]:
+        """For each master key the first bytes of every value that it sealed; those of the current key first."""
         ...

@@ -27,7 +27,7 @@ from hookward.adapters.valkey.token_cache import ValkeyTokens, open_token_client
 from hookward.application.access.accounts import Accounts
 from hookward.application.oauth.tokens import Tokens
 from hookward.application.ports import Clock, Log, Random, Sealer
-from hookward.application.sealing.key_check import admit
+from hookward.application.sealing.key_check import verify_master_keys
 from hookward.application.sealing.rotation import MasterKeyRotation
 from hookward.bootstrap.stores import MASTER_KEY_FILE, find_stores, require_schema
 from hookward.config import Settings
@@ -74,7 +74,7 @@ async def check_master_keys(database: ConnectionPool, settings: Settings, sealer
     while True:
         try:
             await require_schema(database)
-            return await admit(sealer, PostgresSealed(database), setting=setting)
+            return await verify_master_keys(sealer, PostgresSealed(database), setting=setting)
         except StoreUnavailable:
             if asyncio.get_running_loop().time() > deadline:
                 raise

@@ -6,23 +6,23 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import pytest
 
-from hookward.adapters.crypto.sealing import MARK_BYTES, AesGcmSealer
+from hookward.adapters.crypto.sealing import PREFIX_BYTES, AesGcmSealer
 from hookward.application.sealing.key_check import KeyCheckValues, key_name
-from hookward.application.sealing.rotation import PASSES, MasterKeyRotation, Reseal, Resealed, SealedRow
+from hookward.application.sealing.rotation import PASSES, MasterKeyRotation, Reseal, Resealed, SealedField
 from hookward.domain.errors import ConfigError
 
 pytestmark = pytest.mark.virtual_time
 A, B, C = (bytes([byte]) * 32 for byte in b"ABC")
-MARKS = {key: AesGcmSealer(key).marks[0] for key in (A, B, C)}
+PREFIXES = {key: AesGcmSealer(key).key_prefixes[0] for key in (A, B, C)}
 
 
 class Store:
-    """The SealedStore port in memory: rows by field, in order. ``locked`` rows are let go after so many looks."""
+    """The SealedStore port in memory: rows by field, in order. ``locked`` is for how many reads a row stays locked."""
 
     def __init__(self) -> None:
-        self.rows: dict[str, list[SealedRow]] = {"watch.secrets": [], "crypto_key.previous": []}
+        self.rows: dict[str, list[SealedField]] = {"watch.secrets": [], "crypto_key.previous": []}
         self.fingerprints: dict[str, bytes] = {}
-        self.proved: dict[bytes, bytes] = {}
+        self.checks: dict[bytes, bytes] = {}
         self.locked: dict[str, int] = {}
         self.transactions = 0
 
@@ -34,18 +34,20 @@ class Store:
         name = f"row {len(self.rows[field])} of {field}"
         values = tuple([AesGcmSealer(key).seal(secret, name) for secret in secrets])
         subject = (lambda opened: (b"of " + opened, name)) if found else None
-        self.rows[field].append(SealedRow(name=name, about=name, values=values, subject=subject))
-        self.proved[MARKS[key]] = b""
+        self.rows[field].append(SealedField(name=name, about=name, values=values, subject=subject))
+        self.checks[PREFIXES[key]] = b""
         return name
 
-    async def reseal(self, field: str, mark: bytes, reseal: Reseal, *, after: bytes | None, limit: int) -> bytes | None:
+    async def reseal(
+        self, field: str, prefix: bytes, reseal: Reseal, *, after: bytes | None, limit: int
+    ) -> bytes | None:
         self.transactions += 1
         start, rows = int(after or b"0"), self.rows[field]
         for index in range(start, min(start + limit, len(rows))):
             row = rows[index]
             if self.locked.get(row.name, 0) > 0:
                 self.locked[row.name] -= 1
-            elif any(not value.startswith(mark) for value in row.values):
+            elif any(not value.startswith(prefix) for value in row.values):
                 changed = reseal(row)
                 if changed is not None:
                     rows[index] = msgspec.structs.replace(row, values=changed.values)
@@ -53,15 +55,15 @@ class Store:
                         self.fingerprints[row.name] = changed.fingerprint
         return b"%d" % (start + limit) if start + limit <= len(rows) else None
 
-    async def tally(self) -> Mapping[bytes, int]:
-        return Counter(value[:MARK_BYTES] for rows in self.rows.values() for row in rows for value in row.values)
+    async def count_values(self) -> Mapping[bytes, int]:
+        return Counter(value[:PREFIX_BYTES] for rows in self.rows.values() for row in rows for value in row.values)
 
-    async def proofs(self) -> KeyCheckValues:
-        return dict(self.proved)
+    async def key_check_values(self) -> KeyCheckValues:
+        return dict(self.checks)
 
-    async def forget_proofs(self, marks: Sequence[bytes]) -> None:
-        for mark in marks:
-            del self.proved[mark]
+    async def delete_key_check_values(self, marks: Sequence[bytes]) -> None:
+        for prefix in marks:
+            del self.checks[prefix]
 
 
 @pytest.fixture
@@ -90,9 +92,9 @@ async def test_everything_is_sealed_with_the_first_key_afterwards_and_says_the_s
 async def test_the_proof_of_a_key_goes_when_nothing_is_sealed_with_it(store: Store) -> None:
     store.put(A, b"x")
     store.put(B, b"x")
-    store.proved[MARKS[C]] = b""
+    store.checks[PREFIXES[C]] = b""
     await resealer(store, B, A).rotate(silent)
-    assert list(store.proved) == [MARKS[B]]
+    assert list(store.checks) == [PREFIXES[B]]
 
 
 async def test_a_second_rotation_finds_nothing_to_do(store: Store) -> None:
@@ -122,19 +124,19 @@ async def test_a_row_that_stays_locked_is_left_and_told(store: Store) -> None:
     store.locked[store.put(A, b"x")] = 10**6
     report = await resealer(store, B, A).rotate(silent)
     assert (report.resealed, report.complete) == (1, False)
-    assert [(key.id, key.values) for key in report.keys] == [(key_name(MARKS[B]), 1), (key_name(MARKS[A]), 1)]
-    assert MARKS[A] in store.proved
+    assert [(key.id, key.values) for key in report.keys] == [(key_name(PREFIXES[B]), 1), (key_name(PREFIXES[A]), 1)]
+    assert PREFIXES[A] in store.checks
     assert store.transactions == 2 * (PASSES + 1)
 
 
 async def test_a_row_that_does_not_open_is_named_and_left(store: Store) -> None:
     store.put(A, b"x")
-    damaged = SealedRow(name="damaged", about="d", values=(MARKS[A] + bytes(40),))
+    damaged = SealedField(name="damaged", about="d", values=(PREFIXES[A] + bytes(40),))
     store.rows["watch.secrets"].append(damaged)
     report = await resealer(store, B, A).rotate(silent)
     assert (report.resealed, report.unreadable, report.complete) == (1, ("damaged",), False)
     assert store.rows["watch.secrets"][1] == damaged
-    assert MARKS[A] in store.proved
+    assert PREFIXES[A] in store.checks
 
 
 async def test_nothing_is_touched_when_a_key_is_missing(store: Store) -> None:
@@ -144,7 +146,7 @@ async def test_nothing_is_touched_when_a_key_is_missing(store: Store) -> None:
         await resealer(store, B, A).rotate(silent)
     assert str(caught.value) == (
         "security.master_key: wrong key: secrets in this database are sealed with master key "
-        f"{key_name(MARKS[C])}, which is not configured; add it to security.old_master_keys"
+        f"{key_name(PREFIXES[C])}, which is not configured; add it to security.old_master_keys"
     )
     assert store.transactions == 0
 
@@ -168,20 +170,20 @@ async def test_the_status_says_what_each_key_is_good_for(store: Store) -> None:
     store.put(A, b"x")
     store.put(A, b"x", b"y", field="crypto_key.previous")
     uses = {use.id: use for use in await resealer(store, B, C).status()}
-    assert [*uses] == [key_name(MARKS[key]) for key in (B, C, A)]
+    assert [*uses] == [key_name(PREFIXES[key]) for key in (B, C, A)]
     said = [(use.values, use.configured, use.seals, use.may_be_dropped) for use in uses.values()]
     assert said == [(1, True, True, False), (0, True, False, True), (3, False, False, False)]
 
 
 async def test_a_key_may_be_dropped_only_when_no_start_asks_for_it(store: Store) -> None:
     store.put(B, b"x")
-    store.proved[MARKS[A]] = b""
+    store.checks[PREFIXES[A]] = b""
     resealing = resealer(store, B, A)
     assert [use.may_be_dropped for use in await resealing.status()] == [False, False]
     assert [use.may_be_dropped for use in (await resealing.rotate(silent)).keys] == [False, True]
 
 
 def test_reprs_show_no_values() -> None:
-    row = SealedRow(name="row 1", about="here", values=(b"canary",))
-    assert repr(row) == "<SealedRow row 1>"
+    row = SealedField(name="row 1", about="here", values=(b"canary",))
+    assert repr(row) == "<SealedField row 1>"
     assert repr(Resealed(values=(b"canary", b"x"))) == "<Resealed 2 values>"

@@ -8,7 +8,7 @@ from hashlib import sha256
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from hookward.adapters.crypto.sealing import MARK_BYTES, AesGcmSealer
+from hookward.adapters.crypto.sealing import PREFIX_BYTES, AesGcmSealer
 from hookward.adapters.postgres.sealed import _MARK_BYTES
 from hookward.domain.errors import ConfigError, DecryptionFailed
 from hookward.domain.ids import AccountId
@@ -32,9 +32,9 @@ def test_what_was_sealed_opens_for_the_same_place() -> None:
 
 def test_the_format_is_as_it_is_written_down() -> None:
     sealed = AesGcmSealer(A).seal(SECRET, "here")
-    mark, nonce, body = sealed[:5], sealed[5:17], sealed[17:]
-    assert mark == b"\x01" + derived(A, b"id", 4)
-    assert AESGCM(derived(A, b"sealing", 32)).decrypt(nonce, body, mark + b"here") == SECRET
+    prefix, nonce, body = sealed[:5], sealed[5:17], sealed[17:]
+    assert prefix == b"\x01" + derived(A, b"id", 4)
+    assert AESGCM(derived(A, b"sealing", 32)).decrypt(nonce, body, prefix + b"here") == SECRET
 
 
 def test_no_two_sealings_are_alike_and_none_shows_the_secret() -> None:
@@ -72,21 +72,21 @@ def test_the_first_key_seals_and_every_key_opens() -> None:
 
 def test_a_key_that_is_not_configured_is_named_by_its_id_and_the_secret_is_not() -> None:
     ring = AesGcmSealer(A)
-    with pytest.raises(DecryptionFailed, match=f"master key {ring.marks[0][1:].hex()}, which is not configured"):
+    with pytest.raises(DecryptionFailed, match=f"master key {ring.key_prefixes[0][1:].hex()}, which is not configured"):
         AesGcmSealer(B).unseal(ring.seal(SECRET, "here"), "here")
 
 
-def test_what_a_key_sealed_begins_with_its_mark() -> None:
+def test_what_a_key_sealed_begins_with_its_prefix() -> None:
     ring = AesGcmSealer(B, A, B)
-    assert ring.marks == (AesGcmSealer(B).marks[0], AesGcmSealer(A).marks[0])
-    assert ring.seal(SECRET, "here").startswith(ring.marks[0])
-    assert {len(mark) for mark in ring.marks} == {MARK_BYTES} == {_MARK_BYTES}
+    assert ring.key_prefixes == (AesGcmSealer(B).key_prefixes[0], AesGcmSealer(A).key_prefixes[0])
+    assert ring.seal(SECRET, "here").startswith(ring.key_prefixes[0])
+    assert {len(prefix) for prefix in ring.key_prefixes} == {PREFIX_BYTES} == {_MARK_BYTES}
 
 
 def test_no_key_is_in_its_mark_or_repr() -> None:
     ring = AesGcmSealer(A, B)
-    assert repr(ring) == f"<AesGcmSealer {ring.marks[0][1:].hex()} {ring.marks[1][1:].hex()}>"
-    assert sha256(A).digest()[:4] != ring.marks[0][1:]
+    assert repr(ring) == f"<AesGcmSealer {ring.key_prefixes[0][1:].hex()} {ring.key_prefixes[1][1:].hex()}>"
+    assert sha256(A).digest()[:4] != ring.key_prefixes[0][1:]
 
 
 @pytest.mark.parametrize("keys", [(), (b"short",), (A, b"x" * 33)])

@@ -1,1 +1,1 @@
-"""Ciphers and signing keys on cryptography and joserfc, and secrets in files."""
+"""Encryption at rest and signing keys, with cryptography and joserfc, and secrets in files."""

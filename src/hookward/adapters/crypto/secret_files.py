@@ -1,4 +1,4 @@
-"""Secrets in files: those that the service made for itself, one each, and the master keys that it is given."""
+"""Read and write secret files: one secret that the service generated, or a list of master keys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hookward.domain.errors import ConfigError
 
 
 def read_secret(file: Path, setting: str) -> str:
-    """The secret in ``file``; raises ConfigError, naming ``setting``, when there is none."""
+    """Return the secret in ``file``. Raises ConfigError, which names ``setting``, if the file cannot be read."""
     try:
         return file.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError):
@@ -20,7 +20,7 @@ def read_secret(file: Path, setting: str) -> str:
 
 
 def make_secret(file: Path, secret: str) -> bool:
-    """Write ``secret`` to ``file`` (0600, on disk before we go on) unless it exists; answers whether it was written."""
+    """Write ``secret`` to ``file`` (mode 0600, synced) unless the file exists; returns whether it was written."""
     if file.exists():
         return False
     temporary = file.with_name(file.name + ".new")
@@ -40,10 +40,10 @@ _TOO_OPEN = stat.S_IRWXO | stat.S_IWGRP | stat.S_IXGRP
 
 
 def read_secrets(file: Path, setting: str) -> list[str]:
-    """The secrets in ``file``, one a line, without empty lines and notes (``#``).
+    """Return the secrets in ``file``, one on each line, without empty lines and comments (``#``).
 
-    Raises ConfigError, naming ``setting``, when there is none, or when others could read or change them. The group may
-    read: that is how orchestrators hand a secret to a process that is not root.
+    Raises ConfigError, which names ``setting``, when there is none, or when other users may read or change the file.
+    The group may read it: orchestrators pass secrets this way to a process that is not root.
     """
     try:
         with file.open("rb") as opened:

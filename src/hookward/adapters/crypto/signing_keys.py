@@ -1,4 +1,4 @@
-"""Signing keys: made, read, used and shown, with the library's ciphers."""
+"""Generate, import, use and publish signing keys with the algorithms of cryptography and joserfc."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from hookward.domain.crypto_keys.model import Algorithm, Material, SignatureForm
 from hookward.domain.signing.standard_webhooks import MAX_SECRET_BYTES, MIN_SECRET_BYTES, secret_from_text
 
 RSA_BITS = 2048
-"""Of keys that we make: enough until 2030 (NIST SP 800-57), and 0.7 ms a signature."""
+"""Size of generated keys: secure until 2030 (NIST SP 800-57), and a signature takes 0.7 ms."""
 MAX_RSA_BITS = 4096
 MAX_KEY_TEXT = 4096
-"""Characters; 4096 bits in PKCS #8 are 3300. Reading a key checks it: minutes of one of 16,384 characters."""
+"""Characters; 4096 bits in PKCS #8 are 3300. Reading a key validates it: 16,384 characters would take minutes."""
 _HMAC_BYTES = 32
 _SEED_BYTES = 32
 _PAIR_BYTES = 64
@@ -64,7 +64,7 @@ class CipherSigningKeys:
     """The ``SigningKeys`` port."""
 
     def generate(self, algorithm: Algorithm) -> Material:
-        """A new key."""
+        """Return a new key."""
         match algorithm:
             case Algorithm.HMAC_SHA256:
                 return Material(secret=os.urandom(_HMAC_BYTES))
@@ -76,7 +76,7 @@ class CipherSigningKeys:
                 return _material(generate_rsa(65537, RSA_BITS))
 
     def read(self, algorithm: Algorithm, text: str) -> Material:
-        """The key in ``text``; raises ValueError."""
+        """Return the key in ``text``. Raises ValueError, which says what is expected."""
         found: Material | None
         if algorithm is Algorithm.HMAC_SHA256:
             secret = secret_from_text(text)
@@ -90,7 +90,7 @@ class CipherSigningKeys:
         return found
 
     def signer(self, algorithm: Algorithm, secret: bytes) -> Callable[[bytes], bytes]:
-        """What signs with ``secret``."""
+        """Return a function that signs bytes with ``secret``."""
         if algorithm is Algorithm.HMAC_SHA256:
             return partial(hmac.digest, secret, digest="sha256")
         if algorithm is Algorithm.ED25519:
@@ -102,14 +102,14 @@ class CipherSigningKeys:
         return partial(_sign_p256, key)
 
     def public_text(self, algorithm: Algorithm, format_: SignatureFormat, public: bytes) -> str:
-        """A public key as receivers keep it."""
+        """Return a public key in the form that receivers configure: ``whpk_…`` of Standard Webhooks, else PEM."""
         key = load_der_public_key(public)
         if algorithm is Algorithm.ED25519 and format_ is SignatureFormat.STANDARD_WEBHOOKS:
             return _PUBLIC + b64encode(key.public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
         return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
     def jwk(self, algorithm: Algorithm, public: bytes, kid: str) -> dict[str, str]:
-        """A public key as a JSON Web Key, to be used for signatures by its algorithm alone."""
+        """Return a public key as a JSON Web Key (RFC 7517), for signatures by this algorithm only."""
         pem = load_der_public_key(public).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         key = _JWK_TYPES[algorithm].import_key(pem).as_dict(private=False)
         return {**{name: str(value) for name, value in key.items()}, "kid": kid, "use": "sig",
@@ -117,7 +117,7 @@ class CipherSigningKeys:
 
 
 def _read_pair(text: str) -> Material | None:
-    """Ed25519 as Standard Webhooks writes it: the seed, or seed and public key, which then have to belong together."""
+    """Read an Ed25519 key of Standard Webhooks: the seed, or the seed and the public key that belongs to it."""
     try:
         pair = b64decode(text.removeprefix(_PRIVATE), validate=True)
     except (Base64Error, ValueError):
@@ -155,6 +155,6 @@ def _material(key: _Private) -> Material:
 
 
 def _sign_p256(key: EllipticCurvePrivateKey, data: bytes) -> bytes:
-    """Both numbers one after the other, 64 bytes (RFC 9421 §3.3.4)."""
+    """Return the signature as r and s, 32 bytes each (RFC 9421 §3.3.4), instead of DER."""
     r, s = decode_dss_signature(key.sign(data, ECDSA(hashes.SHA256())))
     return r.to_bytes(_P256_BYTES, "big") + s.to_bytes(_P256_BYTES, "big")

@@ -9,7 +9,7 @@ from typing import Any
 from hookward.adapters.postgres.pool import ConnectionPool
 from hookward.application.oauth.credentials import digested, read_state
 from hookward.application.sealing.key_check import KeyCheckValues
-from hookward.application.sealing.rotation import Reseal, SealedRow
+from hookward.application.sealing.rotation import Reseal, SealedField
 from hookward.domain.ids import AccountId, IdPrefix, to_text
 from hookward.domain.sealing import sealed_place
 
@@ -105,7 +105,7 @@ SELECT substring(v FROM 1 FOR {_MARK_BYTES}), count(*) FROM ({values}) AS sealed
 
 
 class PostgresSealed:
-    """The ``SealedStore`` and ``ProofStore`` ports on PostgreSQL."""
+    """The ``SealedStore`` and ``KeyCheckStore`` ports on PostgreSQL."""
 
     def __init__(self, database: ConnectionPool, columns: Sequence[SealedColumn] = SEALED) -> None:
         self._database = database
@@ -122,27 +122,29 @@ class PostgresSealed:
                 await connection.executemany(change_statement(column), changes)
         return rows[-1][0] if len(rows) == limit else None
 
-    async def tally(self) -> Mapping[bytes, int]:
-        """How many values begin with which mark."""
+    async def count_values(self) -> Mapping[bytes, int]:
+        """Return the number of sealed values by the prefix of their key."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(tally_statement(list(self._columns.values())))
         return {row[0]: row[1] for row in rows}
 
-    async def proofs(self) -> KeyCheckValues:
+    async def key_check_values(self) -> KeyCheckValues:
         async with self._database.connection() as connection:
             return {row[0]: row[1] for row in await connection.fetch(_PROOFS)}
 
-    async def add_proof(self, mark: bytes, proof: bytes, *, judge: Callable[[KeyCheckValues], None]) -> None:
-        """Keep a proof if ``judge`` lets those that are there pass; one at a time, whoever else starts just now."""
+    async def add_key_check_value(
+        self, mark: bytes, proof: bytes, *, validate: Callable[[KeyCheckValues], None]
+    ) -> None:
+        """Add a key check value unless ``validate`` raises for the stored ones; one process at a time."""
         async with self._database.transaction() as connection:
             await connection.execute("LOCK TABLE sealing_check IN SHARE ROW EXCLUSIVE MODE")
-            judge({row[0]: row[1] for row in await connection.fetch(_PROOFS)})
+            validate({row[0]: row[1] for row in await connection.fetch(_PROOFS)})
             await connection.execute(
                 "INSERT INTO sealing_check (mark, proof) VALUES ($1, $2) ON CONFLICT DO NOTHING", mark, proof
             )
 
-    async def forget_proofs(self, marks: Sequence[bytes]) -> None:
-        """Let processes start without the keys of these marks."""
+    async def delete_key_check_values(self, marks: Sequence[bytes]) -> None:
+        """Delete the key-check values of retired master keys, so that processes start without them."""
         async with self._database.connection() as connection:
             await connection.execute("DELETE FROM sealing_check WHERE mark = ANY($1::bytea[])", marks)
 
@@ -151,7 +153,7 @@ def _changed(column: SealedColumn, row: Any, reseal: Reseal) -> tuple[Any, ...] 
     id_, account, owner, values = row
     fingerprint = column.fingerprint
     changed = reseal(
-        SealedRow(
+        SealedField(
             name=f"{id_.hex() if column.prefix is None else to_text(column.prefix, id_)} ({column.name})",
             about=sealed_place(account, owner, column.row, id_, column.field),
             values=tuple(values),

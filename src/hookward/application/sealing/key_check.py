@@ -1,8 +1,8 @@
-"""Whether the master keys of this process open what is sealed in the database; asked once, at the start.
+"""Check at the start of a process whether its master keys decrypt what the database holds.
 
-The database keeps one *proof* for each key that seals something in it: a value that means nothing, sealed with the key.
-A process begins only when its ring opens every proof, and leaves one of the key that it seals with. So a key that was
-forgotten, mistyped or rolled back is found out at the start, and not by an integrator.
+The database keeps one key check value for each master key that encrypts something in it: a constant, encrypted with
+that key. A process starts only when its keys decrypt all of them, and adds the value of the key that it encrypts with.
+So a key that is missing, mistyped or rolled back is reported at the start, and not by an integrator.
 """
 
 from __future__ import annotations
@@ -14,53 +14,58 @@ from hookward.application.ports import SealingKeys
 from hookward.domain.errors import ConfigError, DecryptionFailed
 
 _ABOUT = "proof"
-_PROOF = b"hookward"
+_CONSTANT = b"hookward"
 
 KeyCheckValues = Mapping[bytes, bytes]
-"""KeyCheckValues by the marks of their keys."""
+"""Key check values by the prefixes of their keys."""
 
 
-class ProofStore(Protocol):
-    """Where proofs are kept."""
+class KeyCheckStore(Protocol):
+    """Where key check values are stored."""
 
-    async def proofs(self) -> KeyCheckValues: ...
+    async def key_check_values(self) -> KeyCheckValues: ...
 
-    async def add_proof(self, mark: bytes, proof: bytes, *, judge: Callable[[KeyCheckValues], None]) -> None:
-        """Keep another proof, if ``judge`` does not raise for those that are there; nobody adds one meanwhile."""
+    async def add_key_check_value(
+        self, prefix: bytes, value: bytes, *, validate: Callable[[KeyCheckValues], None]
+    ) -> None:
+        """Add a value unless ``validate`` raises for those that are stored; no other process adds one in between."""
         ...
 
 
-async def admit(ring: SealingKeys, store: ProofStore, *, setting: str) -> None:
-    """Leave a proof of the key that seals; raises ConfigError, which names ``setting``, unless all proofs open."""
+async def verify_master_keys(keys: SealingKeys, store: KeyCheckStore, *, setting: str) -> None:
+    """Raise ConfigError, which names ``setting``, unless ``keys`` decrypt all key check values.
 
-    def judge(proofs: KeyCheckValues) -> None:
-        closed = [mark for mark, proof in proofs.items() if not _opens(ring, proof)]
-        if closed:
-            raise ConfigError(_refusal(ring, closed, setting))
+    Adds the value of the key that encrypts.
+    """
 
-    proofs = await store.proofs()
-    judge(proofs)
-    mark = ring.marks[0]
-    if mark not in proofs:
-        await store.add_proof(mark, ring.seal(_PROOF, _ABOUT), judge=judge)
+    def validate(values: KeyCheckValues) -> None:
+        wrong = [prefix for prefix, value in values.items() if not _decrypts(keys, value)]
+        if wrong:
+            raise ConfigError(_wrong_key(keys, wrong, setting))
 
-
-def key_name(mark: bytes) -> str:
-    """How a key is shown: by its id, which tells nothing of it."""
-    return mark[1:].hex()
+    values = await store.key_check_values()
+    validate(values)
+    prefix = keys.key_prefixes[0]
+    if prefix not in values:
+        await store.add_key_check_value(prefix, keys.seal(_CONSTANT, _ABOUT), validate=validate)
 
 
-def _opens(ring: SealingKeys, proof: bytes) -> bool:
+def key_name(prefix: bytes) -> str:
+    """Return the id of a key as shown to users; it reveals nothing of the key."""
+    return prefix[1:].hex()
+
+
+def _decrypts(keys: SealingKeys, value: bytes) -> bool:
     try:
-        return ring.unseal(proof, _ABOUT) == _PROOF
+        return keys.unseal(value, _ABOUT) == _CONSTANT
     except DecryptionFailed:
         return False
 
 
-def _refusal(ring: SealingKeys, closed: list[bytes], setting: str) -> str:
-    asked = " and ".join(key_name(mark) for mark in closed)
-    given = ", ".join(key_name(mark) for mark in ring.marks)
+def _wrong_key(keys: SealingKeys, wrong: list[bytes], setting: str) -> str:
+    needed = " and ".join(key_name(prefix) for prefix in wrong)
+    given = ", ".join(key_name(prefix) for prefix in keys.key_prefixes)
     return (
-        f"{setting}: wrong key: secrets in this database are sealed with master key {asked}, "
+        f"{setting}: wrong key: secrets in this database are sealed with master key {needed}, "
         f"and configured is {given}; give that key, or add it to security.old_master_keys"
     )

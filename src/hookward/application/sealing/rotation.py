@@ -1,9 +1,9 @@
-"""Re-seal what is at rest with the key that seals now, while everything goes on.
+"""Rotate the master key: re-encrypt all sealed values with the new key while the service runs.
 
-A row is re-sealed under its own lock, and one that somebody else holds is left for the next pass: nobody's change is
-overwritten, and we never wait while we hold something. What a row says stays the same, so its version does too: whoever
-has the old sealed value in memory has a ring that opens it. Interrupted, the work is simply begun again, for what is
-re-sealed already is not looked at twice.
+A row is re-encrypted under its own lock. Rows that are locked by another transaction are left for the next pass, so no
+change is overwritten, and this never waits while it holds a lock. The decrypted content stays the same, and so does the
+row's version: a process with the old value in memory has the key that decrypts it. An interrupted rotation is started
+again; rows that are done are skipped.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from hookward.application.sealing.key_check import KeyCheckValues, key_name
 from hookward.domain.errors import ConfigError, DecryptionFailed
 
 PAGE = 100
-"""Rows of one transaction: locked for some milliseconds."""
+"""Rows of one transaction: they are locked for some milliseconds."""
 PASSES = 20
-"""How often in a row everything that is left may turn out to be locked, or sealed anew by an old key."""
+"""Give up after this many consecutive passes without progress."""
 PAUSE_SECONDS = 0.25
 
 
-class SealedRow(msgspec.Struct, frozen=True, kw_only=True):
-    """The sealed values in one field of one row, bound to what they are ``about``; ``name`` is for people.
+class SealedField(msgspec.Struct, frozen=True, kw_only=True):
+    """The sealed values in one field of one row, with their associated data (``about``).
 
-    ``subject`` is of rows that are found by the fingerprint of a secret: from the opened value to that secret and what
-    its fingerprint is about.
+    ``name`` is shown to operators. ``subject`` is for rows that are found by the fingerprint of a secret: it returns
+    that secret and the associated data of its fingerprint from the decrypted value.
     """
 
     name: str
@@ -38,11 +38,11 @@ class SealedRow(msgspec.Struct, frozen=True, kw_only=True):
     subject: Callable[[bytes], tuple[bytes, str]] | None = None
 
     def __repr__(self) -> str:
-        return f"<SealedRow {self.name}>"
+        return f"<SealedField {self.name}>"
 
 
 class Resealed(msgspec.Struct, frozen=True, kw_only=True):
-    """The same values, sealed by another key, and their fingerprint by it where there is one."""
+    """The same values encrypted with another key, and their fingerprint by that key if they have one."""
 
     values: tuple[bytes, ...]
     fingerprint: bytes | None = None
@@ -51,39 +51,43 @@ class Resealed(msgspec.Struct, frozen=True, kw_only=True):
         return f"<Resealed {len(self.values)} values>"
 
 
-Reseal = Callable[[SealedRow], Resealed | None]
-"""What becomes of a row; ``None``: it stays as it is."""
+Reseal = Callable[[SealedField], Resealed | None]
+"""Returns the new values of a field; ``None``: it stays as it is."""
 
 
 class SealedStore(Protocol):
-    """Where sealed values are kept."""
+    """Where sealed values are stored."""
 
     @property
     def fields(self) -> Sequence[str]:
-        """The names of all fields that hold some."""
+        """The names of all fields that hold sealed values."""
         ...
 
-    async def reseal(self, field: str, mark: bytes, reseal: Reseal, *, after: bytes | None, limit: int) -> bytes | None:
-        """Replace what ``reseal`` says in up to ``limit`` rows whose values do not all begin with ``mark``.
+    async def reseal(
+        self, field: str, prefix: bytes, reseal: Reseal, *, after: bytes | None, limit: int
+    ) -> bytes | None:
+        """Replace up to ``limit`` values that do not begin with ``prefix`` by what ``reseal`` returns for them.
 
-        In one transaction, each row locked before it is read; those that others have locked are left out. Answers
-        behind what there is more, or ``None``.
+        This is one transaction, which locks each row before it reads it and skips rows that others have locked. Returns
+        the ``after`` of the next call, or ``None`` at the end.
         """
         ...
 
-    async def tally(self) -> Mapping[bytes, int]:
-        """How many values begin with which mark."""
+    async def count_values(self) -> Mapping[bytes, int]:
+        """Return the number of sealed values by the prefix of their key."""
         ...
 
-    async def proofs(self) -> KeyCheckValues: ...
+    async def key_check_values(self) -> KeyCheckValues: ...
 
-    async def forget_proofs(self, marks: Sequence[bytes]) -> None: ...
+    async def delete_key_check_values(self, prefixes: Sequence[bytes]) -> None:
+        """Delete the key check values of retired master keys, so that processes start without these keys."""
+        ...
 
 
 class KeyUse(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What a master key does: ``values`` is how many are sealed with it.
+    """The use of a master key: ``values`` is the number of sealed values that it encrypts.
 
-    ``may_be_dropped``: nothing is left that it seals, and no process will ask for it.
+    ``may_be_dropped``: it encrypts nothing any more, and no process needs it to start.
     """
 
     id: str
@@ -94,7 +98,7 @@ class KeyUse(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What a rotation did: how many values it re-sealed, which rows it could not open, and what each key seals now."""
+    """The result of a rotation: number of re-encrypted values, names of rows that did not decrypt, use of each key."""
 
     resealed: int
     unreadable: tuple[str, ...]
@@ -102,86 +106,90 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     @property
     def complete(self) -> bool:
-        """Whether everything is sealed with the key that seals now."""
+        """Whether every value is encrypted with the current key."""
         return all(key.seals or not key.values for key in self.keys)
 
 
 class MasterKeyRotation:
-    """The use cases of operators who change the master key."""
+    """The use cases of operators who rotate the master key."""
 
-    def __init__(self, ring: SealingKeys, store: SealedStore, *, setting: str) -> None:
-        self._ring = ring
+    def __init__(self, keys: SealingKeys, store: SealedStore, *, setting: str) -> None:
+        self._keys = keys
+        self._current = keys.key_prefixes[0]
         self._store = store
         self._setting = setting
         self._resealed = 0
         self._unreadable: dict[str, int] = {}
 
     async def status(self) -> tuple[KeyUse, ...]:
-        """What each key seals: those configured, in their order, then those that are not and should be."""
-        tally, proofs = await self._store.tally(), await self._store.proofs()
-        marks = dict.fromkeys((*self._ring.marks, *sorted(tally), *sorted(proofs)))
-        return tuple([self._use(mark, tally.get(mark, 0), proved=mark in proofs) for mark in marks])
+        """Return the use of each key: configured ones in their order, then missing ones that still encrypt values."""
+        counts, checks = await self._store.count_values(), await self._store.key_check_values()
+        prefixes = dict.fromkeys((*self._keys.key_prefixes, *sorted(counts), *sorted(checks)))
+        return tuple([self._use(prefix, counts.get(prefix, 0), checked=prefix in checks) for prefix in prefixes])
 
     async def rotate(self, progress: Callable[[int, int], None]) -> Report:
-        """Re-seal everything; ``progress`` is told how many values are done, of how many.
+        """Re-encrypt all values; ``progress`` is called with the number of values that are done, and of all.
 
-        Raises ConfigError, before anything is changed, when something is sealed with a key that is not configured.
+        Raises ConfigError, before anything is changed, when values are encrypted with a key that is not configured.
         """
-        total = self._left(await self._checked())
+        total = self._left(await self._counts_of_known_keys())
         idle = 0
         while idle < PASSES:
             before = self._resealed
             for field in self._store.fields:
-                await self._walk(field, lambda: progress(self._resealed, max(total, self._resealed)))
-            tally = await self._store.tally()
-            if self._left(tally) <= sum(self._unreadable.values()):
+                await self._reseal_all(field, lambda: progress(self._resealed, max(total, self._resealed)))
+            counts = await self._store.count_values()
+            if self._left(counts) <= sum(self._unreadable.values()):
                 break
             if self._resealed == before:
                 idle += 1
                 await asyncio.sleep(PAUSE_SECONDS)
-        tally = await self._store.tally()
-        unused = [mark for mark in await self._store.proofs() if not tally.get(mark) and mark != self._ring.marks[0]]
-        await self._store.forget_proofs(unused)
+        counts = await self._store.count_values()
+        checks = await self._store.key_check_values()
+        unused = [prefix for prefix in checks if not counts.get(prefix) and prefix != self._current]
+        await self._store.delete_key_check_values(unused)
         return Report(resealed=self._resealed, unreadable=tuple(self._unreadable), keys=await self.status())
 
-    async def _checked(self) -> Mapping[bytes, int]:
-        tally = await self._store.tally()
-        missing = [key_name(mark) for mark, count in tally.items() if count and mark not in self._ring.marks]
+    async def _counts_of_known_keys(self) -> Mapping[bytes, int]:
+        counts = await self._store.count_values()
+        known = self._keys.key_prefixes
+        missing = [key_name(prefix) for prefix, count in counts.items() if count and prefix not in known]
         if missing:
             raise ConfigError(
                 f"{self._setting}: wrong key: secrets in this database are sealed with master key "
                 f"{' and '.join(missing)}, which is not configured; add it to security.old_master_keys"
             )
-        return tally
+        return counts
 
-    async def _walk(self, field: str, told: Callable[[], None]) -> None:
+    async def _reseal_all(self, field: str, report: Callable[[], None]) -> None:
         after: bytes | None = None
         while True:
-            after = await self._store.reseal(field, self._ring.marks[0], self._again, after=after, limit=PAGE)
-            told()
+            after = await self._store.reseal(field, self._current, self._reseal, after=after, limit=PAGE)
+            report()
             if after is None:
                 return
 
-    def _again(self, row: SealedRow) -> Resealed | None:
-        old = sum(not value.startswith(self._ring.marks[0]) for value in row.values)
+    def _reseal(self, field: SealedField) -> Resealed | None:
+        old = sum(not value.startswith(self._current) for value in field.values)
         try:
-            opened = [self._ring.unseal(value, row.about) for value in row.values]
+            secrets = [self._keys.unseal(value, field.about) for value in field.values]
         except DecryptionFailed:
-            self._unreadable[row.name] = old
+            self._unreadable[field.name] = old
             return None
         self._resealed += old
-        fingerprint = None if row.subject is None else self._ring.fingerprint(*row.subject(opened[0]))
-        return Resealed(values=tuple([self._ring.seal(each, row.about) for each in opened]), fingerprint=fingerprint)
+        fingerprint = None if field.subject is None else self._keys.fingerprint(*field.subject(secrets[0]))
+        values = tuple([self._keys.seal(each, field.about) for each in secrets])
+        return Resealed(values=values, fingerprint=fingerprint)
 
-    def _left(self, tally: Mapping[bytes, int]) -> int:
-        return sum(tally.values()) - tally.get(self._ring.marks[0], 0)
+    def _left(self, counts: Mapping[bytes, int]) -> int:
+        return sum(counts.values()) - counts.get(self._current, 0)
 
-    def _use(self, mark: bytes, values: int, *, proved: bool) -> KeyUse:
-        seals = mark == self._ring.marks[0]
+    def _use(self, prefix: bytes, values: int, *, checked: bool) -> KeyUse:
+        seals = prefix == self._current
         return KeyUse(
-            id=key_name(mark),
+            id=key_name(prefix),
             values=values,
-            configured=mark in self._ring.marks,
+            configured=prefix in self._keys.key_prefixes,
             seals=seals,
-            may_be_dropped=not (seals or values or proved),
+            may_be_dropped=not (seals or values or checked),
         )

@@ -31,7 +31,7 @@ async def source(world_or_none: World | None) -> AsyncIterator[Source]:
 @pytest.fixture
 def keys(source) -> PostgresCryptoKeys | FakeDefinitions:
     """Where keys are added: the same store."""
-    return source if isinstance(source, FakeDefinitions) else PostgresCryptoKeys(source._database)
+    return source if isinstance(source, FakeDefinitions) else PostgresCryptoKeys(source._pool)
 
 
 def new_key() -> KeyRecord:

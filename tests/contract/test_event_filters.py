@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from hookward.adapters.postgres.history.events import PostgresEventHistory
-from hookward.adapters.postgres.history.search import MAX_ARMS
+from hookward.adapters.postgres.history.search import MAX_SCANS
 from hookward.application.events.publisher import NewEvent
 from hookward.application.history.model import EventPage, EventQuery
 from hookward.domain.delivery.model import DeliveryStatus, DeliveryUpdate, Wait
@@ -236,7 +236,7 @@ async def test_events_of_more_watches_than_a_page_can_name_are_found_by_what_the
         "INSERT INTO watch (id, account_id, owner, resource_type, status, definition, lane_id, active_since, version) "
         "SELECT gen_random_uuid(), account_id, owner, resource_type, 1, definition, lane_id, active_since, version "
         "FROM watch, generate_series(1, $2) WHERE id = ANY($1::uuid[])",
-        [row.id for row, owner, _ in ledger.watches if owner != "north"], MAX_ARMS,
+        [row.id for row, owner, _ in ledger.watches if owner != "north"], MAX_SCANS,
     )  # fmt: skip
     queries: list[dict[str, Any]] = [
         {"owner": "south"}, {"search": "a.example"}, {"owner": "south", "code": 418}, {"search": "a", "status": FAILED},

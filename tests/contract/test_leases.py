@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from hookward.adapters.postgres.outbox import CLAIM
+from hookward.adapters.postgres.outbox import SQL
 from hookward.domain.errors import LeaseLost
 from tests.contract.world import World, ids
 
@@ -92,7 +92,7 @@ async def test_take_over_frees_a_claim_that_commits_while_it_waits_for_it(world)
     async with world.session() as claimer:
         claiming = claimer.transaction()
         await claiming.start()
-        await claimer.fetch(CLAIM, token, 0, 10)
+        await claimer.fetch(SQL["claim"], token, 0, 10)
         await world.leases.expire("dead")
         taking_over = asyncio.create_task(world.leases.take_over())
         await world.wait_until(BLOCKED)

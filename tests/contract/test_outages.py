@@ -85,10 +85,10 @@ async def nothing_held(world: World) -> None:
 @pytest.mark.parametrize(
     ("text", "after"),
     [
-        ("UPDATE outbox o SET token = me.token", False),
-        ("UPDATE outbox o SET token = me.token", True),
+        ("UPDATE outbox SET token = lease_fence.token", False),
+        ("UPDATE outbox SET token = lease_fence.token", True),
         ("FROM event WHERE id", False),
-        ("FROM definition_version v", False),
+        ("definition_version.version AS known", False),
         ("WHEN paused OR behind", False),
         ("WHEN paused OR behind", True),
         ("INSERT INTO delivery", False),
@@ -112,11 +112,11 @@ async def test_accepted_events_are_delivered_once_each_whenever_the_store_was_aw
 @pytest.mark.parametrize(
     ("text", "after"),
     [
-        ("UPDATE waiting w SET token = me.token", False),
-        ("UPDATE waiting w SET token = me.token", True),
+        ("UPDATE waiting SET token = lease_fence.token", False),
+        ("UPDATE waiting SET token = lease_fence.token", True),
         ("LEFT JOIN payload", False),
-        ("FROM definition_version v", False),
-        ("UPDATE delivery d", False),
+        ("definition_version.version AS known", False),
+        ("UPDATE delivery SET", False),
         ("COMMIT", True),
     ],
 )

@@ -1,4 +1,4 @@
-"""G10: every statement on what belongs to accounts says whose, or is listed here with the reason why it need not."""
+"""G10: every statement on rows of accounts names the account, or says by its scope why it need not."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hookward.adapters import postgres
+from hookward.adapters.postgres.statements import Scope, Statement, Statements, parse_statements
 
 FOLDER = Path(postgres.__file__).parent
 SCHEMA = (FOLDER / "migrations/versions/0001_core.sql").read_text("utf-8")
@@ -19,50 +20,26 @@ OWNED = {
     if re.search(r"^  account_id ", columns, re.MULTILINE)
 }
 
-WITHOUT_ACCOUNT = {
-    "who is asking is what it finds out: by the digest of a key of 256 random bits": {"api_keys._FIND"},
-    "what a process knows of all accounts, and keeps by account": {
-        "api_keys._REVOKED_SINCE", "watches._WATCHES_SINCE", "watches._KEYS_SINCE", "watches._TYPES_SINCE",
-    },
-    "public keys are for everybody": {"crypto_keys._PUBLISHED", "crypto_keys._VERSION"},
-    "by ids that a statement of the same call, which says whose they are, has just found": {
-        "crypto_keys._CHANGE", "crypto_keys._RETIRE", "crypto_keys._REWRITE", "watches._CHANGE_WATCH",
-        "watches._CLOSE_LANE", "watches._SET_LANE", "history.replays._EVENT", "history.replays._AGAIN",
-        "history.replays._WAKE", "history.erasures._CANCEL", "history.erasures._blank",
-    },
-    "a watch's authorizations, by a watch of the caller's, and by 256 random bits for who comes back from a browser": {
-        "authorizations._CROWD_OUT", "authorizations._TAKE", "authorizations.forget",
-    },
-    "a credential belongs to watches of one account, from one of which its id comes": {
-        "authorizations._GENERATION", "authorizations._DROP", "authorizations._CLEAR", "authorizations._WAITING_LANES",
-        "authorizations._MOVE", "authorizations._OPEN_LANES",
-    },
-    "an erasure by its id, in the transaction that took it; what it does to others says whose they are": {
-        "history.erasures._NEXT", "history.erasures._RELEASED", "history.erasures._look_again",
-        "history.erasures._sweep", "history.erasures.step",
-    },
-    "workers deliver for all accounts: by ids that came out of what they claimed": {
-        "watch_effects._CHANGE", "watch_effects._PAUSE", "watch_effects._CLOSE", "watch_effects._HOLD", "lanes.ACQUIRE",
-        "lanes.RELEASE",
-        "lanes.PULL", "lanes.FETCH", "lanes._NEXT", "lanes._STOPPED", "lanes._CLOSING", "lanes._CANCEL",
-        "lanes.cancel_some", "leases._FREE", "results._BEGIN", "results._LOCK", "results._WAKE", "results._MOVE",
-        "outbox.EVENTS", "outbox._RECORDED", "outbox._FAN",
-    },
-    "housekeeping for all accounts: what is over, by age": {
-        "api_keys._NOTE_USED", "history.retention._UNMATCHED", "history.retention._OPEN", "history.retention._events",
-        "history.retention._drop",
-        "history.retention._deliveries", "upkeep._FORGET",
-    },
-}  # fmt: skip
-"""Where a statement stands that does not name the account, by the reason."""
-
 _STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\s")
-_TOUCHES = re.compile(rf"\b(?:FROM|JOIN|UPDATE|INTO)\s+(?:ONLY\s+)?({'|'.join(sorted(OWNED))})\b")
-_SAYS_WHOSE = re.compile(r"account_id\s*(?:=|IN\b)|INSERT INTO \w+\s*\([^)]*\baccount_id\b|USING\s*\([^)]*account_id")
+_TOUCHES = re.compile(rf"\b(?:FROM|JOIN|UPDATE|INTO|USING)\s+(?:ONLY\s+)?({'|'.join(sorted(OWNED))})\b")
+_NAMES_ACCOUNT = re.compile(
+    r"account_id\s*(?:=|IN\b)|INSERT INTO \w+\s*\([^)]*\baccount_id\b|USING\s*\([^)]*account_id"
+)
 
 
-def statements() -> Iterator[tuple[str, str]]:
-    """Every statement in the adapter: where it stands (module and function or name) and its text."""
+def statements() -> Iterator[tuple[str, Statement]]:
+    """Every statement of the adapter's .sql files, by its module and name."""
+    for file in sorted(FOLDER.rglob("*.sql")):
+        room = ".".join(file.relative_to(FOLDER).with_suffix("").parts)
+        if room == "statements" or room.startswith("migrations."):
+            continue
+        read: Statements = importlib.import_module(f"hookward.adapters.postgres.{room}").SQL
+        for name, statement in read.entries.items():
+            yield f"{room}.{name}", statement
+
+
+def composed() -> Iterator[tuple[str, str]]:
+    """Every statement that stands in the adapter's Python: its module and function or name, and its text."""
     for file in sorted([*FOLDER.glob("*.py"), *FOLDER.glob("history/*.py")]):
         room = ".".join(file.relative_to(FOLDER).with_suffix("").parts)
         module = importlib.import_module(f"hookward.adapters.postgres.{room}")
@@ -72,7 +49,7 @@ def statements() -> Iterator[tuple[str, str]]:
 
 
 def texts(tree: ast.Module, names: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Every text in a module, with the names in it replaced by what they stand for."""
+    """Every string in a module, with the names in it replaced by what they stand for."""
     for node in ast.walk(tree):
         for child in ast.iter_child_nodes(node):
             child.parent = node  # type: ignore[attr-defined]
@@ -93,7 +70,7 @@ def piece(part: ast.expr, names: dict[str, Any]) -> str:
 
 
 def place_of(node: ast.AST) -> str:
-    """The function that holds a text, or the name that it is given."""
+    """The function that holds a string, or the name that it is given."""
     names: list[str] = []
     while (node := getattr(node, "parent", None)) is not None:  # type: ignore[assignment]
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -103,24 +80,40 @@ def place_of(node: ast.AST) -> str:
     return names[-1] if names else "?"
 
 
-def silent() -> dict[str, set[str]]:
-    """Where statements stand that do not say whose the rows are, with the tables that they touch."""
-    found: dict[str, set[str]] = {}
-    for place, text in statements():
-        if not _SAYS_WHOSE.search(text):
-            for table in _TOUCHES.findall(text):
-                found.setdefault(place, set()).add(table)
-    return found
+def forgets_account(text: str) -> set[str]:
+    """The tables of accounts that a statement touches without naming the account."""
+    return set() if _NAMES_ACCOUNT.search(text) else set(_TOUCHES.findall(text))
 
 
-def test_every_statement_says_whose_rows_it_means_or_is_listed_with_a_reason() -> None:
-    listed = {place for places in WITHOUT_ACCOUNT.values() for place in places}
-    assert {place: tables for place, tables in silent().items() if place not in listed} == {}
+def is_unexplained(statement: Statement) -> bool:
+    """Whether a statement touches rows of accounts, does not name the account, and gives no reason."""
+    return statement.scope in (Scope.ACCOUNT, Scope.STORE) and bool(forgets_account(statement.text))
 
 
-def test_no_statement_is_listed_twice() -> None:
-    listed = [place for places in WITHOUT_ACCOUNT.values() for place in places]
-    assert len(listed) == len(set(listed))
+def test_every_statement_names_the_account_or_has_a_scope_that_says_why_not() -> None:
+    assert [place for place, statement in statements() if is_unexplained(statement)] == []
+
+
+def test_a_statement_with_the_scope_of_an_account_names_it() -> None:
+    silent = [place for place, each in statements() if each.scope is Scope.ACCOUNT and not names_account(each.text)]
+    assert silent == []
+
+
+def names_account(text: str) -> bool:
+    return bool(_NAMES_ACCOUNT.search(text)) or bool(re.search(r"\b(?:FROM|INTO|UPDATE) account\b", text))
+
+
+def test_a_statement_with_the_scope_of_the_store_touches_nothing_of_accounts() -> None:
+    touching = {place: set(_TOUCHES.findall(each.text)) for place, each in statements() if each.scope is Scope.STORE}
+    assert {place: tables for place, tables in touching.items() if tables} == {}
+
+
+def test_every_statement_that_is_composed_in_python_names_the_account() -> None:
+    assert {place: tables for place, text in composed() if (tables := forgets_account(text))} == {}
+
+
+def test_every_scope_is_used() -> None:
+    assert {statement.scope for _, statement in statements()} == set(Scope)
 
 
 def test_the_tables_of_accounts_are_known() -> None:
@@ -139,6 +132,16 @@ def test_the_tables_of_accounts_are_known() -> None:
 
 def test_a_statement_that_forgets_the_account_would_be_seen() -> None:
     text = "SELECT account_id, secrets FROM watch WHERE id = $1"
-    assert (_TOUCHES.findall(text), _SAYS_WHOSE.search(text)) == (["watch"], None)
-    assert _SAYS_WHOSE.search(text + " AND account_id = $2")
-    assert len(list(statements())) > 100
+    assert (_TOUCHES.findall(text), _NAMES_ACCOUNT.search(text)) == (["watch"], None)
+    assert _NAMES_ACCOUNT.search(text + " AND account_id = $2")
+    assert len(list(statements())) + len(list(composed())) > 100
+
+
+def test_a_scope_of_its_own_account_or_of_the_store_is_no_reason() -> None:
+    entry = "-- name: {scope}\n-- scope: {scope}\n-- why: Read the secrets of a watch.\nSELECT secrets FROM watch\n"
+    read = parse_statements("".join(entry.format(scope=scope) for scope in ("account", "store", "worker")))
+    assert {name: is_unexplained(each) for name, each in read.entries.items()} == {
+        "account": True,
+        "store": True,
+        "worker": False,
+    }

@@ -1,9 +1,8 @@
-"""How to find the events of a list: by themselves, or by their deliveries where a filter is about those.
+"""The event log: pages of events by any filter, one event, and what became of each.
 
-A delivery has its event's time, so a walk over deliveries meets events in their order, to the millisecond. A replay
-with an id of its own has not: it stands where its event does.
-
-What was accepted: pages of events, one event, and what came of each.
+A list is found by its events, or by their deliveries where a filter is about those. A delivery has its event's time, so
+that a scan of deliveries meets events in their order, to the millisecond. A replay with an id of its own has not: it
+takes the place of its event.
 """
 
 from __future__ import annotations
@@ -13,207 +12,47 @@ from dataclasses import dataclass
 from typing import Any
 
 from hookward.adapters.postgres.history.paging import (
-    GREATER,
-    Found,
+    BEYOND,
+    EMPTY,
     IndexScan,
+    Parameters,
     ScanPlan,
-    Values,
+    find_page,
     id_before,
     id_behind,
-    walk_page,
 )
 from hookward.adapters.postgres.history.search import (
-    MAX_ARMS,
+    MAX_SCANS,
     SCAN,
     TEXT_SCAN,
+    ids_between,
     is_id_prefix,
-    span_of,
-    status_arms,
-    text_window,
-    watches_meant,
-    watches_seen,
+    search_window,
+    status_conditions,
+    visible_watches,
+    watches_named,
 )
 from hookward.adapters.postgres.pool import Acquired, ConnectionPool
+from hookward.adapters.postgres.statements import read_statements
 from hookward.application.history.model import EventPage, EventQuery, LoggedEvent
 from hookward.domain.delivery.model import DeliveryStatus
 from hookward.domain.ids import AccountId, EventId, IdPrefix, millisecond_of
 from hookward.domain.resource_types.operations import ChangeKind
 
+SQL = read_statements(__name__, most_outbox_rows=20_000)
+
 EVENT_SCAN = SCAN // 2
-"""How many rows a page may look at: of deliveries it always looks at so many, to find each event but once."""
+"""How many rows a page may look at; of deliveries as many again, so that each event is found once."""
+LISTED_DELIVERIES = 1000
+"""How many deliveries a list counts for each of its events; for one event alone a hundred times as many."""
 
 _COLUMNS = "account_id, event_id, watch_id, resource_type, kind, resource_id, status, last_code, last_error"
-_OWNED_BY = f"(SELECT id, id AS own_id, {_COLUMNS} FROM delivery WHERE replay_of IS NULL)"
+_DELIVERIES = f"(SELECT id, id AS own_id, {_COLUMNS} FROM delivery WHERE replay_of IS NULL)"
 _REPLAYS = f"(SELECT event_id AS id, id AS own_id, {_COLUMNS} FROM delivery WHERE replay_of IS NOT NULL)"
 
-# Bodies are looked at as far as their first 64 KiB: what is kept compressed is opened no further.
-_TEXT = "(position({q} in d.resource_id) > 0 OR position({q} in substring({body} from 1 for 65536)) > 0)"
-_BODY_OF = "(SELECT e.body FROM event e WHERE e.id = d.event_id)"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Wanted:
-    """What one of an event's deliveries must be like: ``{d}`` stands for it.
-
-    ``named`` is a condition on the ids of those that are no replays: there is an index for it.
-    """
-
-    conditions: list[str]
-    watches: list[bytes] | None
-    named: str
-
-    def of(self, name: str) -> list[str]:
-        return [each.replace("{d}", name) for each in self.conditions]
-
-
-async def walk_of_events(
-    database: ConnectionPool, query: EventQuery, *, now_ms: int, scan: int, text_scan: int
-) -> tuple[ScanPlan | None, tuple[int, int] | None]:
-    """The walk, ``None`` where nothing can be found; and the window of time in which a text is looked for."""
-    low, high = span_of(query.since_ms, query.until_ms)
-    walk = ScanPlan(arms=[], values=Values(), low=low, high=high, scan=scan)
-    walk.checks = _checks(query, walk.values)
-    if query.event is not None:
-        _narrow(walk, query.event, query.event)
-    meant = None if query.search is None else await watches_meant(database, query.account, query.search)
-    wanted = await _wanted(database, walk.values, query, meant)
-    account = walk.values.add(query.account)
-    if wanted is None:
-        walk.arms = [IndexScan("event", f"d.account_id = {account}")]
-        if query.event is not None:
-            walk.low, walk.high = max(walk.low, id_before(query.event)), min(walk.high, id_behind(query.event))
-    elif wanted.watches == []:
-        return None, None
-    else:
-        _drive(walk, wanted, query, account)
-    if query.search is None or meant is not None:
-        return walk, None
-    return walk, _search(walk, query, query.search, now_ms, text_scan)
-
-
-def _checks(query: EventQuery, values: Values) -> list[str]:
-    """The conditions on the event that no index helps with: deliveries carry these as well."""
-    pairs: list[tuple[str, object]] = [
-        ("resource_type", query.resource_type),
-        ("resource_id", None if query.resource_id is None else query.resource_id.encode()),
-        ("kind", None if query.kind is None else int(query.kind)),
-    ]
-    return [f"d.{column} = {values.add(value)}" for column, value in pairs if value is not None]
-
-
-async def _wanted(
-    database: ConnectionPool, values: Values, query: EventQuery, meant: list[bytes] | None
-) -> _Wanted | None:
-    """What a delivery must be like; ``None`` when nothing is asked of deliveries."""
-    pairs: list[tuple[str, object]] = [("last_code", query.code), ("last_error", query.error)]
-    conditions = [f"{{d}}.{column} = {values.add(value)}" for column, value in pairs if value is not None]
-    if query.status is not None:
-        conditions.append(f"{{d}}.status = {int(query.status)}")  # said, not passed: there is an index for some
-    found = None if query.search is None else is_id_prefix(query.search)
-    named = ""
-    if found is not None and found[0] is IdPrefix.DELIVERY:
-        span = f"BETWEEN {values.add(found[1])} AND {values.add(found[2])}"
-        conditions.append(f"{{d}}.own_id {span}")
-        named = f" AND d.id {span}"
-    watches: list[bytes] | None = None if query.watch is None else [query.watch]
-    if meant is not None:
-        watches = meant if watches is None else [id_ for id_ in watches if id_ in meant]
-    watches = await watches_seen(database, query.account, query.owner, watches)
-    if watches is not None:
-        conditions.append(f"{{d}}.watch_id = ANY({values.add(watches)}::uuid[])")
-    elif query.owner is not None:
-        account, owner = values.add(query.account), values.add(query.owner)
-        conditions.append(
-            "EXISTS (SELECT 1 FROM watch c "
-            f"WHERE c.id = {{d}}.watch_id AND c.account_id = {account} AND c.owner = {owner})"
-        )
-    return _Wanted(conditions=conditions, watches=watches, named=named) if conditions else None
-
-
-def _drive(walk: ScanPlan, wanted: _Wanted, query: EventQuery, account: str) -> None:
-    """Let deliveries lead to events: each is found where its first delivery is that is like this."""
-    of_account = f"d.account_id = {account}"
-    if wanted.watches is not None and len(wanted.watches) <= MAX_ARMS:
-        walk.arms = [IndexScan(_OWNED_BY, f"d.watch_id = o.id{wanted.named}", wanted.watches)]
-    else:
-        arms, _ = status_arms(query.status, query.code, query.error)
-        walk.arms = [IndexScan(_OWNED_BY, f"{of_account}{status}{wanted.named}") for status in arms]
-    walk.arms.append(IndexScan(_REPLAYS, of_account))
-    walk.checks += wanted.of("d")
-    if query.event is not None:
-        walk.checks.append(f"d.event_id = {walk.values.add(query.event)}")
-    walk.once = "event_id"
-    like = " AND ".join([f"x.account_id = {account}", f"x.id {GREATER}", *wanted.of("x")])
-    walk.once_seen = " UNION ALL ".join(
-        f"SELECT x.event_id FROM {table} x WHERE {like}" for table in (_OWNED_BY, _REPLAYS)
-    )
-
-
-def _search(walk: ScanPlan, query: EventQuery, text: str, now_ms: int, text_scan: int) -> tuple[int, int] | None:
-    """Narrow a walk to what ``q`` says, if that names no watches; answers the window of time of a text."""
-    event = "d.id" if walk.once is None else "d.event_id"
-    if (found := is_id_prefix(text)) is not None:
-        if found[0] is IdPrefix.EVENT:
-            walk.checks.append(f"{event} BETWEEN {walk.values.add(found[1])} AND {walk.values.add(found[2])}")
-            _narrow(walk, found[1], found[2])
-        return None
-    window = text_window(query.since_ms, query.until_ms, now_ms)
-    low, high = span_of(*window)
-    walk.low, walk.high = max(walk.low, low), min(walk.high, high)
-    walk.scan = text_scan
-    body = "d.body" if walk.once is None else _BODY_OF
-    walk.checks.append(_TEXT.format(q=walk.values.add(text.encode()), body=body))
-    return window
-
-
-def _narrow(walk: ScanPlan, least: bytes, greatest: bytes) -> None:
-    """Look no further than the milliseconds of these events."""
-    walk.low = max(walk.low, id_before(millisecond_of(least)[0]))
-    walk.high = min(walk.high, id_behind(millisecond_of(greatest)[1]))
-
-
-LISTED_DELIVERIES = 1000
-"""How many deliveries a list counts for each of its events; one event alone counts a hundred times as many."""
-
-_OUTBOX_ROWS = 20_000
-
-# What a walk found: events, or deliveries that stand for them.
-_STOOD_FOR = """
-SELECT event_id FROM delivery WHERE id = ANY($1::uuid[]) AND id BETWEEN $2 AND $3 AND account_id = $4"""
-
-_BRIEF = """
-SELECT id, resource_type, kind, scope, resource_id, zone, occurred, body = ''::bytea, ''::bytea, NULL, NULL
-FROM event WHERE id = ANY($1::uuid[]) AND id BETWEEN $2 AND $3 AND account_id = $4 ORDER BY id DESC"""
-
-_WHOLE = """
-SELECT id, resource_type, kind, scope, resource_id, zone, occurred, body = ''::bytea, body, previous, extra
-FROM event WHERE id = $1 AND account_id = $2"""
-
-# Of these events, those that an outbox row holds. A backlog is looked at as far as its front; what is not found there
-# in a longer one waits behind it, unless it is older than the front.
-_WAITING = f"""
-WITH free AS MATERIALIZED (SELECT seq, events FROM outbox WHERE token IS NULL AND account_id = $1
-  ORDER BY seq LIMIT {_OUTBOX_ROWS}),
-held AS (SELECT events FROM outbox WHERE token IS NOT NULL AND account_id = $1),
-front AS (SELECT events[1] AS id FROM free ORDER BY seq LIMIT 1)
-SELECT e.id FROM unnest($2::uuid[]) e(id) WHERE e.id IN (SELECT unnest(events) FROM free)
-OR e.id IN (SELECT unnest(events) FROM held)
-OR ((SELECT count(*) FROM free) = {_OUTBOX_ROWS} AND e.id > (SELECT id FROM front))"""
-
-_OWN = "SELECT 1 FROM watch c WHERE c.id = d.watch_id AND c.account_id = $5 AND c.owner = $6"
-# A millisecond may hold many events of a batch: it is read once for all of them.
-_COUNTS = f"""
-SELECT d.event_id, d.status, count(*) FROM unnest($2::uuid[], $3::uuid[]) m(low, high)
-CROSS JOIN LATERAL (
-  SELECT event_id, status FROM delivery d WHERE d.id BETWEEN m.low AND m.high AND d.event_id = ANY($1::uuid[])
-  AND d.replay_of IS NULL AND d.account_id = $5 AND ($6::text IS NULL OR EXISTS ({_OWN})) LIMIT $4) d
-GROUP BY 1, 2
-UNION ALL
-SELECT e.id, d.status, count(*) FROM unnest($1::uuid[]) e(id)
-CROSS JOIN LATERAL (
-  SELECT status FROM delivery d WHERE d.event_id = e.id AND d.replay_of IS NOT NULL
-  AND d.account_id = $5 AND ($6::text IS NULL OR EXISTS ({_OWN})) LIMIT $4) d
-GROUP BY 1, 2"""
+# Only the first 64 KiB of a body are searched: of a value that is stored compressed no more is decompressed.
+_CONTAINS_TEXT = "(position({text} in d.resource_id) > 0 OR position({text} in substring({body} from 1 for 65536)) > 0)"
+_BODY_OF_EVENT = "(SELECT e.body FROM event e WHERE e.id = d.event_id)"
 
 
 class PostgresEventHistory:
@@ -222,68 +61,190 @@ class PostgresEventHistory:
     ``scan`` and ``text_scan`` are as those of ``PostgresDeliveryHistory``.
     """
 
-    def __init__(self, database: ConnectionPool, *, scan: int = EVENT_SCAN, text_scan: int = TEXT_SCAN) -> None:
-        self._database = database
+    def __init__(self, pool: ConnectionPool, *, scan: int = EVENT_SCAN, text_scan: int = TEXT_SCAN) -> None:
+        self._pool = pool
         self._scan = scan
         self._text_scan = text_scan
 
     async def events(self, query: EventQuery, *, now_ms: int) -> EventPage:
-        """One page, newest first."""
-        walk, searched = await walk_of_events(
-            self._database, query, now_ms=now_ms, scan=self._scan, text_scan=self._text_scan
-        )
-        found = Found(ids=[], older=None, newer=None)
-        if walk is not None:
-            found = await walk_page(self._database, walk, limit=query.limit, before=query.before, after=query.after)
+        """Return one page, newest first."""
+        plan, searched = await self._plan(query, now_ms)
+        found = EMPTY
+        if plan is not None:
+            found = await find_page(self._pool, plan, limit=query.limit, before=query.before, after=query.after)
         events: list[LoggedEvent] = []
         if found.ids:
-            async with self._database.connection() as connection:
-                ids = found.ids
-                if walk is not None and walk.once is not None:
-                    stood_for = await connection.fetch(_STOOD_FOR, ids, min(ids), max(ids), query.account)
-                    ids = [*ids, *(row[0] for row in stood_for)]
-                rows = await connection.fetch(_BRIEF, ids, min(ids), max(ids), query.account)
-                events = await _with_what_came(connection, query.account, query.owner, rows, count=LISTED_DELIVERIES)
+            by_deliveries = plan is not None and plan.distinct_on is not None
+            async with self._pool.connection() as connection:
+                events = await _load_rows(connection, query, found.ids, by_deliveries=by_deliveries)
         return EventPage(rows=events, older=found.older, newer=found.newer, searched_ms=searched)
 
     async def event(self, account: AccountId, id_: EventId, *, owner: str | None = None) -> LoggedEvent | None:
-        """One event whole; for an owner only if a watch of theirs has a delivery of it."""
-        async with self._database.connection() as connection:
-            row = await connection.fetchrow(_WHOLE, id_, account)
+        """Return one event with its bodies; for an owner only if it has a delivery to one of that owner's watches."""
+        async with self._pool.connection() as connection:
+            row = await connection.fetchrow(SQL["find"], id_, account)
             if row is None:
                 return None
-            [event] = await _with_what_came(connection, account, owner, [row], count=100 * LISTED_DELIVERIES)
+            [event] = await _with_deliveries(connection, account, owner, [row], count=100 * LISTED_DELIVERIES)
         return event if owner is None or event.deliveries else None
 
     async def known(self, account: AccountId, key: bytes) -> EventId | None:
-        """The event that took an idempotency key."""
-        async with self._database.connection() as connection:
-            found = await connection.fetchval(
-                "SELECT event_id FROM idempotency WHERE account_id = $1 AND key = $2 AND until > now()", account, key
-            )
+        """Return the event that has used an idempotency key."""
+        async with self._pool.connection() as connection:
+            found = await connection.fetchval(SQL["find_by_key"], account, key)
         return None if found is None else EventId(found)
 
+    async def _plan(self, query: EventQuery, now_ms: int) -> tuple[ScanPlan | None, tuple[int, int] | None]:
+        """Return how to find the rows, ``None`` where there can be none, and the window in which a text is searched."""
+        low, high = ids_between(query.since_ms, query.until_ms)
+        plan = ScanPlan(scans=[], parameters=Parameters(), low=low, high=high, most_rows=self._scan)
+        plan.checks = _checks(query, plan.parameters)
+        if query.event is not None:
+            _narrow(plan, query.event, query.event)
+        named = None if query.search is None else await watches_named(self._pool, query.account, query.search)
+        wanted = await self._wanted(plan.parameters, query, named)
+        account = plan.parameters.add(query.account)
+        if wanted is None:
+            plan.scans = [IndexScan("event", f"d.account_id = {account}")]
+            if query.event is not None:
+                plan.low, plan.high = max(plan.low, id_before(query.event)), min(plan.high, id_behind(query.event))
+        elif wanted.watches == []:
+            return None, None
+        else:
+            _scan_deliveries(plan, wanted, query, account)
+        if query.search is None or named is not None:
+            return plan, None
+        return plan, self._search(plan, query, query.search, now_ms)
 
-async def _with_what_came(
+    async def _wanted(
+        self, parameters: Parameters, query: EventQuery, named: list[bytes] | None
+    ) -> _WantedDelivery | None:
+        """Return what a delivery of the events must be like; ``None`` if no filter is about deliveries."""
+        pairs: list[tuple[str, object]] = [("last_code", query.code), ("last_error", query.error)]
+        conditions = [f"{{d}}.{column} = {parameters.add(value)}" for column, value in pairs if value is not None]
+        if query.status is not None:
+            # The number is part of the statement: a plan for any status could not use the index that some have.
+            conditions.append(f"{{d}}.status = {int(query.status)}")
+        id_condition = ""
+        prefix = None if query.search is None else is_id_prefix(query.search)
+        if prefix is not None and prefix[0] is IdPrefix.DELIVERY:
+            between = f"BETWEEN {parameters.add(prefix[1])} AND {parameters.add(prefix[2])}"
+            conditions.append(f"{{d}}.own_id {between}")
+            id_condition = f" AND d.id {between}"
+        watches: list[bytes] | None = None if query.watch is None else [query.watch]
+        if named is not None:
+            watches = named if watches is None else [id_ for id_ in watches if id_ in named]
+        watches = await visible_watches(self._pool, query.account, query.owner, watches)
+        if watches is not None:
+            conditions.append(f"{{d}}.watch_id = ANY({parameters.add(watches)}::uuid[])")
+        elif query.owner is not None:
+            account, owner = parameters.add(query.account), parameters.add(query.owner)
+            conditions.append(
+                "EXISTS (SELECT 1 FROM watch w "
+                f"WHERE w.id = {{d}}.watch_id AND w.account_id = {account} AND w.owner = {owner})"
+            )
+        return _WantedDelivery(conditions, watches=watches, id_condition=id_condition) if conditions else None
+
+    def _search(self, plan: ScanPlan, query: EventQuery, text: str, now_ms: int) -> tuple[int, int] | None:
+        """Narrow a plan by a ``q`` that names no watches; return the window of time in which a text is searched."""
+        if (found := is_id_prefix(text)) is not None:
+            prefix, least, greatest = found
+            if prefix is IdPrefix.EVENT:
+                event = "d.id" if plan.distinct_on is None else "d.event_id"
+                bounds = f"{plan.parameters.add(least)} AND {plan.parameters.add(greatest)}"
+                plan.checks.append(f"{event} BETWEEN {bounds}")
+                _narrow(plan, least, greatest)
+            return None
+        window = search_window(query.since_ms, query.until_ms, now_ms)
+        low, high = ids_between(*window)
+        plan.low, plan.high = max(plan.low, low), min(plan.high, high)
+        plan.most_rows = self._text_scan
+        body = "d.body" if plan.distinct_on is None else _BODY_OF_EVENT
+        plan.checks.append(_CONTAINS_TEXT.format(text=plan.parameters.add(text.encode()), body=body))
+        return window
+
+
+@dataclass(frozen=True, slots=True)
+class _WantedDelivery:
+    """What one of an event's deliveries must be like, as conditions in which ``{d}`` stands for it.
+
+    ``id_condition`` is about the ids of deliveries that are no replays, which have an index.
+    """
+
+    conditions: list[str]
+    watches: list[bytes] | None
+    id_condition: str
+
+    def of(self, name: str) -> list[str]:
+        return [each.replace("{d}", name) for each in self.conditions]
+
+
+def _checks(query: EventQuery, parameters: Parameters) -> list[str]:
+    """Return the conditions on the event that have no index; deliveries have these columns, too."""
+    pairs: list[tuple[str, object]] = [
+        ("resource_type", query.resource_type),
+        ("resource_id", None if query.resource_id is None else query.resource_id.encode()),
+        ("kind", None if query.kind is None else int(query.kind)),
+    ]
+    return [f"d.{column} = {parameters.add(value)}" for column, value in pairs if value is not None]
+
+
+def _scan_deliveries(plan: ScanPlan, wanted: _WantedDelivery, query: EventQuery, account: str) -> None:
+    """Find events by their deliveries: each event at the first delivery that is as wanted."""
+    of_account = f"d.account_id = {account}"
+    if wanted.watches is not None and len(wanted.watches) <= MAX_SCANS:
+        plan.scans = [IndexScan(_DELIVERIES, f"d.watch_id = o.id{wanted.id_condition}", wanted.watches)]
+    else:
+        conditions, _ = status_conditions(query.status, query.code, query.error)
+        plan.scans = [IndexScan(_DELIVERIES, f"{of_account}{each}{wanted.id_condition}") for each in conditions]
+    plan.scans.append(IndexScan(_REPLAYS, of_account))
+    plan.checks += wanted.of("d")
+    if query.event is not None:
+        plan.checks.append(f"d.event_id = {plan.parameters.add(query.event)}")
+    plan.distinct_on = "event_id"
+    alike = " AND ".join([f"x.account_id = {account}", f"x.id {BEYOND}", *wanted.of("x")])
+    plan.seen_beyond = " UNION ALL ".join(
+        f"SELECT x.event_id FROM {table} x WHERE {alike}" for table in (_DELIVERIES, _REPLAYS)
+    )
+
+
+def _narrow(plan: ScanPlan, least: bytes, greatest: bytes) -> None:
+    """Look no further than the milliseconds of these events."""
+    plan.low = max(plan.low, id_before(millisecond_of(least)[0]))
+    plan.high = min(plan.high, id_behind(millisecond_of(greatest)[1]))
+
+
+async def _load_rows(
+    connection: Acquired, query: EventQuery, ids: list[bytes], *, by_deliveries: bool
+) -> list[LoggedEvent]:
+    """Return the events of a page; ``by_deliveries`` tells that some ids are those of deliveries."""
+    if by_deliveries:
+        rows = await connection.fetch(SQL["of_deliveries"], ids, min(ids), max(ids), query.account)
+        ids = [*ids, *(row["event_id"] for row in rows)]
+    rows = await connection.fetch(SQL["select_rows"], ids, min(ids), max(ids), query.account)
+    return await _with_deliveries(connection, query.account, query.owner, rows, count=LISTED_DELIVERIES)
+
+
+async def _with_deliveries(
     connection: Acquired, account: AccountId, owner: str | None, rows: Sequence[Any], *, count: int
 ) -> list[LoggedEvent]:
+    """Return the events of these rows with the numbers of their deliveries: up to ``count`` are counted for each."""
     if not rows:
         return []
-    ids = [row[0] for row in rows]
-    lows, highs = zip(*{millisecond_of(id_) for id_ in ids}, strict=True)
-    most = count * len(ids)
-    waiting = {row[0] for row in await connection.fetch(_WAITING, account, ids)}
+    ids = [row["id"] for row in rows]
+    least, greatest = zip(*{millisecond_of(id_) for id_ in ids}, strict=True)
+    unmatched = {row["id"] for row in await connection.fetch(SQL["find_unmatched"], account, ids)}
     counts: dict[bytes, dict[DeliveryStatus, int]] = {}
-    for id_, status, number in await connection.fetch(_COUNTS, ids, lows, highs, most, account, owner):
-        of_event = counts.setdefault(id_, {})
-        of_event[DeliveryStatus(status)] = of_event.get(DeliveryStatus(status), 0) + number
-    return [_event(row, waits=row[0] in waiting, deliveries=counts.get(row[0], {})) for row in rows]
+    values = (ids, least, greatest, count * len(ids), account, owner)
+    for row in await connection.fetch(SQL["count_deliveries"], *values):
+        of_event = counts.setdefault(row["event_id"], {})
+        status = DeliveryStatus(row["status"])
+        of_event[status] = of_event.get(status, 0) + row["deliveries"]
+    return [_event(row, waits=row["id"] in unmatched, deliveries=counts.get(row["id"], {})) for row in rows]
 
 
 def _event(row: Any, *, waits: bool, deliveries: dict[DeliveryStatus, int]) -> LoggedEvent:
-    id_, resource_type, kind, scope, resource_id, zone, occurred, erased, body, previous, extra = row
-    return LoggedEvent(
-        id=id_, resource_type=resource_type, kind=ChangeKind(kind), scope=scope, resource_id=resource_id.decode(),
-        zone=zone, occurred=occurred, erased=erased, waits=waits, deliveries=deliveries,
-        body=body, previous=previous, extra=extra,
-    )  # fmt: skip
+    values = dict(row)
+    values["kind"] = ChangeKind(row["kind"])
+    values["resource_id"] = row["resource_id"].decode()
+    return LoggedEvent(**values, waits=waits, deliveries=deliveries)

@@ -99,7 +99,7 @@ async def test_the_master_key_is_changed_while_deliveries_go_on(tmp_path: Path) 
         keys(service, B, A)
         await service.start()
         ended = await run(service, "secrets", "status", "--json")
-        new, old = json.loads(ended.stdout)["keys"]
+        new, old = json.loads(ended.stdout)["data"]
         assert (new["seals"], new["values"], old["values"], old["mayBeDropped"]) == (True, 0, 3, False)
         assert old["id"] in line
         [report, *_] = await asyncio.gather(run(service, "secrets", "rotate", "--json"), integrator.receives(50))

@@ -1,4 +1,4 @@
-"""The part for those who come with the store's address instead of a key."""
+"""Wires the commands that work directly on the database."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from hookward.config import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Administration:
-    """What those need who come with the store's address instead of a key."""
+class AccessServices:
+    """The use cases of accounts and API keys."""
 
     accounts: Accounts
     api_keys: ApiKeys
 
 
 @asynccontextmanager
-async def open_administration(settings: Settings) -> AsyncIterator[Administration]:
-    """Accounts and API keys, directly on the store; raises ConfigError when it has no schema yet."""
+async def open_access(settings: Settings) -> AsyncIterator[AccessServices]:
+    """Open accounts and API keys on the database; raises ConfigError if it does not have this version's schema."""
     clock, random = SystemClock(), SystemRandom()
-    async with open_pool(find_stores(settings).database_url, name="hookward command", size=2) as database:
-        await require_schema(database)
-        yield Administration(
-            accounts=build_accounts(database, settings, clock=clock, random=random),
-            api_keys=ApiKeys(PostgresApiKeys(database), clock=clock, random=random),
+    async with open_pool(find_stores(settings).database_url, name="hookward command", size=2) as pool:
+        await require_schema(pool)
+        yield AccessServices(
+            accounts=build_accounts(pool, settings, clock=clock, random=random),
+            api_keys=ApiKeys(PostgresApiKeys(pool), clock=clock, random=random),
         )

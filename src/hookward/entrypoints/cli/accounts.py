@@ -2,56 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from hookward.domain.errors import RequestRejected
-from hookward.entrypoints.cli.backends import Reach, at_desk
-from hookward.entrypoints.cli.output import fail, print_json, print_made, print_table, reaching
+from hookward.entrypoints.cli.backends import Backend, with_backend
+from hookward.entrypoints.cli.output import print_created, print_json, print_json_list, print_table
 
-_COLUMNS = (
-    ("Id", "id"), ("Name", "name"), ("Time zone", "timeZone"), ("Retention (days)", "retentionDays"),
-    ("Created", "created"),
-)  # fmt: skip
+_TITLES = ("Id", "Name", "Time zone", "Retention (days)", "Created")
+_FIELDS = ("id", "name", "timeZone", "retentionDays", "created")
 
 
-@click.group()
-def accounts() -> None:
-    """Make and list accounts, which share nothing.
+@click.group("accounts")
+def accounts_group() -> None:
+    """Create and list accounts, which share nothing.
 
-    Without --url and --key directly on the store of the configuration, for which no key is needed.
+    Without --url and --key the commands work directly on the configured database and need no API key.
+
+    Example: hookward accounts create "Example Inc." --time-zone Europe/Paris
     """
 
 
-@accounts.command()
+@accounts_group.command("create")
 @click.argument("name")
-@click.option("--time-zone", help="IANA name for dates where neither event nor watch names one. [default: UTC]")
-@click.option("--retention-days", type=int, help="For how long it keeps what is done. [default: retention.days]")
-@reaching
-def create(*, name: str, time_zone: str | None, retention_days: int | None, reach: Reach, as_json: bool) -> None:
-    """Make an account with a first admin key, which is shown once."""
+@click.option(
+    "--time-zone", help="IANA name of the zone of dates where neither event nor watch names one. [default: UTC]"
+)
+@click.option(
+    "--retention-days", type=int, help="Days for which finished deliveries are kept. [default: retention.days]"
+)
+@with_backend
+async def _create_account(
+    backend: Backend, *, name: str, time_zone: str | None, retention_days: int | None, as_json: bool
+) -> None:
+    """Create an account with a first admin key, which is shown once."""
     options = {"timeZone": time_zone, "retentionDays": retention_days}
-    given: dict[str, Any] = {"name": name} | {name: value for name, value in options.items() if value is not None}
-    try:
-        made = at_desk(reach, lambda desk: desk.create_account(given))
-    except RequestRejected as refused:
-        fail(refused)
+    created = await backend.create_account(
+        {"name": name} | {name: value for name, value in options.items() if value is not None}
+    )
     if as_json:
-        print_json(made)
+        print_json(created)
     else:
-        print_made("the account", made)
+        print_created("the account", created)
 
 
-@accounts.command()
-@reaching
-def ls(*, reach: Reach, as_json: bool) -> None:
-    """List the accounts."""
-    try:
-        found = at_desk(reach, lambda desk: desk.accounts())
-    except RequestRejected as refused:
-        fail(refused)
+@accounts_group.command("ls")
+@with_backend
+async def _list_accounts(backend: Backend, *, as_json: bool) -> None:
+    """List the accounts, oldest first."""
+    accounts = await backend.list_accounts()
     if as_json:
-        print_json({"data": found})
+        print_json_list(accounts)
     else:
-        print_table(_COLUMNS, found, empty="no accounts")
+        print_table(_TITLES, [[each[name] for name in _FIELDS] for each in accounts], empty="no accounts")

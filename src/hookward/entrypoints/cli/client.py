@@ -1,130 +1,110 @@
-"""Asking a running api from the command line, and saying what it answers.
-
-The key to ask the api with.
-"""
+"""The HTTP client of the command line, and the API key that it sends."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Callable
-from functools import wraps
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import click
+from hookward.config import Settings
+from hookward.domain.errors import ConfigError, NotFound, Problem, RequestRejected, StoreUnavailable
+from hookward.domain.json import encode_exact
 
-from hookward.config import Settings, load_settings
-from hookward.domain.errors import ConfigError, Problem, RequestRejected, StoreUnavailable
+if TYPE_CHECKING:
+    import aiohttp
 
-EXIT_REFUSED = 1
 _TIMEOUT_SECONDS = 60.0
-_PAGE = 200
+_PAGE_SIZE = 200
 
-_OPTIONS = (
-    click.option(
-        "--config", type=click.Path(dir_okay=False, path_type=Path), help="A TOML file; see config.example.toml."
-    ),
-    click.option(
-        "--url", envvar="HOOKWARD_URL", show_envvar=True, help="The api. [default: the configured server.host and port]"
-    ),
-    click.option(
-        "--key",
-        envvar="HOOKWARD_KEY",
-        show_envvar=True,
-        help="The API key; others on this machine can see what is on a command line. "
-        "[default: the bootstrap key in data.dir]",
-    ),
-    click.option("--json", "as_json", is_flag=True, help="Print one line of JSON."),
-)
+JsonObject: TypeAlias = dict[str, Any]
 
 
-class Api:
-    """An api and a key to it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """The connection options of one command, as given; ``None`` where an option is not given."""
 
-    def __init__(self, url: str, key: str) -> None:
-        self.url = url.rstrip("/")
-        self._key = key
+    config: Path | None
+    url: str | None
+    key: str | None = field(repr=False)
+    account: str | None = None
 
-    def ask(self, method: str, path: str, **more: Any) -> Any:
-        """The decoded answer of one request; raises RequestRejected with the api's problems, and StoreUnavailable."""
-        status, body = asyncio.run(self._ask(method, path, more))
+
+class ApiClient:
+    """Sends requests with one API key to the api at ``url``."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self._url = url
+
+    async def request(
+        self, method: str, path: str, *, params: Mapping[str, str] | None = None, body: JsonObject | None = None
+    ) -> JsonObject:
+        """Send a request, with ``body`` as JSON, and return the decoded response; ``{}`` if it is empty.
+
+        Raises NotFound for a 404 and RequestRejected for any other refusal, with the problems that the api names, and
+        StoreUnavailable if the api cannot be reached.
+        """
+        status, raw = await self._send(method, path, params, None if body is None else encode_exact(body))
         try:
-            decoded = json.loads(body) if body else {}
+            decoded = json.loads(raw) if raw else {}
         except ValueError:
             decoded = None
-        if not isinstance(decoded, dict) or not (status < 300 or "detail" in decoded):
-            raise RequestRejected(f"{self.url} answered {status}; is this the address of a hookward api?")
-        if status >= 300:
-            problems = (
-                Problem(message=str(each.get("message")), pointer=each.get("pointer"), parameter=each.get("parameter"))
-                for each in decoded.get("errors", ())
+        if not isinstance(decoded, dict) or not (200 <= status < 300 or "detail" in decoded):
+            raise RequestRejected(
+                f"{self._url} returned status {status} and no JSON of Hookward; is this the address of a Hookward api?"
             )
-            raise RequestRejected(str(decoded["detail"]), tuple(problems))
+        if status >= 300:
+            refusal = NotFound if status == HTTPStatus.NOT_FOUND else RequestRejected
+            raise refusal(str(decoded["detail"]), tuple(map(_problem, decoded.get("errors", ()))))
         return decoded
 
-    def all(self, path: str, filters: dict[str, str | None]) -> list[dict[str, Any]]:
-        """A whole list, page by page."""
-        found: list[dict[str, Any]] = []
-        parameters = {name: value for name, value in filters.items() if value is not None} | {"limit": str(_PAGE)}
+    async def request_all(self, path: str, filters: Mapping[str, str | None]) -> list[JsonObject]:
+        """Return all items of a list, requested page by page. Filters that are ``None`` are left out."""
+        items: list[JsonObject] = []
+        params = {name: value for name, value in filters.items() if value is not None} | {"limit": str(_PAGE_SIZE)}
         while True:
-            page = self.ask("GET", path, params=parameters)
-            found += page["data"]
+            page = await self.request("GET", path, params=params)
+            items += page["data"]
             if page["nextCursor"] is None:
-                return found
-            parameters["cursor"] = page["nextCursor"]
+                return items
+            params["cursor"] = page["nextCursor"]
 
-    async def _ask(self, method: str, path: str, more: dict[str, Any]) -> tuple[int, bytes]:
-        import aiohttp  # noqa: PLC0415  help and mistakes need none
+    async def _send(
+        self, method: str, path: str, params: Mapping[str, str] | None, data: bytes | None
+    ) -> tuple[int, bytes]:
+        import aiohttp  # noqa: PLC0415  --help and mistakes do not need it
 
-        headers = {"Authorization": f"Bearer {self._key}"}
-        timeout = aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)
+        headers = {} if data is None else {"Content-Type": "application/json"}
         try:
-            async with (
-                aiohttp.ClientSession(headers=headers, timeout=timeout) as client,
-                client.request(method, self.url + path, allow_redirects=False, **more) as answer,
-            ):
-                return answer.status, await answer.read()
+            async with self._session.request(
+                method, self._url + path, params=params, data=data, headers=headers, allow_redirects=False
+            ) as response:
+                return response.status, await response.read()
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise StoreUnavailable(f"{self.url} cannot be reached: {type(error).__name__}") from None
+            raise StoreUnavailable(f"{self._url} cannot be reached: {type(error).__name__}") from None
 
 
-def asking(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that say which ``api`` to ask, and ``as_json``; what the api refuses ends it."""
+@asynccontextmanager
+async def open_api(connection: Connection, settings: Settings) -> AsyncIterator[ApiClient]:
+    """Open a client of the api that the options name; raises ConfigError if the URL or the key cannot be used."""
+    import aiohttp  # noqa: PLC0415
 
-    @wraps(command)
-    def run(*, config: Path | None, url: str | None, key: str | None, **given: Any) -> None:
-        api = _api(config, url, key)
-        try:
-            command(api=api, **given)
-        except RequestRejected as refused:
-            fail(refused)
-
-    for option in reversed(_OPTIONS):
-        run = option(run)
-    return run
-
-
-def _api(config: Path | None, url: str | None, key: str | None) -> Api:
-    settings = load_settings(config)
-    url = url or f"http://{settings.server.host}:{settings.server.port}"
+    url = connection.url or f"http://{settings.server.host}:{settings.server.port}"
     if not url.startswith(("http://", "https://")):
         raise ConfigError("--url: must start with http:// or https://")
-    return Api(url, key_to_ask_with(key, settings))
+    headers = {"Authorization": f"Bearer {_find_key(connection.key, settings)}"}
+    timeout = aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)
+    async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
+        yield ApiClient(session, url.rstrip("/"))
 
 
-def fail(refused: RequestRejected) -> NoReturn:
-    """Say what was wrong, all of it, and end."""
-    click.echo(f"hookward: {refused.detail}", err=True)
-    for each in refused.problems:
-        if each.message != refused.detail:
-            click.echo(f"  {(each.pointer or each.parameter or '').removeprefix('/')}: {each.message}", err=True)
-    raise SystemExit(EXIT_REFUSED)
-
-
-def key_to_ask_with(key: str | None, settings: Settings) -> str:
-    """The key that was given, else the bootstrap key at hand; raises ConfigError that says how to give one."""
-    from hookward.bootstrap.stores import find_bootstrap_key  # noqa: PLC0415  it loads all that a service is made of
+def _find_key(key: str | None, settings: Settings) -> str:
+    """Return the key of the options, or else the bootstrap key; ConfigError says how to give one."""
+    from hookward.bootstrap.stores import find_bootstrap_key  # noqa: PLC0415  it imports the database driver
 
     try:
         key = key or find_bootstrap_key(settings)
@@ -133,3 +113,7 @@ def key_to_ask_with(key: str | None, settings: Settings) -> str:
     if key is None or not (key.isascii() and key.isprintable()):
         raise ConfigError("--key: must be an API key; HOOKWARD_KEY sets it too")
     return key
+
+
+def _problem(error: JsonObject) -> Problem:
+    return Problem(message=str(error.get("message")), pointer=error.get("pointer"), parameter=error.get("parameter"))

@@ -2,106 +2,87 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from hookward.domain.access.callers import Scope
-from hookward.domain.errors import NotFound, RequestRejected
-from hookward.entrypoints.cli.backends import Desk, Reach, at_desk
-from hookward.entrypoints.cli.output import EXIT_REFUSED, fail, print_json, print_made, print_table, reaching
+from hookward.domain.errors import NotFound
+from hookward.entrypoints.cli.backends import Backend, with_backend
+from hookward.entrypoints.cli.client import JsonObject
+from hookward.entrypoints.cli.output import print_created, print_json, print_json_list, print_results, print_table
 
-_account = click.option(
-    "--account", help="The name or id of the account, on the store. [default: default; at a --url that of the key]"
+_TITLES = ("Id", "Name", "Scopes", "Owner", "Created", "Last used")
+_FIELDS = ("id", "name", "scopes", "owner", "created", "lastUsed")
+
+_account_option = click.option(
+    "--account",
+    help="The name or id of the account, if the command works on the database. "
+    "[default: default; at the api the account of the key]",
 )
-_COLUMNS = (
-    ("Id", "id"), ("Name", "name"), ("Scopes", "scopes"), ("Owner", "owner"), ("Created", "created"),
-    ("Last used", "lastUsed"),
-)  # fmt: skip
 
 
-@click.group()
-def keys() -> None:
-    """Make, list and revoke API keys.
+@click.group("keys")
+def keys_group() -> None:
+    """Create, list and revoke API keys.
 
-    Without --url and --key directly on the store of the configuration, for which no key is needed.
+    Without --url and --key the commands work directly on the configured database and need no API key.
+
+    Example: hookward keys create --scopes publish --name "our shop"
     """
 
 
-@keys.command()
-@click.option("--name", default="made with hookward keys create", show_default=True, help="What it is for.")
+@keys_group.command("create")
+@click.option("--name", default="made with hookward keys create", show_default=True, help="What the key is for.")
 @click.option(
     "--scopes",
     required=True,
     multiple=True,
-    help=f"What it may do, comma-separated: {', '.join(Scope)}. admin is all of the account's, operator is accounts.",
+    help=f"What the key may do, comma-separated: {', '.join(Scope)}. admin includes all scopes of the account; "
+    "operator manages accounts.",
 )
-@click.option("--owner", help="The integrator who holds it, and then sees only what is theirs.")
-@_account
-@reaching
-def create(*, name: str, scopes: tuple[str, ...], owner: str | None, reach: Reach, as_json: bool) -> None:
-    """Make a key. It is shown once."""
-    given: dict[str, Any] = {"name": name, "scopes": _split(scopes)}
+@click.option("--owner", help="The integrator who uses the key; the key then sees only what has this owner.")
+@_account_option
+@with_backend
+async def _create_key(
+    backend: Backend, *, name: str, scopes: tuple[str, ...], owner: str | None, as_json: bool
+) -> None:
+    """Create a key. It is shown once."""
+    properties: JsonObject = {"name": name, "scopes": _split(scopes)}
     if owner is not None:
-        given["owner"] = owner
-    try:
-        made = at_desk(reach, lambda desk: desk.create_key(given))
-    except RequestRejected as refused:
-        fail(refused)
+        properties["owner"] = owner
+    created = await backend.create_key(properties)
     if as_json:
-        print_json(made)
+        print_json(created)
     else:
-        print_made("the API key", made)
+        print_created("the API key", created)
 
 
-@keys.command()
-@click.option("--owner", help="Only those of this integrator.")
-@_account
-@reaching
-def ls(*, owner: str | None, reach: Reach, as_json: bool) -> None:
-    """List the keys that were not revoked."""
-    try:
-        found = at_desk(reach, lambda desk: desk.keys(owner))
-    except RequestRejected as refused:
-        fail(refused)
+@keys_group.command("ls")
+@click.option("--owner", help="Only the keys of this integrator.")
+@_account_option
+@with_backend
+async def _list_keys(backend: Backend, *, owner: str | None, as_json: bool) -> None:
+    """List the keys that are not revoked."""
+    keys = await backend.list_keys(owner)
     if as_json:
-        print_json({"data": found})
+        print_json_list(keys)
     else:
-        print_table(_COLUMNS, found, empty="no API keys")
+        print_table(_TITLES, [[each[name] for name in _FIELDS] for each in keys], empty="no API keys")
 
 
-@keys.command()
+@keys_group.command("revoke")
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
-@_account
-@reaching
-def revoke(*, ids: tuple[str, ...], reach: Reach, as_json: bool) -> None:
-    """End keys for good: within a second they open nothing. Exits with 1 when one of them is not there."""
-
-    async def end_all(desk: Desk) -> dict[str, str | None]:
-        return {id_: await _end(desk, id_) for id_ in dict.fromkeys(ids)}
-
-    try:
-        ended = at_desk(reach, end_all)
-    except RequestRejected as refused:
-        fail(refused)
-    if as_json:
-        print_json({"data": [{"id": id_, "revoked": error is None} for id_, error in ended.items()]})
-    for id_, error in ended.items():
-        if error is not None:
-            click.echo(f"hookward: {id_}: {error}", err=True)
-        elif not as_json:
-            click.echo(f"{id_} was revoked")
-    if any(ended.values()):
-        raise SystemExit(EXIT_REFUSED)
-
-
-async def _end(desk: Desk, id_: str) -> str | None:
-    """Why a key could not be revoked."""
-    try:
-        await desk.revoke_key(id_)
-    except NotFound as error:
-        return error.detail
-    return None
+@_account_option
+@with_backend
+async def _revoke_keys(backend: Backend, *, ids: tuple[str, ...], as_json: bool) -> None:
+    """Revoke keys for good; within a second they are refused everywhere. Exits with 1 if one of them does not exist."""
+    errors: dict[str, str | None] = {}
+    for id_ in dict.fromkeys(ids):
+        try:
+            await backend.revoke_key(id_)
+            errors[id_] = None
+        except NotFound as error:
+            errors[id_] = error.detail
+    print_results(errors, "was revoked", as_json=as_json)
 
 
 def _split(values: tuple[str, ...]) -> list[str]:

@@ -1,4 +1,4 @@
-"""``hookward secrets``: what the master keys seal, and how everything is sealed anew."""
+"""``hookward secrets``: which master keys encrypt the stored secrets, and encrypting all of them with a new one."""
 
 from __future__ import annotations
 
@@ -7,62 +7,61 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 import msgspec
 
-from hookward.application.sealing.rotation import KeyUse, MasterKeyRotation, Report
 from hookward.config import load_settings
-from hookward.entrypoints.cli.output import print_json, print_table
+from hookward.entrypoints.cli.options import config_option, json_option
+from hookward.entrypoints.cli.output import print_json, print_json_list, print_table
 from hookward.observability import configure_logs
 
+if TYPE_CHECKING:
+    from hookward.application.sealing.rotation import KeyUse, MasterKeyRotation, Report
+
 EXIT_INCOMPLETE = 1
-_COLUMNS = (("Key", "id"), ("Values", "values"), ("", "what"))
-_Done = TypeVar("_Done")
-
-_config = click.option(
-    "--config", type=click.Path(dir_okay=False, path_type=Path), help="A TOML file; see config.example.toml."
-)
-_json = click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
+_TITLES = ("Key", "Values", "")
+_Result = TypeVar("_Result")
 
 
-@click.group()
-def secrets() -> None:
-    """Change the master key that seals secrets at rest, while the service runs.
+@click.group("secrets")
+def secrets_group() -> None:
+    """Change the master key that encrypts stored secrets, while the service runs.
 
-    Directly on the store of the configuration, with the keys of the configuration.
+    The commands work directly on the configured database, with the configured master keys.
+
+    Example: hookward secrets rotate --config hookward.toml
     """
 
 
-@secrets.command()
-@_config
-@_json
-def status(*, config: Path | None, as_json: bool) -> None:
-    """Say how many secrets each master key seals, and which key may be dropped.
+@secrets_group.command("status")
+@config_option
+@json_option
+def _show_status(*, config: Path | None, as_json: bool) -> None:
+    """Show how many secrets each master key encrypts, and which key may be dropped.
 
-    Exits with 1 when something is sealed with a key that is not configured.
+    Exits with 1 if something is encrypted with a key that is not configured.
     """
-    keys = _with_resealer(config, lambda resealer: resealer.status())
+    keys = _with_rotation(config, lambda rotation: rotation.status())
     if as_json:
-        print_json({"keys": msgspec.to_builtins(keys)})
+        print_json_list(msgspec.to_builtins(keys))
     else:
         _print_keys(keys)
     if any(key.values and not key.configured for key in keys):
         sys.exit(EXIT_INCOMPLETE)
 
 
-@secrets.command()
-@_config
-@_json
-def rotate(*, config: Path | None, as_json: bool) -> None:
-    """Seal every secret anew with the first master key; interrupted, run it again.
+@secrets_group.command("rotate")
+@config_option
+@json_option
+def _rotate_master_key(*, config: Path | None, as_json: bool) -> None:
+    """Encrypt every secret with the first master key; if interrupted, run it again.
 
-    Every process must have the new key before, and the old one until this is done. Exits with 1 when something is
-    left.
+    Every process must have the new key before, and the old one until this is done. Exits with 1 if something is left.
     """
     with _progress(shown=not as_json and sys.stderr.isatty()) as progress:
-        report = _with_resealer(config, lambda resealer: resealer.rotate(progress))
+        report = _with_rotation(config, lambda rotation: rotation.rotate(progress))
     if as_json:
         print_json(msgspec.to_builtins(report) | {"complete": report.complete})
     else:
@@ -71,17 +70,17 @@ def rotate(*, config: Path | None, as_json: bool) -> None:
         sys.exit(EXIT_INCOMPLETE)
 
 
-def _with_resealer(config: Path | None, work: Callable[[MasterKeyRotation], Awaitable[_Done]]) -> _Done:
-    from hookward.bootstrap.factories import open_master_key_rotation  # noqa: PLC0415  it loads what a service is made of
+def _with_rotation(config: Path | None, work: Callable[[MasterKeyRotation], Awaitable[_Result]]) -> _Result:
+    from hookward.bootstrap.factories import open_master_key_rotation  # noqa: PLC0415  it imports the whole service
 
     settings = load_settings(config)
     configure_logs("error")
 
-    async def done() -> _Done:
-        async with open_master_key_rotation(settings) as resealer:
-            return await work(resealer)
+    async def body() -> _Result:
+        async with open_master_key_rotation(settings) as rotation:
+            return await work(rotation)
 
-    return asyncio.run(done())
+    return asyncio.run(body())
 
 
 @contextmanager
@@ -93,25 +92,24 @@ def _progress(*, shown: bool) -> Iterator[Callable[[int, int], None]]:
     from rich.progress import Progress  # noqa: PLC0415
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("sealing anew", total=None)
+        task = bar.add_task("encrypting", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _print_report(report: Report) -> None:
-    click.echo(f"{report.resealed} secrets were sealed anew\n")
+    click.echo(f"{report.resealed} secrets were re-encrypted\n")
     _print_keys(report.keys)
     for name in report.unreadable:
-        click.echo(f"hookward: {name}: does not open; give its secrets anew", err=True)
+        click.echo(f"hookward: {name}: cannot be decrypted; set its secrets again", err=True)
     if not report.complete:
-        click.echo("hookward: not everything is sealed with the first key; run it again", err=True)
+        click.echo("hookward: not everything is encrypted with the first key; run it again", err=True)
 
 
 def _print_keys(keys: Sequence[KeyUse]) -> None:
-    rows = [{"id": key.id, "values": key.values, "what": _standing(key)} for key in keys]
-    print_table(_COLUMNS, rows, empty="no master keys")
+    print_table(_TITLES, [(key.id, key.values, _describe(key)) for key in keys], empty="no master keys")
 
 
-def _standing(key: KeyUse) -> str:
+def _describe(key: KeyUse) -> str:
     if key.seals:
         return "seals"
     if not key.configured:

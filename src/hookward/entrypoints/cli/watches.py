@@ -1,112 +1,127 @@
-"""``hookward watches``: look at watches, hold them, try them, remove them."""
+"""``hookward watches``: list, show, pause, enable, disable, test and delete watches."""
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Callable
-from typing import IO, Any
+from collections.abc import Awaitable, Callable
+from typing import IO
 
 import click
 
 from hookward.domain.errors import NotFound, RequestRejected
 from hookward.domain.ids import IdPrefix, from_text
-from hookward.domain.json import decode_exact, encode_exact
-from hookward.entrypoints.cli.client import EXIT_REFUSED, Api, asking
+from hookward.domain.json import decode_exact
+from hookward.entrypoints.cli.client import ApiClient, JsonObject
+from hookward.entrypoints.cli.options import with_api
+from hookward.entrypoints.cli.output import (
+    EXIT_REFUSED,
+    print_json,
+    print_json_list,
+    print_record,
+    print_results,
+    print_table,
+    printable,
+)
 
-_WIDE = 1000
 _STATUSES = ("enabled", "paused", "disabled")
 _EVENTS = ("created", "updated", "deleted", "merged")
-_ids = click.argument("ids", nargs=-1, required=True, metavar="ID...")
+_TITLES = ("Id", "Name", "Type", "Scope", "Status", "Address")
+
+_id_argument = click.argument("id_", metavar="ID")
+_ids_argument = click.argument("ids", nargs=-1, required=True, metavar="ID...")
 
 
-@click.group()
-def watches() -> None:
-    """Look at watches, pause, enable, disable, test and remove them."""
+@click.group("watches")
+def watches_group() -> None:
+    """List, show, pause, enable, disable, test and delete watches.
+
+    Example: hookward watches ls --status paused
+    """
 
 
-@watches.command()
-@click.option("--type", "resource_type", help="Only those of this resource type.")
-@click.option("--status", type=click.Choice(_STATUSES), help="Only those that are so.")
-@click.option("--name", help="Only those of exactly this name.")
-@click.option("--search", help="Only those with this in their name or address.")
-@click.option("--owner", help="Only those of this integrator.")
-@asking
-def ls(*, api: Api, as_json: bool, resource_type: str | None, search: str | None, **filters: str | None) -> None:
+@watches_group.command("ls")
+@click.option("--type", "resource_type", help="Only watches of this resource type.")
+@click.option("--status", type=click.Choice(_STATUSES), help="Only watches with this status.")
+@click.option("--name", help="Only watches with exactly this name.")
+@click.option("--search", help="Only watches with this text in their name or address.")
+@click.option("--owner", help="Only watches of this integrator.")
+@with_api
+async def _list_watches(
+    api: ApiClient, *, as_json: bool, resource_type: str | None, search: str | None, **filters: str | None
+) -> None:
     """List watches, oldest first."""
-    found = api.all("/v1/watches", {"resourceType": resource_type, "q": search, **filters})
+    watches = await api.request_all("/v1/watches", {"resourceType": resource_type, "q": search, **filters})
     if as_json:
-        click.echo(json.dumps({"data": found}))
+        print_json_list(watches)
     else:
-        _table(found)
+        print_table(_TITLES, map(_row, watches), empty="no watches")
 
 
-@watches.command()
-@click.argument("id_", metavar="ID")
-@asking
-def show(*, api: Api, as_json: bool, id_: str) -> None:
+@watches_group.command("show")
+@_id_argument
+@with_api
+async def _show_watch(api: ApiClient, *, as_json: bool, id_: str) -> None:
     """Show a watch with all its properties; secrets are never shown."""
-    watch = api.ask("GET", _path(id_))
+    watch = await api.request("GET", _path(id_))
     if as_json:
-        click.echo(json.dumps(watch))
-        return
-    width = max(map(len, watch))
-    for name, value in watch.items():
-        text = value if isinstance(value, str) else "-" if value is None else json.dumps(value, ensure_ascii=False)
-        click.echo(f"{name:<{width}}  {_visible(text)}")
-
-
-@watches.command()
-@_ids
-@asking
-def rm(*, api: Api, as_json: bool, ids: tuple[str, ...]) -> None:
-    """Delete watches; what waits for them is cancelled. Exits with 1 when one of them is not there."""
-    _each(ids, lambda id_: api.ask("DELETE", _path(id_)), "was deleted", as_json=as_json)
-
-
-def _status(status: str, done: str, about: str) -> click.Command:
-    @_ids
-    @asking
-    def command(*, api: Api, as_json: bool, ids: tuple[str, ...]) -> None:
-        _each(ids, lambda id_: api.ask("PATCH", _path(id_), json={"status": status}), done, as_json=as_json)
-
-    return click.command(help=f"{about} Exits with 1 when one of them is not there.")(command)
-
-
-watches.add_command(
-    _status("paused", "is paused", "Pause watches: their deliveries wait until they are enabled again."), "pause"
-)
-watches.add_command(_status("enabled", "is enabled", "Enable watches that were paused or disabled."), "enable")
-watches.add_command(
-    _status("disabled", "is disabled", "Disable watches: what waits is cancelled, new events are not for them."),
-    "disable",
-)
-
-
-@watches.command()
-@click.argument("id_", metavar="ID")
-@click.option("--event", type=click.Choice(_EVENTS), default="updated", show_default=True, help="What has happened.")
-@click.option("--resource", type=click.File("rb"), help="The resource as a JSON file, or - ; else the type's sample.")
-@asking
-def test(*, api: Api, as_json: bool, id_: str, event: str, resource: IO[bytes] | None) -> None:
-    """Send a watch one event now. Exits with 0 only when the endpoint answers 2xx."""
-    given: dict[str, Any] = {"event": event}
-    if resource is not None:
-        given["resource"] = decode_exact(resource.read())
-    headers = {"Content-Type": "application/json"}
-    attempt = api.ask("POST", _path(id_) + "/test", data=encode_exact(given), headers=headers)
-    response, error = attempt["response"], attempt["error"]
-    if as_json:
-        click.echo(json.dumps(attempt))
+        print_json(watch)
     else:
-        request = attempt["request"]
-        click.echo(f"{request['method']} {_visible(request['address'])}")
-        outcome = f"{error['type']}: {_visible(error['message'])}" if response is None else str(response["statusCode"])
-        click.echo(f"{outcome}  after {attempt['durationMs']:.0f} ms")
-        if response is not None and response["body"]:
-            click.echo(_visible(response["body"]))
+        print_record(watch)
+
+
+@watches_group.command("rm")
+@_ids_argument
+@with_api
+async def _delete_watches(api: ApiClient, *, as_json: bool, ids: tuple[str, ...]) -> None:
+    """Delete watches and cancel their waiting deliveries. Exits with 1 if one of them does not exist."""
+    errors = await _for_each(ids, lambda id_: api.request("DELETE", _path(id_)))
+    print_results(errors, "was deleted", as_json=as_json)
+
+
+def _status_command(name: str, status: str, about: str) -> None:
+    """Add a command that sets the status of watches."""
+
+    @watches_group.command(name, help=f"{about} Exits with 1 if one of them does not exist.")
+    @_ids_argument
+    @with_api
+    async def _set_status(api: ApiClient, *, as_json: bool, ids: tuple[str, ...]) -> None:
+        errors = await _for_each(ids, lambda id_: api.request("PATCH", _path(id_), body={"status": status}))
+        print_results(errors, f"is {status}", as_json=as_json)
+
+
+_status_command("pause", "paused", "Pause watches: their deliveries wait until the watches are enabled again.")
+_status_command("enable", "enabled", "Enable watches that were paused or disabled.")
+_status_command(
+    "disable", "disabled", "Disable watches: waiting deliveries are cancelled, new events create no deliveries."
+)
+
+
+@watches_group.command("test")
+@_id_argument
+@click.option("--event", type=click.Choice(_EVENTS), default="updated", show_default=True, help="The kind of change.")
+@click.option("--resource", type=click.File("rb"), help="A JSON file with the resource, or -. [default: the sample]")
+@with_api
+async def _test_watch(api: ApiClient, *, as_json: bool, id_: str, event: str, resource: IO[bytes] | None) -> None:
+    """Send one event to a watch now. Exits with 0 only if the endpoint returns 2xx."""
+    body: JsonObject = {"event": event}
+    if resource is not None:
+        body["resource"] = decode_exact(resource.read())
+    attempt = await api.request("POST", _path(id_) + "/test", body=body)
+    response = attempt["response"]
+    if as_json:
+        print_json(attempt)
+    else:
+        _print_attempt(attempt)
     if response is None or not 200 <= response["statusCode"] < 300:
         raise SystemExit(EXIT_REFUSED)
+
+
+def _print_attempt(attempt: JsonObject) -> None:
+    request, response, error = attempt["request"], attempt["response"], attempt["error"]
+    click.echo(f"{request['method']} {printable(request['address'])}")
+    outcome = f"{error['type']}: {printable(error['message'])}" if response is None else str(response["statusCode"])
+    click.echo(f"{outcome}  after {attempt['durationMs']:.0f} ms")
+    if response is not None and response["body"]:
+        click.echo(printable(response["body"], keep="\n\t"))
 
 
 def _path(id_: str) -> str:
@@ -115,45 +130,18 @@ def _path(id_: str) -> str:
     return f"/v1/watches/{id_}"
 
 
-def _each(ids: tuple[str, ...], work: Callable[[str], Any], done: str, *, as_json: bool) -> None:
-    """Do something to each watch, say of each what became of it, and fail if one of them failed."""
+async def _for_each(ids: tuple[str, ...], send: Callable[[str], Awaitable[object]]) -> dict[str, str | None]:
+    """Send a request for each watch and return why it was refused, by id; ``None`` where it was not."""
     errors: dict[str, str | None] = {}
     for id_ in dict.fromkeys(ids):
         try:
-            work(id_)
+            await send(id_)
             errors[id_] = None
-        except RequestRejected as refused:
-            errors[id_] = refused.detail
-    if as_json:
-        click.echo(json.dumps({"data": [{"id": id_, "error": error} for id_, error in errors.items()]}))
-    for id_, error in errors.items():
-        if error is not None:
-            click.echo(f"hookward: {_visible(id_)}: {error}", err=True)
-        elif not as_json:
-            click.echo(f"{id_} {done}")
-    if any(errors.values()):
-        raise SystemExit(EXIT_REFUSED)
+        except RequestRejected as error:
+            errors[id_] = error.detail
+    return errors
 
 
-def _table(found: list[dict[str, Any]]) -> None:
-    from rich import box  # noqa: PLC0415  many commands print no table
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
-    if not found:
-        click.echo("no watches")
-        return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for title in ("Id", "Name", "Type", "Scope", "Status", "Address"):
-        table.add_column(title, overflow="fold")
-    for each in found:
-        scope = " ".join(f"{name}={value}" for name, value in each["scope"].items()) or "any"
-        cells = (each["id"], each["name"] or "-", each["resourceType"], scope, each["status"], each["address"])
-        table.add_row(*(Text(_visible(cell)) for cell in cells))
-    Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False).print(table)
-
-
-def _visible(text: str) -> str:
-    """What a terminal may be told: an endpoint or an integrator must not move its cursor."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+def _row(watch: JsonObject) -> tuple[str | None, ...]:
+    scope = " ".join(f"{name}={value}" for name, value in watch["scope"].items()) or "any"
+    return watch["id"], watch["name"] or None, watch["resourceType"], scope, watch["status"], watch["address"]

@@ -133,12 +133,12 @@ def test_a_lone_surrogate_is_refused(text: bytes) -> None:
 
 
 def test_half_a_pair_at_the_end_is_told_from_a_body_that_was_cut() -> None:
-    kept = "the body is not JSON that can be kept: "
-    assert complaint(b'{"a": "\\ud800"}') == kept + "half of a surrogate pair stands alone (RFC 8259 §8.2)"
-    assert complaint(b'{"a": "\\\\ud800') == kept + "Input data was truncated"
+    exact = "the body is not JSON that can be represented exactly: "
+    assert complaint(b'{"a": "\\ud800"}') == exact + "half of a surrogate pair is alone (RFC 8259 §8.2)"
+    assert complaint(b'{"a": "\\\\ud800') == exact + "Input data was truncated"
 
 
-def test_what_is_wrong_with_a_number_names_no_place_that_nobody_can_read() -> None:
+def test_what_is_wrong_with_a_number_names_no_place_that_a_client_cannot_see() -> None:
     assert complaint(b'{"a": [1e999]}').endswith("a number is outside the range of a double (RFC 8259 §6)")
 
 

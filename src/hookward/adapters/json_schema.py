@@ -37,15 +37,15 @@ _PATTERNS = RegexOptions(size_limit=_PATTERN_SIZES[-1], dfa_size_limit=1 << 20)
 
 
 class ResourceSchema:
-    """The compiled schema of a resource type. ``surveyed`` is what ``measure_schema`` said of it."""
+    """The compiled schema of a resource type. ``cost`` is its cost, if ``measure_schema`` has been called already."""
 
-    def __init__(self, schema: Mapping[str, Any], surveyed: SchemaCost | None = None) -> None:
-        if surveyed is None:
-            surveyed, problems = measure_schema(schema, pattern_size)
-            if surveyed is None:
+    def __init__(self, schema: Mapping[str, Any], cost: SchemaCost | None = None) -> None:
+        if cost is None:
+            cost, problems = measure_schema(schema, pattern_size)
+            if cost is None:
                 raise ValueError(problems[0].message)
         self._schema = schema
-        self._survey = surveyed
+        self._cost = cost
         self._validator = _compiled(schema)
         self._counts = self._too_much(_LARGEST_VALUES, _LARGEST_TEXT)
         self.is_valid: Callable[[Any], bool] = self._is_small_and_valid if self._counts else self._validator.is_valid
@@ -66,14 +66,14 @@ class ResourceSchema:
         return self._too_much(values, characters)
 
     def _too_much(self, values: int, characters: int) -> bool:
-        texts = characters * self._survey.per_character
-        return values * self._survey.steps > MAX_STEPS or texts > MAX_TEXT_STEPS
+        texts = characters * self._cost.per_character
+        return values * self._cost.steps > MAX_STEPS or texts > MAX_TEXT_STEPS
 
     def _explained(self, resource: Any, at: tuple[str | int, ...]) -> list[Problem]:
         values, _, quoted = _measured(resource)
-        if self._survey.complaints * (3 * values + quoted // 100) <= MAX_EXPLAINING:
+        if self._cost.complaints * (3 * values + quoted // 100) <= MAX_EXPLAINING:
             return [_problem(error, at) for error in islice(self._validator.iter_errors(resource), MAX_PROBLEMS)]
-        if not self._survey.branches:
+        if not self._cost.branches:
             try:
                 _compiled(self._schema, mask="it").validate(resource)
             except ValidationError as error:
@@ -92,10 +92,10 @@ class JsonSchemas:
         """What makes ``schema`` no JSON Schema."""
         return _META.problems(schema, *at)
 
-    def compiled(self, schema: Mapping[str, Any], surveyed: SchemaCost | None = None) -> ResourceSchema:
+    def compiled(self, schema: Mapping[str, Any], cost: SchemaCost | None = None) -> ResourceSchema:
         """A schema ready to judge; raises Invalid with what forbids it."""
         try:
-            return ResourceSchema(schema, surveyed)
+            return ResourceSchema(schema, cost)
         except (ValidationError, ValueError) as error:
             message = f"cannot be used: {_shortened(str(error).partition(chr(10))[0])}"
             raise Invalid(message, (Problem(message=message),)) from None

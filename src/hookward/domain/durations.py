@@ -9,7 +9,7 @@ _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)")
 
 
 def parse_duration(text: object) -> float:
-    """``"15s"`` as seconds; raises ValueError with what would be right."""
+    """Return ``"15s"`` as seconds; raises ValueError with the format that is expected."""
     found = _DURATION.fullmatch(text) if isinstance(text, str) else None
     if found is None:
         raise ValueError('a duration such as "500ms", "15s", "5m", "2h" or "1d"')
@@ -17,7 +17,7 @@ def parse_duration(text: object) -> float:
 
 
 def duration_text(seconds: float) -> str:
-    """Seconds in the largest unit that needs no uniform: ``"90s"``, ``"2h"``, ``"50ms"``."""
+    """Return seconds in the largest unit that gives a whole number: ``"90s"``, ``"2h"``, ``"50ms"``."""
     milliseconds = round(seconds * 1000)
     for unit, size in _LARGEST_FIRST:
         count, rest = divmod(milliseconds, size)

@@ -1,14 +1,11 @@
-"""Which addresses a delivery may connect to: a table of our own, and a policy that names its exceptions.
+"""Which addresses and ports a delivery may connect to, and the proxy that deliveries go through (``egress.proxy``).
 
-The table follows the IANA special-purpose registries (RFC 6890 and its updates) and adds what a webhook never needs
-to reach. :attr:`ipaddress.IPv4Address.is_global` is not used: its answer changes between Python releases, and it
-calls some forms that embed an IPv4 address global.
+Forbidden networks follow the IANA special-purpose registries (RFC 6890 and its updates), with those added that a
+webhook never needs to reach. :attr:`ipaddress.IPv4Address.is_global` is not used: its value changes between Python
+releases, and it calls some forms that embed an IPv4 address global.
 
-Ports of protocols that are not HTTP: no delivery has business there, and a request could be taken for a command.
-
-The list is that of the Fetch standard (https://fetch.spec.whatwg.org/#port-blocking), which browsers keep to.
-
-The HTTP proxy through which deliveries may have to leave (``egress.proxy``).
+Forbidden ports belong to protocols other than HTTP, where a request could be read as a command. The list is that of
+the Fetch standard (https://fetch.spec.whatwg.org/#port-blocking), which browsers use.
 """
 
 from __future__ import annotations
@@ -22,7 +19,7 @@ from urllib.parse import unquote
 
 _FORBIDDEN_V4 = tuple(
     (IPv4Network(network), purpose)
-    for network, purpose in (  # where networks nest, the narrower stands first, so that it gives the reason
+    for network, purpose in (  # where networks nest, the narrower is first, so that it gives the reason
         ("255.255.255.255/32", "broadcast"),
         ("0.0.0.0/32", "unspecified"),
         ("0.0.0.0/8", "this network"),
@@ -80,7 +77,7 @@ _FORBIDDEN_V6 = tuple(
         ("fe80::/10", "link-local"),
         ("fec0::/10", "site-local"),
         ("ff00::/8", "multicast"),
-        ("::/3", "reserved, not global unicast"),  # these three are all that 2000::/3 leaves
+        ("::/3", "reserved, not global unicast"),  # these three are everything outside 2000::/3
         ("4000::/2", "reserved, not global unicast"),
         ("8000::/1", "reserved, not global unicast"),
     )
@@ -89,9 +86,10 @@ _FORBIDDEN_V6 = tuple(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EgressPolicy:
-    """The forbidden networks less ``allow``, the networks that an operator opened, and always those of ``deny``.
+    """Which networks and ports an operator allows and denies.
 
-    ``ports``: the only ports that may be connected to; none given are all but those of other protocols.
+    The networks of the table are forbidden unless they are in ``allow``; those in ``deny`` are always forbidden.
+    ``ports`` are the only ports allowed; if empty, every port is allowed except those of other protocols.
     """
 
     allow: tuple[IPv4Network | IPv6Network, ...] = ()
@@ -99,12 +97,12 @@ class EgressPolicy:
     ports: tuple[range, ...] = ()
 
     def refusal(self, address: str, port: int) -> str | None:
-        """Why a delivery may not connect to ``address`` and ``port``, for the integrator; ``None`` when it may.
+        """Return why a delivery may not connect to ``address`` and ``port``, for the integrator; ``None`` if it may.
 
         ``address`` is the IP address about to be connected to, never a name. An IPv6 address that embeds an IPv4 one
-        (mapped, compatible, translated, NAT64, 6to4) is allowed where that IPv4 address is; opening the embedding
-        network alone opens only those of its addresses whose IPv4 address is public. A closed network is closed in
-        every form, whatever is opened.
+        (mapped, compatible, translated, NAT64, 6to4) is allowed if that IPv4 address is; allowing only the embedding
+        network allows those of its addresses whose IPv4 address is public. A denied network is denied in every form,
+        also where it is allowed.
         """
         try:
             ip = ip_address(address.partition("%")[0])  # a zone (RFC 4007) names an interface, not a network
@@ -131,7 +129,7 @@ class EgressPolicy:
 
 
 def _embedded(ip: IPv4Address | IPv6Address) -> IPv4Address | None:
-    """The IPv4 address inside an IPv6 form whose layout is fixed.
+    """Return the IPv4 address inside an IPv6 form whose layout is fixed.
 
     RFC 4291 §2.5.5, RFC 2765 §2.1, RFC 6052 §2.2, RFC 3056 §2.
     """
@@ -179,7 +177,10 @@ FOREIGN_PORTS: Final[dict[int, str]] = {
 
 
 def port_refusal(port: int, opened: tuple[range, ...]) -> str | None:
-    """Why no delivery may connect to ``port``, in one sentence; ``opened`` are the only ports, where there are any."""
+    """Return in one sentence why no delivery may connect to ``port``, or ``None``.
+
+    ``opened`` are the only ports allowed, unless it is empty.
+    """
     if opened:
         if any(port in each for each in opened):
             return None
@@ -200,7 +201,7 @@ _PROXY = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EgressProxy:
-    """``host`` and ``port`` are the proxy's own; ``authorization`` is sent to it as Proxy-Authorization, a secret."""
+    """An HTTP proxy. ``authorization`` is the value of the Proxy-Authorization header, a secret."""
 
     host: str
     port: int
@@ -208,7 +209,7 @@ class EgressProxy:
 
 
 def parse_proxy(text: str) -> EgressProxy:
-    """``http://[user:password@]host:port``; raises ValueError. User and password are percent-encoded."""
+    """Parse ``http://[user:password@]host:port``, with user and password percent-encoded; raises ValueError."""
     found = _PROXY.fullmatch(text)
     if found is None or not 1 <= int(found["port"]) <= 65535:
         raise ValueError("http://host:port or http://user:password@host:port")

@@ -5,24 +5,24 @@ An exception means that a request cannot be honoured or that *we* are broken; a 
 
 * HookwardError
 
-  * RequestRejected: the request is wrong, and says where
+  * RequestRejected: the request is wrong; ``problems`` say where
 
-    * Malformed: not JSON, or JSON that no double and no text can hold (400)
+    * Malformed: not JSON, or a number or string that JSON cannot represent exactly (400)
     * Invalid: well-formed, but breaks a rule; carries every problem (422)
     * Forbidden: the key may not do this (403)
     * TooLarge (413)
     * NotFound (404)
     * Conflict (409)
     * PreconditionFailed: changed since the caller read it (412)
-    * TokenNotGranted: an authorization server gave no token for what was handed to us (502)
+    * TokenNotGranted: an authorization server gave no token for an authorization code (502)
     * TooManyPending: over the account's bound, try later (429)
 
-  * TypeChanged: what came was judged by a version of its resource type that is not the current one; judge it again
-  * LeaseLost: this worker's lease has ended; what it still holds belongs to others
-  * BudgetExceeded: a JSONPath needs more work than one evaluation may take
-  * TemplateFailed: a template gives no body for this document
-  * DecryptionFailed: a sealed value that the configured keys do not open, or not where it lies
-  * StoreUnavailable: PostgreSQL cannot be reached or did not answer (503)
+  * TypeChanged: a request was validated against a version of its resource type that is not current; validate it again
+  * LeaseLost: this worker's lease has ended; its deliveries belong to other workers
+  * BudgetExceeded: a JSONPath needs more steps than one evaluation may take
+  * TemplateFailed: a template cannot be rendered for this document
+  * DecryptionFailed: a sealed value that the configured keys cannot open, or that belongs to another row
+  * StoreUnavailable: PostgreSQL cannot be reached or did not respond in time (503)
   * ConfigError: the service cannot start as configured
   * NoToken (``oauth.model``): no OAuth2 access token for now
 """
@@ -50,7 +50,7 @@ class HookwardError(Exception):
 
 
 class RequestRejected(HookwardError):
-    """A request that cannot be honoured as it is; ``problems`` may be empty when ``detail`` says it all."""
+    """The request cannot be carried out as it is; ``problems`` may be empty if ``detail`` is enough."""
 
     def __init__(self, detail: str, problems: tuple[Problem, ...] = ()) -> None:
         super().__init__(detail)
@@ -59,39 +59,39 @@ class RequestRejected(HookwardError):
 
 
 class Malformed(RequestRejected):
-    """The bytes are not the JSON we can keep exactly (RFC 8259)."""
+    """The body is not JSON, or JSON that cannot be represented exactly (RFC 8259)."""
 
 
 class Invalid(RequestRejected):
-    """Well-formed, but against a rule; every problem is named at once."""
+    """The request is well-formed but breaks rules; ``problems`` holds every problem."""
 
 
 class Forbidden(RequestRejected):
-    """A key without the scope that this takes."""
+    """The API key does not have the scope that the request needs."""
 
 
 class TooLarge(RequestRejected):
-    """Over a size bound."""
+    """The request is larger than a bound allows."""
 
 
 class NotFound(RequestRejected):
-    """No such thing in this account."""
+    """The account has no such object."""
 
 
 class Conflict(RequestRejected):
-    """The thing is in a state that forbids it."""
+    """The object is in a state that does not allow the request."""
 
 
 class PreconditionFailed(RequestRejected):
-    """The thing is not, or no longer, in the state that the caller asked for (RFC 9110 §13.1)."""
+    """The object is not, or no longer, in the state that the caller expects (RFC 9110 §13.1)."""
 
 
 class TokenNotGranted(RequestRejected):
-    """An authorization server did not turn a code into tokens that last."""
+    """An authorization server did not exchange a code for a refresh token."""
 
 
 class TooManyPending(RequestRejected):
-    """The account has too much undelivered, or in hand; ``retry_after`` is in whole seconds."""
+    """The account has too many deliveries waiting or requests running; ``retry_after`` is in whole seconds."""
 
     def __init__(self, detail: str, *, retry_after: int) -> None:
         super().__init__(detail)
@@ -99,27 +99,27 @@ class TooManyPending(RequestRejected):
 
 
 class BudgetExceeded(HookwardError):
-    """A JSONPath touches more of this document than one evaluation may."""
+    """A JSONPath touches more values of this document than one evaluation may."""
 
 
 class TemplateFailed(HookwardError):
-    """A template gives no body for this document; the message is for the integrator and quotes nothing of it."""
+    """A template cannot be rendered for this document; the message is for the integrator and does not quote it."""
 
 
 class DecryptionFailed(HookwardError):
-    """A sealed value that this process's keys do not open; the message holds key ids at most."""
+    """This process's keys cannot open a sealed value; the message holds key ids at most."""
 
 
 class StoreUnavailable(HookwardError):
-    """PostgreSQL is out of reach or did not answer in time."""
+    """PostgreSQL cannot be reached or did not respond in time."""
 
 
 class TypeChanged(HookwardError):
-    """The resource type has changed since an event or a watch was judged by it: nothing was taken."""
+    """The resource type changed after an event or a watch was validated against it; nothing was stored."""
 
 
 class LeaseLost(HookwardError):
-    """The lease under which something was claimed has ended: nothing was changed."""
+    """The lease under which deliveries were claimed has ended; nothing was changed."""
 
 
 class ConfigError(HookwardError):
@@ -127,5 +127,5 @@ class ConfigError(HookwardError):
 
 
 def pointer_to(*segments: str | int) -> str:
-    """The RFC 6901 pointer for a path of names and indexes; no segment gives the whole document, ``""``."""
+    """Return the RFC 6901 pointer for names and indexes; without segments ``""``, the whole document."""
     return "".join("/" + str(segment).replace("~", "~0").replace("/", "~1") for segment in segments)

@@ -1,6 +1,6 @@
-"""Identifiers: a UUIDv7 (RFC 9562 §5.7) inside, a prefixed hexadecimal text outside.
+"""Identifiers: a UUIDv7 (RFC 9562 §5.7) inside, a prefixed hexadecimal string outside.
 
-Ids are 16 raw bytes in memory and in the store, sort by creation time in both forms, and hold no dot, so they can
+Ids are 16 raw bytes in memory and in the database, sort by creation time in both forms, and hold no dot, so they can
 be signed (Standard Webhooks joins id, timestamp and body with dots).
 """
 
@@ -17,15 +17,15 @@ WatchId = NewType("WatchId", bytes)
 DeliveryId = NewType("DeliveryId", bytes)
 CryptoKeyId = NewType("CryptoKeyId", bytes)
 ApiKeyId = NewType("ApiKeyId", bytes)
-CredentialId = NewType("CredentialId", bytes)  # nobody sees it
-AccountRef = NewType("AccountRef", bytes)  # what users see of an account
-AccountId = NewType("AccountId", int)  # what the store joins by
+CredentialId = NewType("CredentialId", bytes)  # internal
+AccountRef = NewType("AccountRef", bytes)  # public id of an account
+AccountId = NewType("AccountId", int)  # key in the database
 
 _DIGITS = re.compile(r"[0-9a-f]{32}")
 
 
 class IdPrefix(StrEnum):
-    """What an id names, as the text before its underscore."""
+    """The kind of object that an id names: the string before its underscore."""
 
     EVENT = "evt"
     WATCH = "wat"
@@ -37,7 +37,7 @@ class IdPrefix(StrEnum):
 
 
 def uuid7(unix_ms: int, random: bytes) -> bytes:
-    """Lay out a UUIDv7 of a moment (milliseconds since 1970) and 10 random bytes."""
+    """Return a UUIDv7 of a time (milliseconds since 1970) and 10 random bytes."""
     return (unix_ms << 80 | int.from_bytes(random[:10], "big") & _RANDOM | _VERSION_7).to_bytes(16, "big")
 
 
@@ -46,20 +46,20 @@ _RANDOM = (1 << 80) - 1 & ~(0xF << 76 | 3 << 62)
 
 
 def unix_ms_of(identifier: bytes) -> int:
-    """The moment (milliseconds since 1970) that a UUIDv7 carries."""
+    """Return the time (milliseconds since 1970) that a UUIDv7 carries."""
     return int.from_bytes(identifier[:6], "big")
 
 
 def millisecond_of(identifier: bytes) -> tuple[bytes, bytes]:
-    """The least and the greatest id that carry the same millisecond."""
+    """Return the least and the greatest id of the same millisecond."""
     return identifier[:6] + bytes(10), identifier[:6] + b"\xff" * 10
 
 
 def delivery_id(event: EventId, watch: WatchId) -> DeliveryId:
-    """The id of the one delivery of this event for this watch.
+    """Return the id of the one delivery of this event for this watch.
 
-    A function of both, so that whoever does the work again after a crash finds what was done; it carries the event's
-    time, so that all that belongs to one event lives in one partition.
+    It depends on both only, so that work repeated after a crash finds the delivery that exists. It carries the event's
+    time, so that an event and its deliveries are in one partition.
     """
     return DeliveryId(uuid7(unix_ms_of(event), blake2b(event + watch, digest_size=10).digest()))
 
@@ -70,13 +70,13 @@ def delivery_ids(event: EventId, watches: Iterable[WatchId]) -> list[DeliveryId]
 
 
 def to_text(prefix: IdPrefix, identifier: bytes) -> str:
-    """``evt_0193…``: what users see."""
+    """Return the public form of an id: ``evt_0193…``."""
     return prefix + "_" + identifier.hex()  # formatting an enum takes three times as long
 
 
 def from_text(prefix: IdPrefix, text: str) -> bytes | None:
-    """The 16 bytes behind ``text``; ``None`` when it is not an id of this kind."""
+    """Return the 16 bytes of an id in its public form; ``None`` if ``text`` is not an id of this kind."""
     head, _, digits = text.partition("_")
-    if head != prefix or not _DIGITS.fullmatch(digits):  # fromhex alone would skip blanks
+    if head != prefix or not _DIGITS.fullmatch(digits):  # fromhex alone would ignore spaces
         return None
     return bytes.fromhex(digits)

@@ -1,4 +1,4 @@
-"""How rules name what is wrong: sentences and places that an answer can hold, however hostile the input."""
+"""Validation problems (RFC 9457 ``errors``): messages and pointers of bounded length, also for hostile input."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hookward.domain.errors import Problem, pointer_to
 
 
 def quoted(text: str, length: int = 60) -> str:
-    """``text`` as an excerpt of about ``length`` characters that any message can hold."""
+    """Return an excerpt of about ``length`` characters of ``text`` that is safe in any message."""
     cut = text if len(text) <= length else text[: length - 1] + "…"
     return cut.encode("utf-8", "backslashreplace").decode()
 
@@ -23,12 +23,12 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def problem_at(message: str, *path: str | int) -> Problem:
-    """A problem at ``path``. What ``message`` quotes of the input has to be ``jsonpath_limits.shown``."""
+    """Return a problem at ``path``. What ``message`` quotes of the input must be ``quoted``."""
     return Problem(message=message, pointer=quoted(pointer_to(*path), _MAX_POINTER))
 
 
 def unknown_fields(names: Iterable[str], known: Iterable[str], what: str, *path: str | int) -> Iterator[Problem]:
-    """A problem for each name that is not known, at most a hundred; ``what`` holds those that are."""
+    """Yield a problem for each name that is not known, at most a hundred; ``what`` names the object that has them."""
     allowed = tuple(known)
     message = f"is unknown; {what} holds {', '.join(allowed)}"
     for name in islice((name for name in names if name not in allowed), MAX_UNKNOWN_FIELDS):
@@ -36,7 +36,7 @@ def unknown_fields(names: Iterable[str], known: Iterable[str], what: str, *path:
 
 
 def is_string(value: Any, limit: int, *, least: int = 1) -> TypeGuard[str]:
-    """Whether ``value`` is a text of ``least`` to ``limit`` characters, all of them whole."""
+    """Return whether ``value`` is a string of ``least`` to ``limit`` characters without lone surrogates."""
     return (
         isinstance(value, str)
         and least <= len(value) <= limit
@@ -45,5 +45,5 @@ def is_string(value: Any, limit: int, *, least: int = 1) -> TypeGuard[str]:
 
 
 def is_single_line(value: Any, limit: int) -> TypeGuard[str]:
-    """Whether ``value`` is a text that people can read on one line: not blank, no control characters."""
+    """Return whether ``value`` is a string for one line of text: not blank, without control characters."""
     return is_string(value, limit) and bool(value.strip()) and _CONTROL.search(value) is None

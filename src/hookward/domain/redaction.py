@@ -1,7 +1,7 @@
-"""What may be shown of a value that goes into a log: secrets are known by their names and by how they look.
+"""Masks secrets in values that are logged. Secrets are recognized by the name of a field and by their form.
 
-Nothing here makes it right to log a secret. It is the net below: for a message that somebody else wrote, and for the
-line that somebody adds next year.
+Code must not log secrets in the first place. This is the second line of defence: for messages of libraries, and for
+log lines that are added by mistake.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SECRET_WORDS = frozenset({
 _SECRET_NAMES = frozenset({"code", "auth code", "authorization code", "set cookie"})
 
 _QUOTED = r"\"(?:[^\"\\]|\\.)*(?:\"|\\?\Z)|'(?:[^'\\]|\\.)*(?:'|\\?\Z)"
-"""A quotation without end goes to the end of the text: whoever cuts a text may cut a secret."""
+"""A quotation without end goes to the end of the text: a text that was cut may end inside a secret."""
 _NAMES = (
     r"pass(?:word|wd|phrase)|secret|token|assertion|authorization|cookie|credentials?|code_verifier|"
     r"(?:api|master|private|bootstrap)[_-]?key"
@@ -42,11 +42,10 @@ _QUOTATION = re.compile(rf"(?<![A-Za-z0-9])[bru]{{0,2}}(?:{_QUOTED})", re.IGNORE
 
 
 def redacted(value: object, name: str = "") -> object:
-    """``value`` as it may be shown: masked whole where its ``name`` says that it is secret, and in its texts.
+    """Return ``value`` as it may be logged: masked as a whole if its ``name`` is secret, else in its strings.
 
-    Bodies, headers and resources count as secret: they are somebody's data.
-
-    Numbers, truth values and ``None`` are no secrets. What is neither text nor a container is shown by its repr.
+    Bodies, headers and resources count as secret: they are data of customers. Numbers, booleans and ``None`` are no
+    secrets. A value that is neither a string nor a container is shown by its repr.
     """
     if value is None or isinstance(value, bool | int | float):
         return value
@@ -64,26 +63,26 @@ def redacted(value: object, name: str = "") -> object:
 
 
 def redacted_repr(self: Any) -> str:
-    """A ``__repr__`` for structs that hold secrets, or somebody's data: what is named so is masked."""
+    """A ``__repr__`` for structs that hold secrets or data of customers: fields with secret names are masked."""
     fields = [(name, getattr(self, name)) for name in self.__struct_fields__]
     shown = [(name, MASK if value and is_secret_name(name) else redacted_text(repr(value))) for name, value in fields]
     return f"{type(self).__name__}({', '.join(f'{name}={text}' for name, text in shown)})"
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether what bears this name is secret: ``client_secret``, ``Set-Cookie``, ``apiKey``, but not ``key_id``."""
+    """Return whether a field of this name is secret: ``client_secret``, ``Set-Cookie``, ``apiKey``, not ``key_id``."""
     words = [word.lower() for word in _WORDS.findall(name)]
     return bool(words) and (words[-1] in _SECRET_WORDS or " ".join(words) in _SECRET_NAMES)
 
 
 def redacted_text(text: str) -> str:
-    """``text`` with everything masked in it that looks like a secret."""
+    """Return ``text`` with everything masked that looks like a secret."""
     for pattern, shown in _PATTERNS:
         text = pattern.sub(shown, text)
     return text
 
 
 def redacted_message(text: str) -> str:
-    """The message of somebody else's error: its first line, and nothing of what it quotes."""
+    """Return the first line of a foreign error's message, without what it quotes."""
     first, _, rest = text.partition("\n")
     return redacted_text(_QUOTATION.sub("'…'", first)) + (" …" if rest else "")

@@ -196,7 +196,7 @@ def test_a_type_with_paths_has_their_operations() -> None:
 
 def test_a_schema_that_does_not_compile_is_refused() -> None:
     class Uncompilable(JsonSchemas):
-        def compiled(self, schema: Mapping[str, Any], surveyed: SchemaCost | None = None) -> ResourceSchema:
+        def compiled(self, schema: Mapping[str, Any], cost: SchemaCost | None = None) -> ResourceSchema:
             raise Invalid("no", (Problem(message="it does not"),))
 
     with pytest.raises(Invalid) as refused:

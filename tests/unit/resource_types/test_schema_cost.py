@@ -17,14 +17,14 @@ def size(pattern: str) -> int | None:
     return None if "(?" in pattern else len(pattern)
 
 
-def surveyed(schema: Any) -> SchemaCost:
+def cost_of(schema: Any) -> SchemaCost:
     found, problems = measure_schema(schema, size)
     assert found is not None, problems
     return found
 
 
 def steps(schema: Any) -> int:
-    return surveyed(schema).steps
+    return cost_of(schema).steps
 
 
 def refused(schema: Any) -> list[str | None]:
@@ -91,16 +91,16 @@ def test_what_has_to_be_compared_or_divided_is_heavy(schema: Any, cost: int) -> 
 
 
 def test_patterns_cost_for_each_character_where_they_meet_one_text() -> None:
-    assert surveyed({"pattern": "abc", "allOf": [{"pattern": "ab"}]}).per_character == 5
-    assert surveyed({"properties": {"a": {"pattern": "abc"}, "b": {"pattern": "ab"}}}).per_character == 3
-    assert surveyed({"patternProperties": {"abc": {}, "ab": {}}}).per_character == 5
+    assert cost_of({"pattern": "abc", "allOf": [{"pattern": "ab"}]}).per_character == 5
+    assert cost_of({"properties": {"a": {"pattern": "abc"}, "b": {"pattern": "ab"}}}).per_character == 3
+    assert cost_of({"patternProperties": {"abc": {}, "ab": {}}}).per_character == 5
 
 
 @pytest.mark.parametrize(
     ("schema", "branches"), [({"allOf": [{}]}, False), ({"items": {"anyOf": [{}]}}, True), ({"oneOf": [{}]}, True)]
 )
 def test_alternatives_are_branches(schema: Any, branches: bool) -> None:
-    assert surveyed(schema).branches is branches
+    assert cost_of(schema).branches is branches
 
 
 def test_the_names_of_the_resource_itself_are_found_wherever_they_are() -> None:
@@ -109,7 +109,7 @@ def test_the_names_of_the_resource_itself_are_found_wherever_they_are() -> None:
         "$defs": {"x": {"properties": {"c": {}}, "allOf": [True, {"$ref": "#/$defs/x/properties/c"}]},
                   "y": {"properties": {"unused": {}}}},
     }  # fmt: skip
-    assert surveyed(schema).names == {"a", "b", "c"}
+    assert cost_of(schema).names == {"a", "b", "c"}
 
 
 def test_a_reference_leads_to_a_schema_of_the_document() -> None:
@@ -117,7 +117,7 @@ def test_a_reference_leads_to_a_schema_of_the_document() -> None:
         "$defs": {"a b/~": {"$anchor": "here"}}, "definitions": {"old": {"items": [7]}},
         "allOf": [{"$ref": "#/$defs/a%20b~1~0"}, {"$ref": "#here"}, {"$ref": "#/definitions/old"}, {"$ref": 7}],
     }  # fmt: skip
-    assert surveyed(schema).steps == 4 + 4 * 2 + 2 * 2 + 2
+    assert cost_of(schema).steps == 4 + 4 * 2 + 2 * 2 + 2
 
 
 @pytest.mark.parametrize(
@@ -176,5 +176,5 @@ def test_values_are_counted_with_the_names_of_objects() -> None:
 
 def test_every_property_that_may_be_missing_may_be_complained_of() -> None:
     schema: dict[str, Any] = {"required": ["a", "b"], "dependentRequired": {"a": ["c"], "b": ["c", "d"], "e": 7}}
-    assert surveyed(schema).complaints == surveyed({"items": schema}).complaints == 8
-    assert surveyed({"required": 7}).complaints == 2
+    assert cost_of(schema).complaints == cost_of({"items": schema}).complaints == 8
+    assert cost_of({"required": 7}).complaints == 2

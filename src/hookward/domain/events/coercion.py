@@ -1,7 +1,7 @@
-"""Gives types to what came as mere text (paths, queries, forms, JSV), as far as a resource's JSON Schema tells them.
+"""Converts strings from paths, queries, forms and JSV to the types that a resource's JSON Schema asks for.
 
-What the schema does not describe, and what does not read as the type it asks for, stays text: then the schema says
-what is wrong with it.
+A value that the schema does not describe, or that cannot be converted, stays a string: validation then says what is
+wrong with it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ JsonSchema = Mapping[str, Any]
 
 
 def typed(value: Any, schema: JsonSchema) -> Any:
-    """``value``, made of texts, objects, arrays and ``None``, with the types that ``schema`` asks for."""
+    """Return ``value``, made of strings, objects, arrays and ``None``, with the types that ``schema`` asks for."""
     types = _types(schema)
     if isinstance(value, str):
         return value if "string" in types else _typed_text(value, types, schema)
@@ -36,9 +36,9 @@ def typed(value: Any, schema: JsonSchema) -> Any:
 
 
 def read_form(text: str, schema: JsonSchema) -> dict[str, Any]:
-    """The properties in a query or an urlencoded body; arrays and objects are JSV, or the name comes several times.
+    """Return the properties in a query or an urlencoded body. Arrays and objects are JSV, or a name occurs repeatedly.
 
-    Raises Malformed for what is not UTF-8 and for too many fields.
+    Raises Malformed if it is not UTF-8 or has too many fields.
     """
     try:
         pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
@@ -57,7 +57,7 @@ def read_form(text: str, schema: JsonSchema) -> dict[str, Any]:
 
 
 def read_query(text: str, schema: JsonSchema) -> dict[str, Any]:
-    """The properties in a query, as ``read_form``; parameters that the schema does not name are passed over."""
+    """Return the properties in a query, as ``read_form`` does; parameters that the schema does not name are ignored."""
     known = schema.get("properties", {})
     fields = [each for each in text.split("&") if unquote_plus(each.partition("=")[0], errors="replace") in known]
     return read_form("&".join(fields), schema)

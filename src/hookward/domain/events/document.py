@@ -1,6 +1,6 @@
-"""The document of a delivery (CONTRACT section 5): the change event as a template or an integrator sees it.
+"""The document of a delivery: the change event as a template or a subscriber sees it (docs/reference).
 
-A watch's view of an event: which of its resources the document holds, how it is laid out, on whose clocks.
+``DocumentOptions`` are a watch's choices: which resources of the event the document holds, its shape and time zone.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from hookward.domain.resource_types.model import BodyShape
 
 @lru_cache(maxsize=4096)
 def date(second: int, zone: str) -> dict[str, str]:
-    """``{"dateTime": "2026-11-20T10:15:30", "timeZone": "Europe/Paris"}`` of a second since 1970.
+    """Return ``{"dateTime": "2026-11-20T10:15:30", "timeZone": "Europe/Paris"}`` for seconds since 1970.
 
-    A zone that this machine does not know, although the one that accepted it did, gives UTC, and says so.
+    A zone that this machine does not know, although the one that accepted it did, gives a date in UTC that says so.
     """
     try:
         moment = datetime.fromtimestamp(second, UTC if zone == "UTC" else ZoneInfo(zone))
@@ -34,10 +34,11 @@ def date(second: int, zone: str) -> dict[str, str]:
 def build_document(
     event: ChangeEvent, resource: Any, *, shape: BodyShape, second: int, zone: str, previous: Any = UNSET
 ) -> dict[str, Any]:
-    """The document as values; ``second`` is the moment of rendering.
+    """Return the document, decoded; ``second`` is the time of rendering in seconds since 1970.
 
     ``resource`` is the decoded body of ``event``, or its ``extra``. ``previous`` is the decoded previous state,
-    ``None`` where it is not known, ``UNSET`` where nobody asks: a property of that name is then the resource's own.
+    ``None`` if it is not known, ``UNSET`` if the watch does not ask for it: the resource may then have a property of
+    that name.
     """
     moment = date(second, zone)
     if shape is BodyShape.MERGED:
@@ -60,9 +61,9 @@ def build_document(
 def body_without_template(
     event: ChangeEvent, *, shape: BodyShape, second: int, zone: str, extra: bool = False, previous: bool = False
 ) -> bytes:
-    """The document as JSON, spliced from the stored bytes where that gives the same as building it.
+    """Return the document as JSON, spliced from the stored bytes if that gives the same as building it.
 
-    With ``extra`` it holds the event's extra resource where there is one, with ``previous`` the previous state.
+    With ``extra`` it holds the event's extra resource if there is one, with ``previous`` the previous state.
     """
     resource = event.extra if extra and event.extra is not None else event.body
     head = _head(event.kind.word, second, zone)
@@ -81,7 +82,7 @@ def body_without_template(
 
 
 def _holds_own_names(body: bytes) -> bool:
-    """Whether a name of ours may be among those of ``body``, as it is or escaped."""
+    """Return whether ``body`` may have a member that the document adds, plain or escaped."""
     return b'"date"' in body or b'"event"' in body or b'"previousData"' in body or b"\\u" in body
 
 
@@ -91,10 +92,10 @@ def _head(word: str, second: int, zone: str) -> bytes:
 
 
 class DocumentOptions(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """How the documents of one watch are made.
+    """How the documents of one watch are built.
 
-    With ``extra`` they hold the event's extra resource where there is one, with ``previous`` the state before the
-    change where it is known. ``zone`` is for events that name none; without it the account's (``home``) is.
+    With ``extra`` they hold the event's extra resource if there is one, with ``previous`` the state before the change
+    if it is known. ``zone`` applies to events that name none; without it the account's zone (``home``) does.
     """
 
     shape: BodyShape

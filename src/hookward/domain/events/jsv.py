@@ -1,9 +1,9 @@
 """JSV, the text format of ServiceStack: JSON's shapes with CSV's quoting.
 
-``{Name: Zoë, Tags: [a, b], Room: "1, left"}``. A text is bare unless it holds one of ``, [ ] { } "`` or a line break,
-or is empty or begins or ends with a blank; then it stands in quotation marks and inner ones are doubled. A member is
-split at its first ``:``, so dates are bare. Nothing is typed: every value is a text, an object, an array, or nothing
-(``None``) where nothing stands; types come from a schema (``events.coercion``).
+``{Name: Zoë, Tags: [a, b], Room: "1, left"}``. A string is bare unless it holds one of ``, [ ] { } "`` or a line break,
+or is empty or begins or ends with a blank; then it is in quotation marks, and inner ones are doubled. A member is
+split at its first ``:``, so dates are bare. Nothing is typed: every value is a string, an object, an array, or ``None``
+where there is no value; types come from a schema (``events.coercion``).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NEEDS_QUOTES = re.compile(r'[,{}\[\]"\r\n]|^\s|\s$|^$')
 
 
 def read_jsv(text: str) -> Any:
-    """The one value that ``text`` is; raises Malformed with what was expected and where, Invalid when too deep."""
+    """Return the value that ``text`` holds; raises Malformed with what was expected and where, Invalid if too deep."""
     reader = _Reader(text)
     value = reader.value(1)
     if reader.at < len(text):
@@ -31,7 +31,7 @@ def read_jsv(text: str) -> Any:
 
 
 def write_jsv(value: Any) -> str:
-    """JSON values as JSV; members without a value are left out."""
+    """Return a JSON value as JSV; members that are ``None`` are left out."""
     match value:
         case None:
             return ""
@@ -57,7 +57,7 @@ def _name(name: str) -> str:
 
 
 class _Reader:
-    """A place in a text. Each method reads something there and the blanks behind it."""
+    """A position in a text. Each method reads something there and the blanks after it."""
 
     def __init__(self, text: str) -> None:
         self._text = text

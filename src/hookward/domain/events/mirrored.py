@@ -1,8 +1,7 @@
-"""Turn a mirrored operation into the change event that it is, and says of a wrong one what is wrong where it stands.
+"""Builds the change event of a mirrored REST operation.
 
-The event is put together from path and body and then held to the same rules as any other
-(``rules.validate_event``); what those find wrong is told in the words of the request as it was
-sent: a pointer into its body, or the name of a path parameter or header.
+The event is built from path and body and validated like any other (``rules.validate_event``). Its problems are then
+placed in the request as it was sent: a pointer into its body, or the name of a path parameter or header.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ from hookward.domain.resource_types.routing import Match
 
 
 class MirroredEvent(msgspec.Struct, frozen=True):
-    """What an operation is published as: the event as ``POST /v1/events`` would take it, and as it was read."""
+    """The event of an operation: as ``POST /v1/events`` would accept it, and validated."""
 
     event: dict[str, Any]
     read: ValidEvent
 
 
 def read_mirrored(match: Match, given: Any, known: CompiledType, *, key: str | None = None) -> MirroredEvent:
-    """The event of an operation whose decoded body is ``given`` (``UNSET``: it has none); raises Invalid."""
+    """Return the event of an operation with the decoded body ``given`` (``UNSET``: no body); raises Invalid."""
     problems: list[Problem] = []
     resource = _resource(match.operation, given, problems)
     filled = {} if resource is None else _filled(match, resource, known, problems)
@@ -43,7 +42,7 @@ def read_mirrored(match: Match, given: Any, known: CompiledType, *, key: str | N
     if key is not None:
         event["id"] = key
     if resource == {} and not match.operation.body:
-        known = CompiledType(known.type, _Said(known.schema, filled))
+        known = CompiledType(known.type, _PartialValidator(known.schema, filled))
     try:
         read = validate_event(event, known)
     except Invalid as refused:
@@ -61,7 +60,7 @@ def _kind(operation: Operation) -> ChangeKind:
 
 
 def _resource(operation: Operation, given: Any, problems: list[Problem]) -> dict[str, Any] | None:
-    """What the body says of the resource; ``None`` when it cannot be used, which is then a problem."""
+    """Return the properties in the body; ``None`` if it cannot be used, with a problem added."""
     if given is msgspec.UNSET:
         return {}
     if isinstance(given, list) and operation.method == "PATCH":
@@ -77,7 +76,7 @@ def _resource(operation: Operation, given: Any, problems: list[Problem]) -> dict
 
 
 def _filled(match: Match, resource: dict[str, Any], known: CompiledType, problems: list[Problem]) -> dict[str, Any]:
-    """The properties that the path gives because the body does not."""
+    """Return the properties that the path gives and the body does not."""
     properties = known.type.schema.get("properties", {})
     filled: dict[str, Any] = {}
     for parameter, name in match.operation.fills.items():
@@ -96,8 +95,8 @@ def _filled(match: Match, resource: dict[str, Any], known: CompiledType, problem
     return filled
 
 
-class _Said(msgspec.Struct, frozen=True):
-    """Judges of a resource only what is said of it: where nobody sent one it cannot be whole."""
+class _PartialValidator(msgspec.Struct, frozen=True):
+    """Validates only the given properties: an operation without a body cannot give the whole resource."""
 
     schema: ResourceValidator
     names: Collection[str]
@@ -111,7 +110,7 @@ class _Said(msgspec.Struct, frozen=True):
 
 
 class _Places:
-    """Where, in the request as it was sent, the parts of the event came from."""
+    """Maps places in the event to places in the request as it was sent."""
 
     def __init__(
         self, match: Match, filled: Mapping[str, Any], resource: Mapping[str, Any] | None, told: list[Problem]
@@ -125,7 +124,7 @@ class _Places:
         self._unsaid = [name for name in self._identity if name not in filled and not _says(resource or {}, name)]
 
     def of(self, found: Problem) -> Iterator[Problem]:
-        """A problem of the event as problems of the request."""
+        """Yield a problem of the event as problems of the request."""
         first, rest = _split(found.pointer or "")
         match first:
             case "/scope":
@@ -134,7 +133,7 @@ class _Places:
                 message = found.message.replace("id", IDEMPOTENCY_KEY, 1)
                 yield Problem(message=message, parameter=IDEMPOTENCY_KEY)
             case _ if self._resource is None:
-                return  # that the body cannot be used is said already
+                return  # the body has a problem already
             case "/resourceId":
                 yield from self._of_identity(found)
             case _:
@@ -162,13 +161,13 @@ def _says(resource: Mapping[str, Any], name: str) -> bool:
 
 
 def _split(pointer: str) -> tuple[str, str]:
-    """The first step of a pointer, and the rest."""
+    """Return the first segment of a pointer, and the rest."""
     end = pointer.find("/", 1)
     return (pointer, "") if end < 0 else (pointer[:end], pointer[end:])
 
 
 def read_item(match: Match, batch: OperationBatch, given: Any, known: CompiledType) -> MirroredEvent:
-    """The event of one item of a batch; raises Invalid with pointers into the item."""
+    """Return the event of one item of a batch; raises Invalid with pointers into the item."""
     if not isinstance(given, dict):
         message = f"an operation must be a JSON object with {batch.verb} and {batch.id}"
         raise Invalid(message, (Problem(message=message, pointer=""),))

@@ -1,6 +1,6 @@
-"""Change events: what an upstream service says has happened to one resource.
+"""Change events: what happened to one resource, as its publisher reports it.
 
-Takes the events of a batch apart without judging them: one that is no JSON must not hurt its neighbours.
+``split_events`` splits a batch without parsing its events: one that is not JSON must not affect the others.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from hookward.domain.resource_types.operations import ChangeKind
 class ChangeEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One accepted change event.
 
-    ``body`` is the resource after the change and ``previous``/``extra`` what the publisher sent beside it, each as
-    JSON; ``scope`` maps scope parameters to texts; ``version`` is the version of the definitions that apply.
+    ``body`` is the resource after the change, ``previous`` and ``extra`` are what the publisher sent beside it, each as
+    JSON; ``scope`` maps scope parameters to strings; ``version`` is the version of the watch definitions that apply.
     """
 
     id: EventId
@@ -44,28 +44,28 @@ class ChangeEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return f"{self.resource_type}.{self.kind.word}"
 
     def resource(self) -> Any:
-        """The resource, decoded; numbers keep their value (see ``domain.json``)."""
+        """Return the decoded resource; numbers keep their value (see ``domain.json``)."""
         return decode_exact(self.body)
 
     def extra_resource(self) -> Any:
-        """What the publisher sent as ``extraFull``, decoded; ``None`` where nothing was sent."""
+        """Return the decoded ``extraFull``; ``None`` if it was not sent."""
         return None if self.extra is None else decode_exact(self.extra)
 
     def previous_resource(self) -> Any:
-        """The state before the change, decoded; ``None`` where it is not known."""
+        """Return the decoded state before the change; ``None`` if it is not known."""
         return None if self.previous is None else decode_exact(self.previous)
 
 
 _HEAD = re.compile(rb'\s*\{\s*"(?P<member>[^"\\]*)"\s*:\s*\[')
 _TAIL = re.compile(rb"\s*\}\s*")
-# Strings whole, runs of brackets, commas. A quotation mark that opens nothing comes alone: nothing behind it is sure.
+# Whole strings, runs of brackets, commas. A quotation mark without an end is a token of its own: the split stops there.
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|"|[\[{]+|[\]}]+|,', re.DOTALL)
 
 
 def split_events(body: bytes, member: str = "events") -> list[bytes] | None:
-    """The elements of ``{member: […]}`` as they were sent; ``None`` when the body has no such shape.
+    """Return the elements of ``{member: […]}`` as they were sent; ``None`` if the body does not have this shape.
 
-    Only strings, brackets and commas are looked at, in one pass, so this works where a parser gives up.
+    It looks only at strings, brackets and commas, in one pass, so it works where a parser fails.
     """
     head = _HEAD.match(body)
     if head is None or head["member"] != member.encode():

@@ -1,7 +1,4 @@
-"""What makes a published event right: every property checked, every problem named at once.
-
-A made-up event of a resource type's sample: to try templates on, and for test sends.
-"""
+"""Validates published events, with every problem at once; builds the sample event of previews and test sends."""
 
 from __future__ import annotations
 
@@ -35,13 +32,13 @@ _KNOWN = (
 _NAMES = frozenset(_KNOWN)
 _NEEDED = frozenset(("resourceType", "scope", "event", "resource"))
 _VISIBLE = re.compile(rf"[!-~]{{1,{MAX_ID}}}")
-# Every IANA name, and none of what else lies beside the zones on a disk: posix/…, right/…, localtime, zone.tab.
+# Every IANA name, but not the other files beside the zones on a disk: posix/…, right/…, localtime, zone.tab.
 _ZONE = re.compile(r"(?=.{1,64}$)[A-Z][A-Za-z0-9+_-]*(?:/[A-Za-z0-9+_-]+)*", re.ASCII)
 _WORDS = ", ".join(kind.word for kind in ChangeKind)
 
 
 class ValidEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A published event that is right. ``resource`` and its companions are still decoded."""
+    """A valid published event. ``resource``, ``previous`` and ``extra`` are decoded."""
 
     type: ResourceType
     kind: ChangeKind
@@ -79,7 +76,7 @@ def validate_event(given: Any, known: CompiledType | None, names: Iterable[str] 
     if given.get("resource") is None:
         problems.append(problem_at("resource is missing; give the resource after the change", "resource"))
     extra = previous = zone = occurred = key = None
-    more = not _NEEDED.issuperset(given)  # most events hold nothing else
+    more = not _NEEDED.issuperset(given)  # most events have no other members
     if more:
         extra = _resource(given, "extraFull", known, problems)
         previous = _object(given, "previousData", problems)
@@ -113,7 +110,7 @@ def change_event(event: ValidEvent, account: AccountId, *, now_ms: int, random: 
 
 
 def type_names(types: Iterable[str]) -> str:
-    """The names of types for a sentence that offers them, as many as it can hold."""
+    """Return the names of types for a message, at most 50 of them."""
     names = sorted(types)
     more = len(names) - MAX_NAMES_SHOWN
     return ", ".join(names[:MAX_NAMES_SHOWN]) + (f" and {more} more (GET /v1/resource-types)" if more > 0 else "")
@@ -145,7 +142,7 @@ def _resource(
 
 
 def read_scope(given: Any, resource_type: ResourceType, problems: list[Problem], *, complete: bool) -> dict[str, str]:
-    """Scope values as text; ``complete`` demands every parameter and refuses the values that mean "any"."""
+    """Return scope values as strings; ``complete`` requires every parameter and refuses values that mean "any"."""
     names = resource_type.scope
     if not isinstance(given, dict):
         problems.append(problem_at(f"scope must be an object with {', '.join(names)}", "scope"))
@@ -185,7 +182,7 @@ def _resource_id(
     value = integer_as_string(given.get("resourceId"))
     if value is None:
         if known is None or resource is None:
-            return ""  # what is missing is named already
+            return ""  # the missing part has a problem already
         value = identity_of(known.type, resource)
         if value is None:
             names = ", ".join(known.type.identity)
@@ -220,7 +217,7 @@ def _zone(given: dict[str, Any], problems: list[Problem]) -> str | None:
 
 
 def is_zone(name: str) -> bool:
-    """Whether ``name`` is an IANA time zone that this machine knows."""
+    """Return whether ``name`` is an IANA time zone that this machine knows."""
     return _ZONE.fullmatch(name) is not None and _exists(name)
 
 
@@ -241,7 +238,7 @@ def _moment(given: dict[str, Any], problems: list[Problem]) -> datetime | None:
         moment = msgspec.convert(value, datetime)
         if moment.tzinfo is not None:
             return moment.astimezone(UTC)
-    except (ValueError, OverflowError):  # the offset may lead out of the years 1 to 9999
+    except (ValueError, OverflowError):  # with its offset it may be outside the years 1 to 9999
         pass
     message = "occurredAt must be an RFC 3339 date-time with offset, such as 2026-11-20T10:15:30Z"
     problems.append(problem_at(message, "occurredAt"))
@@ -253,9 +250,9 @@ _PROBLEMS = "the event has problems"
 
 
 def sample_event(resource_type: ResourceType, scope: Mapping[str, str]) -> ChangeEvent:
-    """An ``updated`` event that holds the sample; parameters that ``scope`` leaves open read ``1``.
+    """Return an ``updated`` event with the type's sample; scope parameters that ``scope`` does not give are ``1``.
 
-    A parameter is open too where ``scope`` has the value that means any: no event can be published with that.
+    A value that means "any" counts as not given: no event can be published with it.
     """
     bound = {name: value for name, value in scope.items() if resource_type.any_value.get(name) != value}
     return ChangeEvent(

@@ -1,4 +1,4 @@
-"""What the filters of a JSONPath ask, as RFC 9535 defines it, of documents whose numbers may be ``Decimal``."""
+"""Conditions in filters of a JSONPath (RFC 9535), for documents whose numbers may be ``Decimal``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class AnyOf:
 
 @dataclass(frozen=True, slots=True)
 class Exists:
-    """``@.a`` or ``!@.a``: whether a query finds anything, be it null."""
+    """``@.a`` or ``!@.a``: whether a query finds any value, null included."""
 
     query: Query
     expected: bool
@@ -44,9 +44,9 @@ class Exists:
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """A comparison as in RFC 9535 §2.3.5.2.2; of several values found on the left, one has to satisfy it.
+    """A comparison as in RFC 9535 §2.3.5.2.2; of several values on the left, one has to satisfy it.
 
-    What is not there equals nothing but what is not there either, so ``!=`` holds of it.
+    A missing value equals only another missing value, so ``!=`` is true of it.
     """
 
     left: Query
@@ -90,7 +90,7 @@ def _compare(symbol: str, left: Any, right: Any, steps: Steps) -> bool:
 
 
 def _equal(left: Any, right: Any, steps: Steps) -> bool:
-    """Equality without regard to the order of members; a boolean never equals a number."""
+    """Return whether two values are equal. The order of members does not count; a boolean never equals a number."""
     pairs = [(left, right)]
     while pairs:
         left, right = pairs.pop()
@@ -123,7 +123,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _alike(left: Any, right: Any) -> tuple[Any, Any]:
-    """Both numbers in types that compare by what was written: ``Decimal("0.1")`` is the float 0.1."""
+    """Return both numbers in types that compare as written: ``Decimal("0.1")`` equals the float 0.1."""
     if isinstance(left, Decimal) and isinstance(right, float):
         return left, Decimal(repr(right))
     if isinstance(left, float) and isinstance(right, Decimal):

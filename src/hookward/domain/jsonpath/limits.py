@@ -1,4 +1,4 @@
-"""The bounds of a JSONPath, and how one that breaks a rule is refused."""
+"""The bounds of a JSONPath, and the error for one that is not allowed."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ MAX_INDEX: Final = 2**53 - 1
 
 
 def refusal(message: str) -> Invalid:
-    """The error for a path that cannot be used."""
+    """Return the error for a path that cannot be used."""
     return Invalid("the path cannot be used", (Problem(message=message),))

@@ -1,8 +1,8 @@
-"""What a compiled JSONPath does to a document: the allowed nodes, each of which counts the work it causes.
+"""The nodes of a compiled JSONPath. Each node counts its work against a step budget.
 
-Every selector picks *distinct* children of a value, and nothing goes back up, so the matches of a path never overlap:
-what a path finds is never larger than the document. Documents are decoded JSON (``dict`` with text keys, ``list``,
-``str``, ``int``, ``float``, ``Decimal``, ``bool``, ``None``); nothing else of Python is ever looked into.
+Every selector selects *distinct* children of a value and none selects a parent, so the matches of a path never overlap:
+the result of a path is never larger than the document. Documents are decoded JSON (``dict`` with string keys, ``list``,
+``str``, ``int``, ``float``, ``Decimal``, ``bool``, ``None``); no other Python object is ever inspected.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LookupKeys: TypeAlias = tuple[tuple[type[Any], str | int], ...]
 
 
 class NothingFound(Enum):
-    """The one value that no JSON document holds."""
+    """The type of ``ABSENT``, a value that no JSON document holds."""
 
     ABSENT = "absent"
 
@@ -29,7 +29,7 @@ ABSENT: Final = NothingFound.ABSENT
 
 
 class Steps:
-    """The work that one evaluation may still cause; a step is about one value touched or 1 KiB of text compared."""
+    """The step budget that an evaluation has left. A step is about one value touched or 1 KiB of text compared."""
 
     __slots__ = ("left",)
 
@@ -37,27 +37,27 @@ class Steps:
         self.left = left
 
     def spend(self, count: int) -> None:
-        """Take ``count`` steps; raises ``BudgetExceeded`` when there are not that many left."""
+        """Use ``count`` steps; raises ``BudgetExceeded`` if fewer are left."""
         self.left -= count
         if self.left < 0:
             raise BudgetExceeded("a path touches too many values of the document; select less")
 
 
 class Segment(Protocol):
-    """One step of a path: from a value to some of its children, in document order unless the path gives another."""
+    """One segment of a path: selects children of a value, in document order unless the path gives another."""
 
     def select(self, value: Any, root: Any, steps: Steps) -> list[Any]:
-        """The selected children of ``value``; ``root`` is what ``$`` means within a filter."""
+        """Return the selected children of ``value``; ``root`` is what ``$`` means in a filter."""
 
 
 class Condition(Protocol):
-    """What a filter asks of each child."""
+    """A condition in a filter."""
 
     def holds(self, value: Any, root: Any, steps: Steps) -> bool: ...
 
 
 def lookup(value: Any, keys: LookupKeys) -> Any:
-    """The one value at ``keys``, or ``ABSENT``: no such name, an index outside the array, the wrong container."""
+    """Return the value at ``keys``, or ``ABSENT``: no such name, an index out of range, or the wrong container."""
     try:
         for kind, key in keys:
             if not isinstance(value, kind):
@@ -85,7 +85,7 @@ class Names:
 class Indexes:
     """Elements of an array by position, negative ones from its end: ``[0]``, ``[0,-1]``.
 
-    Two indexes that meet at one element select it once.
+    Two indexes of the same element select it once.
     """
 
     indexes: tuple[int, ...]
@@ -124,7 +124,7 @@ class Wildcard:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """The children of an object or array of which a condition holds: ``[?@.price > 10]``."""
+    """The children of an object or array that satisfy a condition: ``[?@.price > 10]``."""
 
     condition: Condition
 
@@ -144,7 +144,7 @@ def _children(value: Any, steps: Steps) -> list[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Segments from ``$`` (or, within a filter, from ``@``); ``keys`` where they are single names and indexes only."""
+    """Segments from ``$`` (in a filter also from ``@``); ``keys`` if all are single names and indexes."""
 
     from_root: bool
     segments: tuple[Segment, ...]
@@ -164,7 +164,7 @@ class Query:
 
 
 def query_of(segments: tuple[Segment, ...], *, from_root: bool) -> Query:
-    """A query whose keys are worked out."""
+    """Return a query with its ``keys``."""
     keys: list[tuple[type[Any], str | int]] = []
     for segment in segments:
         match segment:

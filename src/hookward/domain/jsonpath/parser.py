@@ -1,9 +1,9 @@
-"""The JSONPaths that are allowed, as jsonpath-ng reads them.
+"""Parses JSONPaths with jsonpath-ng, behind allow-lists.
 
-jsonpath-ng's language is far larger than what an integrator may run on our machines: ``$.a * 1000000000`` allocates a
-gigabyte, ``=~ '(a+)+$'`` never ends. So its tokens pass an allow-list before they reach its parser, and the nodes of
-its tree another one after; what is on neither is refused by name. Bounds on length, brackets and segments keep both
-the parser and the walk over its tree short.
+The language of jsonpath-ng is far larger than what an integrator may run on our machines: ``$.a * 1000000000``
+allocates a gigabyte, ``=~ '(a+)+$'`` never ends. So an allow-list checks its tokens before they reach its parser, and
+another one checks the nodes of its tree; anything else is refused by name. Bounds on length, brackets and segments keep
+both the parser and the walk over its tree short.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _BEFORE_EXPRESSION = frozenset({"?", "(", "!", "AND", "OR"})
 _BEFORE_NUMBER = frozenset({"[", ",", ":", "FILTER_OP"})
 _CLOSES = {"]": ("[", "?"), ")": ("(",)}
 
-# ply's parser keeps its stacks on itself.
+# ply's parser keeps its stacks in the parser object, so one thread at a time may use it.
 _parsing = threading.Lock()
 
 
@@ -63,9 +63,9 @@ def _parser() -> ExtendedJsonPathParser:
 
 
 def parse(text: str) -> tuple[Segment, ...]:
-    """The segments of an absolute path; raises ``Invalid``.
+    """Return the segments of an absolute path; raises ``Invalid``.
 
-    The caller bounds the length of ``text`` and sees to it that it starts with ``$``.
+    The caller has checked the length of ``text`` and that it starts with ``$``.
     """
     _check_escapes(text)
     try:
@@ -90,7 +90,7 @@ def _check_escapes(text: str) -> None:
 
 
 def _check_tokens(tokens: Iterable[Any]) -> None:
-    """Refuse what is not on the list, and what jsonpath-ng would take for something else than it looks like."""
+    """Refuse tokens that are not allowed, and notations that jsonpath-ng would misread."""
     opened: list[str] = []
     previous = ""
     for token in tokens:
@@ -148,7 +148,7 @@ def _check_bracket(token: Any, opened: list[str]) -> None:
 
 
 def translate(tree: Any) -> Query:
-    """Our nodes for a tree of jsonpath-ng's; the first one that is not on the list is refused."""
+    """Return our nodes for a tree of jsonpath-ng; raises ``Invalid`` for the first node that is not allowed."""
     nodes = _chain(tree)
     head = nodes[0]
     # In a filter, jsonpath-ng reads a bare `name` as `@.name`.
@@ -215,7 +215,7 @@ def _comparison(expression: Any) -> Condition:
 
 
 def _chain(tree: Any) -> list[Any]:
-    """The nodes that ``Child`` nodes join, from left to right, however they nest."""
+    """Return the nodes that nested ``Child`` nodes join, from left to right."""
     nodes: list[Any] = []
     pending = [tree]
     while pending:

@@ -1,8 +1,8 @@
-"""JSONPath as integrators may use it: names, indexes, slices, wildcards, and filters of simple comparisons.
+"""The JSONPath subset of integrators: names, indexes, slices, wildcards, and filters of simple comparisons.
 
-Texts are parsed by jsonpath-ng behind an allow-list (``jsonpath.parser``) and evaluated by nodes
-that count their work (``jsonpath.nodes``). Nearly every path in use is plain names and indexes; such
-a text is read without jsonpath-ng, whose parser takes half a millisecond, and means exactly what it means there.
+Paths are parsed by jsonpath-ng behind allow-lists (``jsonpath.parser``) and evaluated by nodes that count their work
+(``jsonpath.nodes``). Nearly every path in use is plain names and indexes; such a path is parsed here, with the same
+meaning, without jsonpath-ng, whose parser takes half a millisecond.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from hookward.domain.problems import quoted
 
 @dataclass(frozen=True, slots=True)
 class JsonPath:
-    """A compiled JSONPath; two are equal when their texts are.
+    """A compiled JSONPath; two are equal if their texts are.
 
-    ``keys`` are the steps of a path of single names and indexes, ``None`` for any other.
+    ``keys`` are the names and indexes of a path that consists only of single ones, ``None`` for any other.
     """
 
     text: str
@@ -29,14 +29,13 @@ class JsonPath:
 
     @property
     def singular(self) -> bool:
-        """Whether it is made of single names and indexes only, and so finds one value at most."""
+        """Whether the path consists of single names and indexes only, and so finds at most one value."""
         return self.keys is not None
 
     def find(self, document: Any, steps: Steps | None = None) -> list[Any]:
-        """The values it selects in a decoded JSON document, each once.
+        """Return the values that it selects in a decoded JSON document, each once.
 
-        Evaluations that belong together may share ``steps``. Raises ``BudgetExceeded`` when it
-        would touch more values than those.
+        Evaluations that belong together may share ``steps``. Raises ``BudgetExceeded`` if it needs more steps.
         """
         if self.keys is not None:
             found = lookup(document, self.keys)
@@ -50,7 +49,7 @@ def compile_path(text: str) -> JsonPath:
     _check_text(text)
     segments = _read_plain(text)
     if segments is None:
-        # jsonpath-ng takes 70 ms to import, which most processes never need to spend.
+        # Importing jsonpath-ng takes 70 ms, and most processes never need it.
         from hookward.domain.jsonpath.parser import parse  # noqa: PLC0415
 
         segments = parse(text)
@@ -81,7 +80,7 @@ _RESERVED = frozenset({"where", "wherenot"})
 
 
 def _read_plain(text: str) -> tuple[Segment, ...] | None:
-    """The segments of a text in plain notation; ``None`` leaves the text, right or wrong, to jsonpath-ng."""
+    """Return the segments of a path in plain notation; ``None`` leaves the path, valid or not, to jsonpath-ng."""
     segments: list[Segment] = []
     position = 1
     while position < len(text):

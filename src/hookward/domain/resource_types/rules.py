@@ -48,7 +48,7 @@ class SchemaCompiler(Protocol):
         """What makes a schema none (its meta-schema)."""
         ...
 
-    def compiled(self, schema: Mapping[str, Any], surveyed: SchemaCost | None = None) -> ResourceValidator:
+    def compiled(self, schema: Mapping[str, Any], cost: SchemaCost | None = None) -> ResourceValidator:
         """A schema ready to judge; raises Invalid with what forbids it."""
         ...
 
@@ -76,8 +76,8 @@ def read_type(
     called = _name(given, reserved, name, problems)
     scope = _words(given, "scope", (0, MAX_SCOPE_PARAMETERS), problems)
     identity = _words(given, "identity", (1, MAX_IDENTITY), problems)
-    surveyed, schema = _schema(given.get("schema"), schemas, problems)
-    body = _body(given, surveyed, problems)
+    cost, schema = _schema(given.get("schema"), schemas, problems)
+    body = _body(given, cost, problems)
     keep_state = given.get("keepState")
     if keep_state is not None and not isinstance(keep_state, bool):
         problems.append(problem_at("keepState must be true or false", "keepState"))
@@ -147,33 +147,33 @@ def _schema(
     if len(encode_exact(given)) > MAX_SCHEMA_BYTES:
         problems.append(problem_at(f"schema may take {MAX_SCHEMA_BYTES} bytes", "schema"))
         return None, None
-    surveyed, found = measure_schema(given, schemas.pattern_size)
+    cost, found = measure_schema(given, schemas.pattern_size)
     problems += [Problem(message=each.message, pointer="/schema" + (each.pointer or "")) for each in found]
     known = len(problems)
     problems += schemas.problems(given, "schema")
-    if surveyed is None or len(problems) > known:
-        return surveyed, None
-    if surveyed.steps > MAX_STEPS:
+    if cost is None or len(problems) > known:
+        return cost, None
+    if cost.steps > MAX_STEPS:
         problems.append(problem_at(_TOO_HEAVY, "schema"))
-    elif surveyed.per_character > MAX_STEPS_PER_CHARACTER:
+    elif cost.per_character > MAX_STEPS_PER_CHARACTER:
         problems.append(problem_at("too many or too large patterns for one text; make them simpler", "schema"))
     else:
         try:
-            return surveyed, schemas.compiled(given, surveyed)
+            return cost, schemas.compiled(given, cost)
         except Invalid as error:
             problems += [Problem(message=each.message, pointer="/schema") for each in error.problems]
-    return surveyed, None
+    return cost, None
 
 
-def _body(given: dict[str, Any], surveyed: SchemaCost | None, problems: list[Problem]) -> BodyShape:
+def _body(given: dict[str, Any], cost: SchemaCost | None, problems: list[Problem]) -> BodyShape:
     word = given.get("body")
     if word is None:
         return BodyShape.WRAPPED
     if not isinstance(word, str) or word not in list(BodyShape):
         problems.append(problem_at("body must be wrapped or merged", "body"))
         return BodyShape.WRAPPED
-    if word == BodyShape.MERGED and surveyed is not None:
-        own = [name for name in DOCUMENT_NAMES if name in surveyed.names]
+    if word == BodyShape.MERGED and cost is not None:
+        own = [name for name in DOCUMENT_NAMES if name in cost.names]
         if own:
             message = f"merged would hide {', '.join(own)} of the schema behind those of the document; use wrapped"
             problems.append(problem_at(message, "body"))

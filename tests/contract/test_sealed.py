@@ -24,12 +24,13 @@ from hookward.application.oauth.credentials import (
     read_state,
     write_state,
 )
-from hookward.application.records import KeyRecord, PreviousSecret, WatchRecord, key_subject, seal_subject
+from hookward.application.records import KeyRecord, PreviousSecret, WatchRecord
 from hookward.application.sealing.key_check import verify_master_keys
 from hookward.application.sealing.rotation import PAGE, MasterKeyRotation, Resealed, SealedField
 from hookward.domain.crypto_keys.model import KeyDefinition, Material
 from hookward.domain.errors import ConfigError
 from hookward.domain.ids import CredentialId, CryptoKeyId
+from hookward.domain.sealing import key_subject, watch_subject
 from tests.contract.world import ACCOUNT, World, new_id, new_watch
 
 A, B = (bytes([byte]) * 32 for byte in b"AB")
@@ -38,7 +39,7 @@ OLD, RING, NEW = AesGcmSealer(A), AesGcmSealer(B, A), AesGcmSealer(B)
 
 async def add_watch(world: World, secret: bytes = b"{}", owner: str | None = None) -> WatchRecord:
     row = msgspec.structs.replace(new_watch(), owner=owner)
-    row = msgspec.structs.replace(row, secrets=OLD.seal(secret, seal_subject(row)))
+    row = msgspec.structs.replace(row, secrets=OLD.seal(secret, watch_subject(row)))
     return await world.definitions.add_watch(row, slots=None, paused=False, key=None)
 
 
@@ -94,7 +95,7 @@ async def test_every_sealed_column_is_sealed_anew_and_nothing_else_changes(world
     assert (report.resealed, report.complete, report.unreadable) == (len(rows) + 4, True, ())
     assert (await world.rows(everything), await world.value("SELECT version FROM definition_version")) == before
     for number, row in enumerate(rows):
-        assert NEW.unseal(await secrets_of(world, row), seal_subject(row)) == b"secret %d" % number
+        assert NEW.unseal(await secrets_of(world, row), watch_subject(row)) == b"secret %d" % number
     assert await world.value("SELECT secrets FROM watch WHERE id = $1", bare.id) is None
     for key, secrets in zip(keys, ([b"n" * 32], [b"m" * 32, b"m" * 32, b"n" * 32]), strict=True):
         stored = await world.crypto_keys.key(ACCOUNT, key.id, owner=None)
@@ -143,7 +144,7 @@ async def test_a_row_that_is_being_changed_is_neither_waited_for_nor_overwritten
     async with world.session() as session:
         change = session.transaction()
         await change.start()
-        fresh = OLD.seal(b"changed meanwhile", seal_subject(row))
+        fresh = OLD.seal(b"changed meanwhile", watch_subject(row))
         await session.execute("UPDATE watch SET secrets = $2 WHERE id = $1", row.id, fresh)
         rotating = asyncio.create_task(resealer(world.database).rotate(silent))
         while not (await secrets_of(world, other)).startswith(NEW.key_prefixes[0]):
@@ -152,7 +153,7 @@ async def test_a_row_that_is_being_changed_is_neither_waited_for_nor_overwritten
         await change.commit()
         report = await rotating
     assert (report.resealed, report.complete) == (2, True)
-    assert NEW.unseal(await secrets_of(world, row), seal_subject(row)) == b"changed meanwhile"
+    assert NEW.unseal(await secrets_of(world, row), watch_subject(row)) == b"changed meanwhile"
 
 
 async def test_changes_by_processes_with_either_key_go_on_while_everything_is_sealed_anew(world: World) -> None:
@@ -166,8 +167,8 @@ async def test_changes_by_processes_with_either_key_go_on_while_everything_is_se
             stored = await world.definitions.watch(ACCOUNT, row.id)
             assert stored is not None
             assert stored.secrets is not None
-            number = int(RING.unseal(stored.secrets, seal_subject(stored)))
-            changed = msgspec.structs.replace(stored, secrets=sealer.seal(b"%d" % (number + 1), seal_subject(stored)))
+            number = int(RING.unseal(stored.secrets, watch_subject(stored)))
+            changed = msgspec.structs.replace(stored, secrets=sealer.seal(b"%d" % (number + 1), watch_subject(stored)))
             done = await world.definitions.change_watch(changed, slots=None, paused=False, reason="", key=None)
             counts[row.id] += done is not None
 
@@ -179,7 +180,7 @@ async def test_changes_by_processes_with_either_key_go_on_while_everything_is_se
     stop.set()
     await asyncio.gather(*counting)
     await resealer(world.database).rotate(silent)
-    found = [int(NEW.unseal(await secrets_of(world, row), seal_subject(row))) for row in rows]
+    found = [int(NEW.unseal(await secrets_of(world, row), watch_subject(row))) for row in rows]
     assert found == [counts[row.id] for row in rows]
 
 

@@ -282,11 +282,15 @@ async def test_a_watch_is_judged_by_the_newest_version_of_its_type(world):
     before = await world.everything()
 
     with pytest.raises(TypeChanged):
-        await world.definitions.add_watch(watch_on("shop.order"), slots=None, paused=False, key=None, judged_by=1)
+        await world.definitions.add_watch(
+            watch_on("shop.order"), slots=None, paused=False, key=None, validated_with_version=1
+        )
 
     assert await world.everything() == before
     for name, version in (("shop.order", 2), ("appointment", 1)):
-        await world.definitions.add_watch(watch_on(name), slots=None, paused=False, key=None, judged_by=version)
+        await world.definitions.add_watch(
+            watch_on(name), slots=None, paused=False, key=None, validated_with_version=version
+        )
 
 
 async def test_a_watch_and_another_scope_of_its_type_never_both_come_to_be(world):
@@ -296,7 +300,7 @@ async def test_a_watch_and_another_scope_of_its_type_never_both_come_to_be(world
         await types.add_type(new_row(name))
 
         adding = asyncio.create_task(
-            world.definitions.add_watch(watch_on(name), slots=None, paused=False, key=None, judged_by=1)
+            world.definitions.add_watch(watch_on(name), slots=None, paused=False, key=None, validated_with_version=1)
         )
         replaced = await types.replace_type(new_row(name, scope=("x",)), scope=("x",))
         await asyncio.wait([adding])

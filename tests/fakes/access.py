@@ -11,10 +11,16 @@ from hookward.application.access.accounts import AccountRecord
 from hookward.application.access.api_keys import ApiKeyRecord
 from hookward.application.access.authenticator import FoundKeys, Revocations
 from hookward.domain.access.accounts import AccountSettings
+from hookward.domain.access.callers import Caller, Scope
 from hookward.domain.errors import Conflict, Problem, StoreUnavailable
 from hookward.domain.ids import AccountId, AccountRef, ApiKeyId
 
 NOW = datetime(2026, 11, 20, 10, 15, 30, tzinfo=UTC)
+
+
+def caller_of(account: AccountId, owner: str | None = None) -> Caller:
+    """Return a caller of the watches scope."""
+    return Caller(account=account, scopes=frozenset({Scope.WATCHES}), owner=owner)
 
 
 class FakeApiKeys:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
 from hookward.application.resource_types.service import Beside, TypeOutline, TypeRecord, Watched
 from hookward.domain.errors import StoreUnavailable, TypeChanged
 from hookward.domain.ids import AccountId
+from hookward.domain.resource_types.model import CompiledType, ResourceType
 
 Key = tuple[AccountId, str]
 
@@ -87,3 +89,18 @@ class FakeTypes:
         rows.append(msgspec.structs.replace(row, type_version=len(rows) + 1, version=self._version))
         self._current.add(key)
         return rows[-1]
+
+
+class KnownTypes:
+    """A ``ResourceTypeLookup`` of fixed types. ``found`` counts the look-ups; their schemas accept everything."""
+
+    def __init__(self, *types: ResourceType) -> None:
+        self.types = {each.name: each for each in types}
+        self.found: Counter[Any] = Counter()
+
+    async def find(self, _account: AccountId, name: Any) -> CompiledType | None:
+        self.found[name] += 1
+        return CompiledType(self.types[name], None) if name in self.types else None
+
+    def names(self, _account: AccountId) -> list[str]:
+        return list(self.types)

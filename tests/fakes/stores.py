@@ -65,7 +65,7 @@ class FakeDefinitions:
         self._keys: dict[bytes, KeyRecord] = {}
         self._zones: dict[AccountId, tuple[int, str | None]] = {}
         self._lanes = 0
-        self.judged_by: int | None = None
+        self.validated_with_version: int | None = None
         self.credentials: dict[CredentialId, StoredCredential] = {}
         self.by_digest: dict[tuple[AccountId, bytes], CredentialId] = {}
         self.refused: dict[CredentialId, str] = {}
@@ -86,13 +86,13 @@ class FakeDefinitions:
         slots: int | None,
         paused: bool,
         key: KeyRecord | None,
-        judged_by: int | None = None,
+        validated_with_version: int | None = None,
         credential: NewCredential | None = None,
     ) -> WatchRecord:
         if not self._has_its_keys(watch, key):
             raise Conflict("one of its crypto keys has just been retired")
         self.version += 1
-        self.judged_by = judged_by
+        self.validated_with_version = validated_with_version
         if key is not None:
             self._keys[key.id] = msgspec.structs.replace(key, version=self.version)
         held = None if credential is None else self._find_or_make(watch.account, credential)

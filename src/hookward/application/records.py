@@ -1,4 +1,4 @@
-"""Watches and crypto keys as the store keeps them, and what their sealed values are bound to."""
+"""Watches and crypto keys as the store keeps them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 from hookward.application.ports import Sealer
 from hookward.domain.crypto_keys.model import KeyDefinition
 from hookward.domain.ids import AccountId, CredentialId, CryptoKeyId, WatchId
-from hookward.domain.sealing import sealed_place
+from hookward.domain.sealing import watch_subject
 from hookward.domain.watches.model import WatchDefinition, WatchSecrets
 
 
@@ -40,7 +40,7 @@ class WatchRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """Return the secrets, decrypted; those of a watch without any are empty. Raises DecryptionFailed."""
         if self.secrets is None:
             return WatchSecrets()
-        return _read_watch_secrets(sealer.unseal(self.secrets, seal_subject(self)))
+        return _read_watch_secrets(sealer.unseal(self.secrets, watch_subject(self)))
 
     def __repr__(self) -> str:
         return f"<WatchRecord {self.id.hex()} v{self.version}>"
@@ -83,16 +83,6 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     def __repr__(self) -> str:
         return f"<KeyRecord {self.id.hex()} v{self.version}>"
-
-
-def seal_subject(row: WatchRecord) -> str:
-    """Return the associated data of a watch's sealed secrets: they cannot be decrypted as those of another row."""
-    return sealed_place(row.account, row.owner, "watch", row.id, "secrets")
-
-
-def key_subject(row: KeyRecord) -> str:
-    """Return the associated data of a crypto key's sealed secrets."""
-    return sealed_place(row.account, row.owner, "key", row.id, "secret")
 
 
 read_watch_definition = msgspec.json.Decoder(WatchDefinition).decode

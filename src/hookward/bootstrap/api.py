@@ -119,7 +119,7 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
             access=access,
             events=events,
             resource_types=resource_types,
-            watches=await _open_watches(process),
+            watches=await _open_watches(process, resource_types.cache),
             crypto_keys=_crypto_keys(process),
             history=_history(process),
             checks={"database": upkeep.answers, "queue": waker.ping},
@@ -178,7 +178,7 @@ def _open_resource_types(process: _Process) -> ResourceTypeParts:
     )
 
 
-async def _open_watches(process: _Process) -> WatchParts:
+async def _open_watches(process: _Process, types: ResourceTypeCache) -> WatchParts:
     settings, clock, random, log = process.settings, process.clock, process.random, process.log
     sender = await process.stack.enter_async_context(open_sender(settings))
     token_sender = await process.stack.enter_async_context(open_token_sender(settings))
@@ -188,6 +188,7 @@ async def _open_watches(process: _Process) -> WatchParts:
     store = PostgresWatches(process.pool)
     watches = Watches(
         store,
+        types,
         process.sealer,
         clock=clock,
         random=random,
@@ -196,7 +197,7 @@ async def _open_watches(process: _Process) -> WatchParts:
     )
     return WatchParts(
         service=watches,
-        changes=WatchChanges(store, watches, process.sealer, clock=clock),
+        changes=WatchChanges(store, watches, process.sealer, clock=clock, random=random),
         authorizations=Authorizations(
             PostgresAuthorizations(process.pool),
             store,

@@ -36,8 +36,9 @@ from hookward.entrypoints.api.public_routes import OPEN_ROUTES, OpenRoute
 from hookward.entrypoints.api.resources import crypto_keys as wire_keys
 from hookward.entrypoints.api.resources import watch_schemas as wire_requests
 from hookward.entrypoints.api.resources import watch_schemas as wire_watches
+from hookward.entrypoints.api.resources.watches import watch_routes
 from hookward.entrypoints.api.route import Route
-from hookward.entrypoints.api.routes import ROUTES, mirrored_routes, unchanging_routes, watch_routes
+from hookward.entrypoints.api.routes import ROUTES, mirrored_routes, unchanging_routes
 from tests.fakes.api_parts import api_parts, resource_type_parts
 
 TYPES = built_in_types()

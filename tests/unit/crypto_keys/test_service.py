@@ -24,6 +24,7 @@ from hookward.domain.signing.request_signer import RequestSigner
 from hookward.domain.signing.standard_webhooks import secret_to_text
 from tests.fakes.stores import FakeDefinitions
 from tests.fakes.virtual_time import FixedRandom
+from tests.fakes.watches import SHOP_TYPE, create_watch
 from tests.fakes.worker_harness import SHOP
 
 pytestmark = pytest.mark.virtual_time
@@ -58,7 +59,7 @@ class TokenHarness:
         self.store.now = lambda: self.clock.now
         random = FixedRandom()
         self.keys = CryptoKeys(self.store, SEALER, CipherSigningKeys(), clock=self.clock, random=random)
-        self.watches = Watches(self.store, SEALER, clock=self.clock, random=random)
+        self.watches = Watches(self.store, SHOP_TYPE, SEALER, clock=self.clock, random=random)
         self.definitions = WatchRegistry(self.store, {SHOP.name: SHOP})
         self.plans = EndpointCache(
             self.definitions, SEALER, CipherSigningKeys(), clock=self.clock, user_agent="Hookward/test"
@@ -72,7 +73,7 @@ class TokenHarness:
     async def watch(self, *keys: KeyRecord, enabled: bool = True) -> WatchRecord:
         signature = {"enabled": enabled, "cryptoKeyIds": [text(key) for key in keys]}
         given = {"address": "http://a.test/", "signature": signature, "schema": '{"n": 12345678901234567890123}'}
-        row, _ = await self.watches.create(ACCOUNT, given, SHOP, {})
+        row, _ = await create_watch(self.watches, ACCOUNT, given, {})
         return row
 
     async def rotate(self, key: KeyRecord, owner: str | None = None, **given: Any) -> str:
@@ -266,7 +267,7 @@ async def test_a_watch_that_loses_a_key_is_otherwise_the_same_to_the_byte(harnes
 async def test_a_watch_that_only_speaks_of_a_key_does_not_name_it(harness: TokenHarness) -> None:
     key, _ = await harness.key()
     given = {"address": "http://a.test/", "schema": {"signed with": text(key)}}
-    watch, _ = await harness.watches.create(ACCOUNT, given, SHOP, {})
+    watch, _ = await create_watch(harness.watches, ACCOUNT, given, {})
     await harness.retire(key)
     assert (await harness.watches.get(ACCOUNT, watch.id)).version == watch.version
 

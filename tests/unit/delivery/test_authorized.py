@@ -7,13 +7,14 @@ import pytest
 
 from hookward.adapters.crypto.sealing import AesGcmSealer
 from hookward.application.delivery.executor import NO_STORE_SECONDS
-from hookward.application.records import WatchRecord, seal_subject
+from hookward.application.records import WatchRecord
 from hookward.domain.delivery.model import Attempt, DeliveryStatus
 from hookward.domain.delivery.outcome import ErrorKind, Outcome, Response
 from hookward.domain.delivery.request import OutgoingRequest
 from hookward.domain.errors import StoreUnavailable
 from hookward.domain.ids import CredentialId
 from hookward.domain.oauth.model import AuthorizationRequired, GrantType, NoToken, OAuthDefinition, variant_of
+from hookward.domain.sealing import watch_subject
 from hookward.domain.watches.model import WatchSecrets, WatchStatus
 from tests.fakes.oauth import CREDENTIAL, FakeTokens
 from tests.fakes.worker_harness import Endpoint, WorkerHarness, hang, ok, status
@@ -84,7 +85,7 @@ async def test_an_endpoint_that_answers_with_the_token_does_not_put_it_into_the_
 async def test_a_token_is_asked_for_with_all_that_the_watch_gives(harness: WorkerHarness) -> None:
     harness.sealer = AesGcmSealer(b"k" * 32)
     row = authorized(harness)
-    secrets = harness.sealer.seal(msgspec.json.encode(WatchSecrets(client_secret="hush")), seal_subject(row))
+    secrets = harness.sealer.seal(msgspec.json.encode(WatchSecrets(client_secret="hush")), watch_subject(row))
     harness.change(row, secrets=secrets)
     await attempts(harness)
     [(grant, refused, seconds)] = harness.tokens.asked

@@ -24,6 +24,7 @@ from hookward.domain.signing.standard_webhooks import secret_from_text, verify
 from tests.fakes.oauth import CREDENTIAL, FakeTokens
 from tests.fakes.stores import FakeDefinitions
 from tests.fakes.virtual_time import FixedRandom, VirtualClock
+from tests.fakes.watches import SHOP_TYPE, create_watch
 from tests.fakes.worker_harness import SHOP, Endpoints, hang, status
 
 ACCOUNT = AccountId(1)
@@ -45,7 +46,7 @@ class Bench:
     def __init__(self) -> None:
         self.endpoints, self.tokens = Endpoints(), FakeTokens()
         store, clock = FakeDefinitions(), VirtualClock()
-        self.watches = Watches(store, SEALER, clock=clock, random=FixedRandom())
+        self.watches = Watches(store, SHOP_TYPE, SEALER, clock=clock, random=FixedRandom())
         self.trials = WatchTester(
             store,
             SEALER,
@@ -59,7 +60,7 @@ class Bench:
         )
 
     async def make(self, account: AccountId = ACCOUNT, **given: Any) -> tuple[WatchRecord, str | None]:
-        return await self.watches.create(account, {"address": ADDRESS, **given}, SHOP, {"shopId": "7"})
+        return await create_watch(self.watches, account, {"address": ADDRESS, **given}, {"shopId": "7"})
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from hookward.domain.watches.model import WatchStatus
 from tests.fakes.authorizations import FakeFlows
 from tests.fakes.stores import FakeDefinitions
 from tests.fakes.virtual_time import FixedRandom, VirtualClock
-from tests.fakes.worker_harness import SHOP
+from tests.fakes.watches import SHOP_TYPE, create_watch
 
 ACCOUNT = AccountId(1)
 SEALER = AesGcmSealer(bytes(32))
@@ -64,7 +64,7 @@ class Desk:
         self.store = FakeDefinitions()
         self.flows = FakeFlows(self.store)
         self.endpoint = Endpoint()
-        self.watches = Watches(self.store, SEALER, clock=VirtualClock(), random=random)
+        self.watches = Watches(self.store, SHOP_TYPE, SEALER, clock=VirtualClock(), random=random)
         self.authorizations = Authorizations(
             self.flows, self.store, self.endpoint, self.watches.credentials, SEALER,
             callback="http://127.0.0.1:8420/oauth2/callback", random=random,
@@ -72,7 +72,7 @@ class Desk:
 
     async def make(self, *, owner: str | None = None, **changes: Any) -> WatchRecord:
         given = {"address": "https://a.example/", "oauth2Auth": {**OAUTH, **changes}}
-        row, _ = await self.watches.create(ACCOUNT, given, SHOP, {}, owner=owner)
+        row, _ = await create_watch(self.watches, ACCOUNT, given, {}, owner=owner)
         return row
 
     async def state_of(self, row: WatchRecord) -> str:
@@ -177,7 +177,7 @@ async def test_a_watch_that_stands_still_for_another_reason_gets_its_token_and_s
 )
 async def test_a_watch_without_an_address_to_authorize_at_says_so(desk: Desk, oauth: dict[str, Any] | None) -> None:
     if oauth is None:
-        row, _ = await desk.watches.create(ACCOUNT, {"address": "https://a.example/"}, SHOP, {})
+        row, _ = await create_watch(desk.watches, ACCOUNT, {"address": "https://a.example/"}, {})
     else:
         row = await desk.make(**oauth)
     with pytest.raises(Conflict, match=r"has no oauth2Auth\.authUrl"):

@@ -21,11 +21,10 @@ from hookward.application.watches.service import Watches
 from hookward.domain.errors import Invalid
 from hookward.domain.ids import AccountId, CredentialId
 from hookward.domain.oauth.model import AUTHORIZATION_REQUIRED
-from hookward.domain.resource_types.model import CompiledType
 from hookward.domain.watches.model import WatchStatus
 from tests.fakes.stores import FakeDefinitions
 from tests.fakes.virtual_time import FixedRandom, VirtualClock
-from tests.fakes.worker_harness import SHOP
+from tests.fakes.watches import SHOP_TYPE, create_watch
 
 ACCOUNT = AccountId(1)
 OLD, NEW = bytes(32), bytes([1]) * 32
@@ -44,26 +43,22 @@ class Desk:
         self.store = FakeDefinitions()
         self.clock, self.random = VirtualClock(), FixedRandom()
         self.watches = self.with_keys(SEALER)
-        self.changes = WatchChanges(self.store, self.watches, SEALER, clock=self.clock)
+        self.changes = WatchChanges(self.store, self.watches, SEALER, clock=self.clock, random=self.random)
 
     def with_keys(self, sealer: AesGcmSealer) -> Watches:
-        return Watches(self.store, sealer, clock=self.clock, random=self.random)
+        return Watches(self.store, SHOP_TYPE, sealer, clock=self.clock, random=self.random)
 
     async def make(
         self, oauth: Any, *, account: AccountId = ACCOUNT, owner: str | None = None, watches: Watches | None = None,
         **more: Any,
     ) -> WatchRecord:  # fmt: skip
         given = {"address": "https://a.example/", "oauth2Auth": oauth, **more}
-        row, _ = await (watches or self.watches).create(account, given, SHOP, {}, owner=owner)
+        row, _ = await create_watch(watches or self.watches, account, given, {}, owner=owner)
         return row
 
     async def put(self, row: WatchRecord, oauth: Any, **more: Any) -> WatchRecord:
         given = {"address": "https://a.example/", "oauth2Auth": oauth, **more}
-        changed, _ = await self.changes.replace(Target(account=row.account, id=row.id), given, self.types)
-        return changed
-
-    async def types(self, _account: AccountId, _name: str) -> CompiledType:
-        return CompiledType(SHOP, None)
+        return (await self.changes.replace(Target(account=row.account, id=row.id), given)).record
 
     def state(self, row: WatchRecord) -> CredentialState:
         """What is sealed, but what else it is shared by."""
@@ -181,11 +176,7 @@ async def test_a_block_that_is_repeated_without_the_refresh_token_keeps_the_one_
     row = await desk.make(GIVEN)
     desk.rotate(row, "rotated")
     changed = await desk.put(row, {**BLOCK, "scope": "a"})
-    assert (changed.credential, status_of(changed), desk.state(changed).token) == (
-        row.credential,
-        ENABLED,
-        "rotated",
-    )
+    assert (changed.credential, status_of(changed), desk.state(changed).token) == (row.credential, ENABLED, "rotated")
 
 
 async def test_nothing_is_stored_when_nothing_changes(desk: Desk) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from hookward.domain.delivery.model import StoreBodies
 from hookward.domain.errors import Invalid
+from hookward.domain.ids import IdPrefix, to_text
 from hookward.domain.problems import MAX_UNKNOWN_FIELDS
 from hookward.domain.watches.limits import MAX_KEYS
 from hookward.domain.watches.model import LevelDetails, WatchBounds, WatchDefinition
@@ -261,7 +262,7 @@ def test_a_placeholder_in_a_text_template_is_named_by_line_and_column() -> None:
     ],
 )
 def test_the_keys_that_a_watch_names_are_found_whatever_else_is_wrong(given: Any, found: dict[int, str]) -> None:
-    assert key_ids_in(given) == found
+    assert {index: to_text(IdPrefix.CRYPTO_KEY, id_) for index, id_ in key_ids_in(given).items()} == found
 
 
 def test_thousands_of_bad_waits_give_a_bounded_answer() -> None:

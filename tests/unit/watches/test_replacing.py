@@ -11,24 +11,23 @@ import pytest
 
 from hookward.adapters.crypto.sealing import AesGcmSealer
 from hookward.application.oauth.credentials import NewCredential
-from hookward.application.records import KeyRecord, WatchRecord, seal_subject
+from hookward.application.records import KeyRecord, WatchRecord
 from hookward.application.watches.changes import Target, WatchChanges
 from hookward.application.watches.registry import WatchQuery
 from hookward.application.watches.service import Watches
 from hookward.domain.errors import Invalid, NotFound, PreconditionFailed
 from hookward.domain.ids import AccountId, IdPrefix, WatchId, to_text
-from hookward.domain.resource_types.model import CompiledType
+from hookward.domain.sealing import watch_subject
 from hookward.domain.watches.model import WatchBounds, WatchSecrets, WatchStatus
+from hookward.domain.watches.rules import DEFAULT_BOUNDS
+from tests.fakes.resource_types import KnownTypes
 from tests.fakes.stores import FakeDefinitions
 from tests.fakes.virtual_time import FixedRandom, VirtualClock
+from tests.fakes.watches import create_watch
 from tests.fakes.worker_harness import SHOP
 
 ACCOUNT = AccountId(1)
 SEALER = AesGcmSealer(b"k" * 32)
-
-
-async def find_type(_account: AccountId, name: str) -> CompiledType | None:
-    return CompiledType(SHOP, None) if name == SHOP.name else None
 
 
 ADDRESS = "http://a.test/"
@@ -67,36 +66,37 @@ class Remembering(FakeDefinitions):
 class Desk:
     """The use cases on one store."""
 
-    def __init__(self) -> None:
-        self.store = Remembering()
-        self.watches = Watches(self.store, SEALER, clock=VirtualClock(), random=FixedRandom())
-        self.changes = WatchChanges(self.store, self.watches, SEALER, clock=VirtualClock())
+    def __init__(self, bounds: WatchBounds = DEFAULT_BOUNDS) -> None:
+        self.store, self.types = Remembering(), KnownTypes(SHOP)
+        self.watches = Watches(
+            self.store,
+            self.types,
+            SEALER,
+            clock=VirtualClock(),
+            random=FixedRandom(),
+            bounds=bounds,
+        )
+        self.changes = WatchChanges(self.store, self.watches, SEALER, clock=VirtualClock(), random=FixedRandom())
 
     async def make(self, **given: Any) -> WatchRecord:
-        row, _ = await self.watches.create(ACCOUNT, {"address": ADDRESS, **given}, SHOP, {"shopId": "7"})
+        row, _ = await create_watch(self.watches, ACCOUNT, {"address": ADDRESS, **given}, {"shopId": "7"})
         return row
 
     async def replace(self, row: WatchRecord, **given: Any) -> tuple[WatchRecord, str | None]:
-        return await self.changes.replace(target(row), {"address": ADDRESS, **given}, find_type)
+        stored = await self.changes.replace(target(row), {"address": ADDRESS, **given})
+        return stored.record, stored.secret
 
     async def patch(self, row: WatchRecord, patch: Any, **which: Any) -> WatchRecord:
-        changed, _ = await self.changes.patch(target(row, **which), patch, find_type, shown)
-        return changed
+        return (await self.changes.patch(target(row, **which), patch)).record
 
 
 def target(row: WatchRecord, **which: Any) -> Target:
     return Target(account=row.account, id=row.id, **which)
 
 
-def shown(row: WatchRecord) -> dict[str, Any]:
-    definition = row.read_definition()
-    headers = dict.fromkeys(definition.header_names)
-    return {"address": definition.address, "name": definition.name, "httpRequestHeader": headers}
-
-
 def secrets_of(row: WatchRecord) -> WatchSecrets:
     assert row.secrets is not None
-    return msgspec.json.decode(SEALER.unseal(row.secrets, seal_subject(row)), type=WatchSecrets)
+    return msgspec.json.decode(SEALER.unseal(row.secrets, watch_subject(row)), type=WatchSecrets)
 
 
 @pytest.fixture
@@ -151,15 +151,15 @@ async def test_an_owner_changes_a_watch_that_the_account_gave_a_key_of_its_own(d
     made = await desk.make(signature={"enabled": True})
     row = msgspec.structs.replace(made, owner="integrator")
     desk.store.put(row)
-    changed, _ = await desk.changes.replace(
+    stored = await desk.changes.replace(
         target(row, owner="integrator"),
         {
             "address": ADDRESS,
             "name": "new",
             "signature": {"enabled": True, "cryptoKeyIds": list(row.read_definition().key_ids)},
         },
-        find_type,
     )
+    changed = stored.record
     assert (changed.read_definition().name, changed.read_definition().key_ids) == ("new", row.read_definition().key_ids)
 
 
@@ -170,7 +170,8 @@ async def test_an_owner_names_no_key_of_the_account_that_the_watch_has_not(desk:
     signature = {"enabled": True, "cryptoKeyIds": list(others.read_definition().key_ids)}
     with pytest.raises(Invalid, match="problems"):
         await desk.changes.replace(
-            target(row, owner="integrator"), {"address": ADDRESS, "signature": signature}, find_type
+            target(row, owner="integrator"),
+            {"address": ADDRESS, "signature": signature},
         )
 
 
@@ -233,7 +234,7 @@ async def test_what_is_another_s_is_not_found(desk: Desk, which: dict[str, Any])
     with pytest.raises(NotFound):
         await desk.changes.find(meant)
     with pytest.raises(NotFound):
-        await desk.changes.replace(meant, {"address": ADDRESS}, find_type)
+        await desk.changes.replace(meant, {"address": ADDRESS})
     with pytest.raises(NotFound):
         await desk.changes.delete(meant)
 
@@ -242,7 +243,7 @@ async def test_a_watch_whose_type_is_gone_is_not_changed(desk: Desk) -> None:
     row = await desk.make()
     desk.store.put(msgspec.structs.replace(row, resource_type="gone"))
     with pytest.raises(NotFound, match="type of the watch"):
-        await desk.changes.replace(target(row), {"address": ADDRESS}, find_type)
+        await desk.changes.replace(target(row), {"address": ADDRESS})
 
 
 async def test_an_owner_finds_what_is_theirs(desk: Desk) -> None:
@@ -267,9 +268,8 @@ async def test_watches_are_listed_by_what_they_are(desk: Desk, query: dict[str, 
     assert [row.read_definition().name for row in rows] == found
 
 
-async def test_a_change_of_concurrency_reaches_the_lane_within_the_bounds(
-    desk: Desk,
-) -> None:
+async def test_a_change_of_concurrency_reaches_the_lane_within_the_bounds() -> None:
+    desk = Desk(bounds=WatchBounds(concurrency=5, timeout=2))
     slots: list[int | None] = []
     change = desk.store.change_watch
 
@@ -278,7 +278,6 @@ async def test_a_change_of_concurrency_reaches_the_lane_within_the_bounds(
         return await change(watch, **values)
 
     desk.store.change_watch = remembering  # type: ignore[method-assign]
-    desk.watches.bounds = WatchBounds(concurrency=5, timeout=2)
     row = await desk.make()
     row = await desk.patch(row, {"concurrency": 5, "timeout": "2s"})
     await desk.patch(row, {"concurrency": None})

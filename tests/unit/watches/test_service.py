@@ -19,14 +19,18 @@ from hookward.application.delivery.endpoint import Endpoint
 from hookward.application.delivery.endpoints import EndpointCache
 from hookward.application.oauth.credentials import NewCredential
 from hookward.application.records import KeyRecord, WatchRecord
+from hookward.application.resource_types.cache import MAX_TYPE_CHANGES, TYPE_KEEPS_CHANGING
 from hookward.application.watches.registry import WatchQuery, WatchRegistry
 from hookward.application.watches.service import Watches
-from hookward.domain.errors import Invalid, NotFound, Problem
+from hookward.domain.errors import Invalid, NotFound, StoreUnavailable, TypeChanged
 from hookward.domain.ids import AccountId, IdPrefix, WatchId, to_text
 from hookward.domain.signing.standard_webhooks import secret_to_text, signatures
 from hookward.domain.watches.model import WatchBounds, WatchStatus
+from tests.fakes.access import caller_of
+from tests.fakes.resource_types import KnownTypes
 from tests.fakes.stores import FakeDefinitions
 from tests.fakes.virtual_time import FixedRandom, VirtualClock
+from tests.fakes.watches import SHOP_TYPE, create_watch
 from tests.fakes.worker_harness import SHOP
 
 pytestmark = pytest.mark.virtual_time
@@ -42,7 +46,7 @@ def store() -> FakeDefinitions:
 
 @pytest.fixture
 def watches(store: FakeDefinitions) -> Watches:
-    return Watches(store, SEALER, clock=VirtualClock(), random=FixedRandom())
+    return Watches(store, SHOP_TYPE, SEALER, clock=VirtualClock(), random=FixedRandom())
 
 
 @pytest.fixture
@@ -51,7 +55,7 @@ def crypto_keys(store: FakeDefinitions) -> CryptoKeys:
 
 
 async def create(watches: Watches, **given: Any) -> tuple[WatchRecord, str | None]:
-    return await watches.create(ACCOUNT, {"address": "http://a.test/", **given}, SHOP, {"shopId": "7"})
+    return await create_watch(watches, ACCOUNT, {"address": "http://a.test/", **given}, {"shopId": "7"})
 
 
 async def plan_of(store: FakeDefinitions, row: WatchRecord) -> Endpoint | None:
@@ -229,7 +233,7 @@ OWNERS = [(None, True), ("one", True), ("other", False)]
 async def test_a_watch_of_an_owner_is_there_for_that_owner_and_for_the_account(
     watches: Watches, asking: str | None, found: bool
 ) -> None:
-    row, _ = await watches.create(ACCOUNT, {"address": "http://a.test/"}, SHOP, {}, owner="one")
+    row, _ = await create_watch(watches, ACCOUNT, {"address": "http://a.test/"}, {}, owner="one")
     mine = await watches.list(WatchQuery(account=ACCOUNT, limit=9, owner=asking))
     assert (row.owner, mine == [row]) == ("one", found)
     if found:
@@ -258,16 +262,16 @@ async def test_a_watch_of_an_owner_is_signed_with_that_owners_keys_alone(
         "signature": {"enabled": True, "cryptoKeyIds": [to_text(IdPrefix.CRYPTO_KEY, key.id)]},
     }
     if found:
-        await watches.create(ACCOUNT, given, SHOP, {}, owner=asking)
+        await create_watch(watches, ACCOUNT, given, {}, owner=asking)
         return
     with pytest.raises(Invalid) as refused:
-        await watches.create(ACCOUNT, given, SHOP, {}, owner=asking)
+        await create_watch(watches, ACCOUNT, given, {}, owner=asking)
     assert [problem.message for problem in refused.value.problems] == ["there is no such crypto key"]
 
 
 async def test_a_key_that_is_made_for_an_owners_watch_is_that_owners(watches: Watches, store: FakeDefinitions) -> None:
     given = {"address": "http://a.test/", "signature": {"enabled": True}}
-    await watches.create(ACCOUNT, given, SHOP, {}, owner="one")
+    await create_watch(watches, ACCOUNT, given, {}, owner="one")
     assert [key.owner for key in (await store.changes_since(0)).keys] == ["one"]
 
 
@@ -283,12 +287,61 @@ async def test_keys_that_are_not_there_are_named_with_all_else_that_is_wrong(
     ]  # fmt: skip
 
 
-async def test_what_was_found_before_is_named_with_all_else_that_is_wrong(watches: Watches) -> None:
-    found = [Problem(message="resourceType must be something else", pointer="/resourceType")]
+async def test_a_type_that_does_not_exist_is_named_with_all_else_that_is_wrong(watches: Watches) -> None:
     for given, pointers in (({"name": 7}, ["/resourceType", "/name"]), ({}, ["/resourceType"])):
         with pytest.raises(Invalid) as caught:
-            await watches.create(ACCOUNT, {"address": "http://a.test/", **given}, None, {}, found=found)
+            await create(watches, resourceType="shop.other", **given)
         assert [each.pointer for each in caught.value.problems] == pointers
+        assert caught.value.problems[0].message == "resourceType must be one of shop.order"
+
+
+async def test_what_is_no_object_names_no_type_either(watches: Watches) -> None:
+    with pytest.raises(Invalid) as caught:
+        await watches.create(caller_of(ACCOUNT), [])
+    assert [each.pointer for each in caught.value.problems] == ["/resourceType", ""]
+
+
+class ChangingTypes(FakeDefinitions):
+    """Refuses the first watches, because their type has changed."""
+
+    def __init__(self, changes: int) -> None:
+        super().__init__()
+        self.changes = changes
+
+    async def add_watch(self, watch: WatchRecord, **options: Any) -> WatchRecord:
+        self.changes -= 1
+        if self.changes >= 0:
+            raise TypeChanged(watch.resource_type)
+        return await super().add_watch(watch, **options)
+
+
+@pytest.mark.parametrize("changes", [0, 1, MAX_TYPE_CHANGES - 1])
+async def test_a_watch_is_validated_again_when_its_type_changes_in_between(changes: int) -> None:
+    types = KnownTypes(SHOP)
+    watches = Watches(ChangingTypes(changes), types, SEALER, clock=VirtualClock(), random=FixedRandom())
+    row, _ = await create(watches)
+    assert (row.resource_type, types.found[SHOP.name]) == (SHOP.name, changes + 1)
+
+
+async def test_a_type_that_keeps_changing_makes_a_watch_wait() -> None:
+    store = ChangingTypes(MAX_TYPE_CHANGES)
+    watches = Watches(store, KnownTypes(SHOP), SEALER, clock=VirtualClock(), random=FixedRandom())
+    with pytest.raises(StoreUnavailable, match=TYPE_KEEPS_CHANGING):
+        await create(watches)
+
+
+async def test_a_watch_at_a_path_has_the_type_and_scope_of_the_path(watches: Watches) -> None:
+    parameters = {"shopId": "7", "watchId": "no parameter of the type"}
+    stored = await watches.create_at(caller_of(ACCOUNT, "one"), {"address": "http://a.test/"}, SHOP, parameters)
+    row = stored.record
+    assert (row.resource_type, row.owner, stored.definition.scope) == (SHOP.name, "one", {"shopId": "7"})
+    assert "http" not in repr(stored)
+
+
+async def test_a_type_that_changes_is_told_where_a_path_names_it() -> None:
+    watches = Watches(ChangingTypes(1), SHOP_TYPE, SEALER, clock=VirtualClock(), random=FixedRandom())
+    with pytest.raises(TypeChanged):
+        await watches.create_at(caller_of(ACCOUNT), {"address": "http://a.test/"}, SHOP, {"shopId": "7"})
 
 
 class LaneStore(FakeDefinitions):
@@ -300,18 +353,25 @@ class LaneStore(FakeDefinitions):
 
     async def add_watch(
         self, watch: WatchRecord, *, slots: int | None, paused: bool, key: KeyRecord | None,
-        judged_by: int | None = None,
+        validated_with_version: int | None = None,
         credential: NewCredential | None = None,
     ) -> WatchRecord:  # fmt: skip
         self.slots.append(slots)
         return await super().add_watch(
-            watch, slots=slots, paused=paused, key=key, judged_by=judged_by, credential=credential
+            watch,
+            slots=slots,
+            paused=paused,
+            key=key,
+            validated_with_version=validated_with_version,
+            credential=credential,
         )
 
 
 async def test_the_lane_of_a_watch_has_the_slots_that_it_asked_for() -> None:
     store = LaneStore()
-    watches = Watches(store, SEALER, clock=VirtualClock(), random=FixedRandom(), bounds=WatchBounds(concurrency=5))
+    watches = Watches(
+        store, SHOP_TYPE, SEALER, clock=VirtualClock(), random=FixedRandom(), bounds=WatchBounds(concurrency=5)
+    )
     await create(watches)
     await create(watches, concurrency=5)
     assert store.slots == [None, 5]
@@ -386,7 +446,9 @@ async def test_the_compiled_watches_that_are_kept_are_bounded(
     assert [one is other for one, other in zip(first, reversed(again), strict=True)] == [False, True, True]
 
 
-async def test_a_watch_says_which_version_of_its_type_judged_it(watches: Watches, store: FakeDefinitions) -> None:
-    type_ = replace(SHOP, version=7)
-    await watches.create(ACCOUNT, {"address": "http://a.test/"}, type_, {"shopId": "7"})
-    assert store.judged_by == 7
+async def test_a_watch_is_stored_with_the_version_of_its_type_that_validated_it(
+    watches: Watches, store: FakeDefinitions
+) -> None:
+    newest = replace(SHOP, version=7)
+    await watches.create_at(caller_of(ACCOUNT), {"address": "http://a.test/"}, newest, {"shopId": "7"})
+    assert store.validated_with_version == 7

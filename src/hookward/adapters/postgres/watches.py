@@ -54,17 +54,17 @@ class PostgresWatches:
         slots: int | None,
         paused: bool,
         key: KeyRecord | None,
-        judged_by: int | None = None,
+        validated_with_version: int | None = None,
         credential: NewCredential | None = None,
     ) -> WatchRecord:
         """Store a new watch with its lane, its credential and the key made for it.
 
         Returns it with its lane, version and times. Raises TypeChanged when its type is gone or no longer of the
-        version ``judged_by``, with which the watch was validated, and Conflict when a key that it names was retired.
+        version ``validated_with_version``, and Conflict when a key that it names was retired.
         """
         async with self._pool.transaction() as connection:
             version = await raise_version(connection)
-            if not await has_type(connection, watch.account, watch.resource_type, judged_by):
+            if not await has_type(connection, watch.account, watch.resource_type, validated_with_version):
                 raise TypeChanged(watch.resource_type)
             if key is not None:
                 await insert_key(connection, key, version)

@@ -13,11 +13,12 @@ from hookward.application.aio.limits import FairSemaphore
 from hookward.application.crypto_keys.ports import SigningKeys
 from hookward.application.ids import make_id
 from hookward.application.ports import Clock, Random, Sealer
-from hookward.application.records import KeyRecord, PreviousSecret, WatchRecord, key_subject
+from hookward.application.records import KeyRecord, PreviousSecret, WatchRecord
 from hookward.domain.crypto_keys.model import Algorithm, KeyDefinition, Material
 from hookward.domain.crypto_keys.rules import DEFAULT_OVERLAP, Rotation, read_key, read_rotation
 from hookward.domain.errors import Conflict, Invalid, NotFound, Problem
 from hookward.domain.ids import AccountId, CryptoKeyId, IdPrefix, to_text
+from hookward.domain.sealing import key_subject
 from hookward.domain.signing.standard_webhooks import secret_to_text
 
 NEW_SECRET_BYTES = 32

@@ -12,7 +12,7 @@ import msgspec
 from hookward.application.crypto_keys.ports import SigningKeys
 from hookward.application.delivery.task import LoadedEvent
 from hookward.application.ports import Clock, Sealer
-from hookward.application.records import KeyRecord, WatchRecord, key_subject
+from hookward.application.records import KeyRecord, WatchRecord
 from hookward.domain.crypto_keys.model import Algorithm, KeyDefinition, SignatureFormat, Signer, kid_of
 from hookward.domain.delivery.masking import SecretMask
 from hookward.domain.delivery.model import Payload, StoreBodies
@@ -25,6 +25,7 @@ from hookward.domain.ids import CryptoKeyId, IdPrefix, to_text
 from hookward.domain.oauth.model import OAuthDefinition, TokenGrant, variant_of
 from hookward.domain.redaction import MASK
 from hookward.domain.resource_types.model import BodyShape
+from hookward.domain.sealing import key_subject
 from hookward.domain.signing.request_signer import RequestSigner
 from hookward.domain.templates.addresses import AddressTemplate, compile_address, has_placeholder
 from hookward.domain.templates.template import Template, compile_template

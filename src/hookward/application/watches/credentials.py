@@ -1,4 +1,4 @@
-"""What watches ask for tokens with, as their owners give and change it."""
+"""Choose the OAuth2 credential of a watch when it is created or changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ from hookward.domain.watches.rules import WatchRequest
 
 
 class CredentialChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """The credential of a watch from now on: one that it ``keeps``, or ``new``; or none at all."""
+    """The credential that a watch is to have: the one that it ``keeps``, a ``new`` one, or none.
+
+    ``has_token``: the credential has a refresh token.
+    """
 
     keeps: CredentialId | None = None
     new: NewCredential | None = None
@@ -30,7 +33,7 @@ class CredentialChoice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Credentials:
-    """Makes credentials, and tells what becomes of one when its watch changes."""
+    """Creates credentials, and chooses which one a watch has after a change."""
 
     def __init__(self, sealer: Sealer, *, clock: Clock, random: Random) -> None:
         self._sealer = sealer
@@ -38,7 +41,7 @@ class Credentials:
         self._random = random
 
     def open(self, account: AccountId, held: StoredCredential | None) -> CredentialState:
-        """What is sealed of a credential; nothing where there is none."""
+        """Return the decrypted state of a credential; an empty one where there is none."""
         if held is None:
             return CredentialState()
         return read_state(self._sealer.unseal(held.state, credential_subject(account, held.id)))
@@ -47,7 +50,7 @@ class Credentials:
         self, account: AccountId, owner: str | None, request: WatchRequest, before: OAuthDefinition | None,
         held: StoredCredential | None,
     ) -> CredentialChoice:  # fmt: skip
-        """The credential for an owner's watch as it is asked for, which was the one of ``before`` and ``held``."""
+        """Return the credential for a watch that had the settings ``before`` and the credential ``held``."""
         oauth = request.definition.oauth
         if oauth is None:
             return CredentialChoice()
@@ -66,9 +69,11 @@ class Credentials:
         self, account: AccountId, owner: str | None, oauth: OAuthDefinition, state: CredentialState, *,
         instead_of: StoredCredential | None = None,
     ) -> NewCredential:  # fmt: skip
-        """A credential, for the watches of one owner; one whose refresh token nobody has given is shared with nobody.
+        """Return a new credential for the watches of one owner.
 
-        Another owner may know the refresh token that was given once, and must not come by those that replaced it.
+        Watches share a credential if they were created with the same refresh token. Without a refresh token in the
+        request, it is not shared. It is never shared between owners: another owner may know the original refresh token
+        and must not get the tokens that replaced it.
         """
         id_ = CredentialId(make_id(self._clock, self._random))
         sharing_key = _client(oauth) if owner is None else (*_client(oauth), f"owner {owner}")
@@ -86,7 +91,7 @@ class Credentials:
 def initial_status(
     status: WatchStatus, oauth: OAuthDefinition | None, choice: CredentialChoice
 ) -> tuple[WatchStatus, str | None]:
-    """The status of a watch, with its reason: one that waits for somebody to authorize is paused."""
+    """Return the status of a watch with its reason: a watch that is not authorized yet is paused."""
     waits = oauth is not None and oauth.grant_type is GrantType.REFRESH_TOKEN and not choice.has_token
     if waits and status is not WatchStatus.DISABLED:
         return WatchStatus.PAUSED, AUTHORIZATION_REQUIRED
@@ -94,5 +99,5 @@ def initial_status(
 
 
 def _client(oauth: OAuthDefinition) -> tuple[str, ...]:
-    """What watches must have in common to share a refresh token."""
+    """Return what watches must have in common to share a refresh token."""
     return oauth.access_token_url, oauth.client_id, str(oauth.grant_type)

@@ -1,44 +1,58 @@
-"""Manage watches."""
+"""Create, read and list watches."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
 import msgspec
 
-from hookward.application.aio.limits import FairSemaphore
-from hookward.application.crypto_keys.service import NEW_SECRET_BYTES, make_key
-from hookward.application.ids import make_id
+from hookward.application.crypto_keys.service import NEW_SECRET_BYTES
+from hookward.application.ids import make_ids
 from hookward.application.oauth.credentials import NewCredential, StoredCredential
 from hookward.application.ports import Clock, Random, Sealer
-from hookward.application.records import KeyRecord, WatchRecord, seal_subject
+from hookward.application.records import KeyRecord, WatchRecord
+from hookward.application.resource_types.cache import MAX_TYPE_CHANGES, TYPE_KEEPS_CHANGING
 from hookward.application.watches.credentials import Credentials, initial_status
 from hookward.application.watches.registry import WatchQuery
-from hookward.domain.crypto_keys.model import KeyDefinition, Material
-from hookward.domain.crypto_keys.rules import MAX_KEY_NAME
-from hookward.domain.errors import Invalid, NotFound, Problem, pointer_to
-from hookward.domain.ids import AccountId, CredentialId, CryptoKeyId, IdPrefix, WatchId, from_text, to_text
-from hookward.domain.resource_types.model import ResourceType
-from hookward.domain.signing.standard_webhooks import secret_to_text
+from hookward.application.watches.validation import WatchValidator
+from hookward.domain.access.callers import Caller
+from hookward.domain.errors import NotFound, StoreUnavailable, TypeChanged
+from hookward.domain.ids import AccountId, CredentialId, CryptoKeyId, WatchId
+from hookward.domain.resource_types.model import CompiledType, ResourceType
+from hookward.domain.sealing import key_subject, watch_subject
 from hookward.domain.watches.model import WatchBounds, WatchDefinition, WatchSecrets, WatchStatus
+from hookward.domain.watches.new_watch import read_new_watch, read_new_watch_at, with_new_key
 from hookward.domain.watches.oauth_rules import KeyCheck, no_keys
-from hookward.domain.watches.rules import DEFAULT_BOUNDS, PROBLEMS, WatchRequest, key_ids_in, read_watch
+from hookward.domain.watches.rules import DEFAULT_BOUNDS, WatchRequest
 
-CHECKS = 2
-"""Watches that are checked at a time: a template may take a third of a second to compile, away from the loop."""
+_NO_WATCH = "there is no such watch"
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
+class ResourceTypeLookup(Protocol):
+    """Where the resource types of an account are looked up."""
+
+    async def find(self, account: AccountId, name: Any) -> CompiledType | None: ...
+
+    def names(self, account: AccountId) -> Sequence[str]: ...
+
+
 class WatchStore(Protocol):
-    """Where watches are kept, and which keys there are."""
+    """Where watches are stored, and crypto keys are looked up."""
 
     async def add_watch(
-        self, watch: WatchRecord, *, slots: int | None, paused: bool, key: KeyRecord | None, judged_by: int,
+        self,
+        watch: WatchRecord,
+        *,
+        slots: int | None,
+        paused: bool,
+        key: KeyRecord | None,
+        validated_with_version: int,
         credential: NewCredential | None,
-    ) -> WatchRecord: ...  # fmt: skip
+    ) -> WatchRecord: ...
 
     async def credential(self, account: AccountId, id_: CredentialId) -> StoredCredential | None: ...
 
@@ -60,49 +74,94 @@ class WatchStore(Protocol):
     async def keys(self, account: AccountId, ids: Sequence[CryptoKeyId], *, owner: str | None) -> list[KeyRecord]: ...
 
 
-class Watches:
-    """The use cases of integrators. With an ``owner`` they stamp what is made and reach what is that owner's alone.
+class StoredWatch(msgspec.Struct, frozen=True, kw_only=True):
+    """A watch that was created or changed: its record, its definition, and the secret of a key created with it."""
 
-    ``bounds`` is what a watch may ask for, ``check_key`` judges the private keys of OAuth2 clients.
+    record: WatchRecord
+    definition: WatchDefinition
+    secret: str | None = None
+
+    def __repr__(self) -> str:
+        return f"<StoredWatch {self.record.id.hex()}>"
+
+
+class Watches:
+    """Creates, reads and lists watches. A caller with an owner creates and sees only watches of that owner.
+
+    ``bounds`` is what a watch may ask for, ``check_key`` validates private keys of OAuth2 clients.
     """
 
     def __init__(
-        self, store: WatchStore, sealer: Sealer, *, clock: Clock, random: Random,
-        bounds: WatchBounds = DEFAULT_BOUNDS, check_key: KeyCheck = no_keys,
-    ) -> None:  # fmt: skip
+        self,
+        store: WatchStore,
+        types: ResourceTypeLookup,
+        sealer: Sealer,
+        *,
+        clock: Clock,
+        random: Random,
+        bounds: WatchBounds = DEFAULT_BOUNDS,
+        check_key: KeyCheck = no_keys,
+    ) -> None:
         self._store = store
         self._sealer = sealer
         self._clock = clock
         self._random = random
-        self.bounds = bounds
-        self.check_key = check_key
+        self.types = types
         self.credentials = Credentials(sealer, clock=clock, random=random)
-        self._checks = FairSemaphore(CHECKS)
+        self.validator = WatchValidator(store, clock=clock, bounds=bounds, check_key=check_key)
 
-    async def create(
-        self, account: AccountId, given: Any, resource_type: ResourceType | None, scope: Mapping[str, str], *,
-        owner: str | None = None, found: Sequence[Problem] = (),
-    ) -> tuple[WatchRecord, str | None]:  # fmt: skip
-        """Check and store a watch; answers it, with the secret of a key that was made for it.
+    async def create(self, caller: Caller, given: Any) -> StoredWatch:
+        """Validate and store a watch on the type and scope that ``given`` names.
 
-        Raises Invalid with every problem: those ``found`` before (a type that is none is one) and all that are here;
-        TypeChanged when it was judged by an old version of its type.
+        Raises Invalid with every problem. When the type changes in between, the watch is validated with the newest
+        version (G5); after ``MAX_TYPE_CHANGES`` times StoreUnavailable is raised.
         """
-        second = self._clock.now_us() // 1_000_000
-        read = partial(
-            read_watch, given, resource_type, scope, second=second, bounds=self.bounds, check_key=self.check_key
+        for _ in range(MAX_TYPE_CHANGES):
+            with suppress(TypeChanged):
+                return await self._create_named(caller, given)
+        raise StoreUnavailable(TYPE_KEEPS_CHANGING)
+
+    async def _create_named(self, caller: Caller, given: Any) -> StoredWatch:
+        name = given.get("resourceType") if isinstance(given, dict) else None
+        known = await self.types.find(caller.account, name)
+        resource_type = None if known is None else known.type
+        names = self.types.names(caller.account) if known is None else ()
+        return await self._create(caller, given, resource_type, partial(read_new_watch, given, resource_type, names))
+
+    async def create_at(
+        self, caller: Caller, given: Any, resource_type: ResourceType, parameters: Mapping[str, str]
+    ) -> StoredWatch:
+        """Validate and store a watch on the type and scope that a path names by its ``parameters``.
+
+        Raises Invalid with every problem, and TypeChanged when ``resource_type`` is no longer the newest version.
+        """
+        return await self._create(
+            caller, given, resource_type, partial(read_new_watch_at, given, resource_type, parameters)
         )
-        request = await self.checked(account, given, read, owner=owner, found=found)
-        assert resource_type is not None, "a type that is none is among the problems found"
-        key, secret = None, None
-        definition = request.definition
-        if request.make_key:
-            key, secret = self.new_key(account, definition, owner=owner)
-            definition = msgspec.structs.replace(definition, key_ids=(to_text(IdPrefix.CRYPTO_KEY, key.id),))
+
+    async def _create(
+        self, caller: Caller, given: Any, resource_type: ResourceType | None, read: Callable[..., WatchRequest]
+    ) -> StoredWatch:
+        account, owner = caller.account, caller.owner
+        request = await self.validator.validate(account, owner, given, read)
+        assert resource_type is not None, "a type that does not exist is among the problems"
         choice = self.credentials.resolve(account, owner, request, None, None)
-        status, reason = initial_status(request.status, definition.oauth, choice)
-        row = WatchRecord(
-            id=WatchId(self._new_id()),
+        status, reason = initial_status(request.status, request.definition.oauth, choice)
+        id_, key_id = make_ids(self._clock, self._random, 2)
+        definition, key, secret = request.definition, None, None
+        if request.make_key:
+            material = self._random.bytes(NEW_SECRET_BYTES)
+            definition, new_key = with_new_key(definition, account, owner, CryptoKeyId(key_id), material)
+            key = KeyRecord(
+                id=new_key.id,
+                account=account,
+                owner=owner,
+                definition=_encode(new_key.definition),
+                secret=self._sealer.seal(material, key_subject(new_key)),
+            )
+            secret = new_key.secret_text
+        record = WatchRecord(
+            id=WatchId(id_),
             account=account,
             resource_type=resource_type.name,
             status=status,
@@ -112,75 +171,25 @@ class Watches:
             owner=owner,
         )
         if request.secrets != WatchSecrets():
-            sealed = self._sealer.seal(_encode(request.secrets), seal_subject(row))
-            row = msgspec.structs.replace(row, secrets=sealed)
+            sealed = self._sealer.seal(_encode(request.secrets), watch_subject(record))
+            record = msgspec.structs.replace(record, secrets=sealed)
         stored = await self._store.add_watch(
-            row,
+            record,
             slots=definition.concurrency,
             paused=status is WatchStatus.PAUSED,
             key=key,
-            judged_by=resource_type.version,
+            validated_with_version=resource_type.version,
             credential=choice.new,
         )
-        return stored, secret
+        return StoredWatch(record=stored, definition=definition, secret=secret)
 
     async def get(self, account: AccountId, id_: WatchId | None, *, owner: str | None = None) -> WatchRecord:
-        """A watch of this account; raises NotFound."""
-        row = None if id_ is None else await self._store.watch(account, id_, owner=owner)
-        if row is None:
+        """Return a watch of this account; with ``owner`` only one of that owner. Raises NotFound."""
+        record = None if id_ is None else await self._store.watch(account, id_, owner=owner)
+        if record is None:
             raise NotFound(_NO_WATCH)
-        return row
+        return record
 
     async def list(self, query: WatchQuery) -> list[WatchRecord]:
+        """Return the watches that ``query`` selects, oldest first."""
         return await self._store.watches(query)
-
-    async def checked(
-        self, account: AccountId, given: Any, read: Callable[[], WatchRequest], *, owner: str | None,
-        found: Sequence[Problem] = (), named: Sequence[str] = (),
-    ) -> WatchRequest:  # fmt: skip
-        """What ``read`` makes of ``given``, away from the loop; raises Invalid with every problem.
-
-        Those are what was ``found`` before, what ``read`` finds, and crypto keys that do not exist or are not of
-        ``owner``. Those ``named`` by the watch already may be anybody's: the account may have given it one of its own.
-        """
-        problems = list(found)
-        request = None
-        async with self._checks.turn(account, owner):
-            try:
-                request = await asyncio.to_thread(read)
-            except Invalid as error:
-                problems += error.problems
-        problems += await self._key_problems(account, given, owner, named)
-        if problems or request is None:
-            raise Invalid(PROBLEMS, tuple(problems))
-        return request
-
-    async def _key_problems(
-        self, account: AccountId, given: Any, owner: str | None, named: Sequence[str]
-    ) -> Sequence[Problem]:
-        ids = {
-            index: CryptoKeyId(from_text(IdPrefix.CRYPTO_KEY, text) or b"") for index, text in key_ids_in(given).items()
-        }
-        rows = await self._store.keys(account, list(ids.values()), owner=None) if ids else []
-        known = {row.id for row in rows if owner in (None, row.owner) or to_text(IdPrefix.CRYPTO_KEY, row.id) in named}
-        return [
-            Problem(message="there is no such crypto key", pointer=pointer_to("signature", "cryptoKeyIds", index))
-            for index, id_ in ids.items()
-            if id_ not in known
-        ]
-
-    def new_key(self, account: AccountId, definition: WatchDefinition, *, owner: str | None) -> tuple[KeyRecord, str]:
-        """A key for one watch, not stored yet, with its secret as an integrator keeps it."""
-        key = KeyDefinition(name=(definition.name or definition.address)[:MAX_KEY_NAME])
-        secret = self._random.bytes(NEW_SECRET_BYTES)
-        row = make_key(
-            account, key, Material(secret=secret), owner=owner, sealer=self._sealer, clock=self._clock,
-            random=self._random,
-        )  # fmt: skip
-        return row, secret_to_text(secret)
-
-    def _new_id(self) -> bytes:
-        return make_id(self._clock, self._random)
-
-
-_NO_WATCH = "there is no such watch"

@@ -1,4 +1,4 @@
-"""What changes of a watch when it is given again, whole or as a patch: secrets are kept, some things stay."""
+"""Validate changes of a watch, by PUT or PATCH: secrets that are left out are kept, type and scope cannot change."""
 
 from __future__ import annotations
 
@@ -9,19 +9,27 @@ import msgspec
 
 from hookward.domain.errors import Invalid, Problem
 from hookward.domain.events.rules import read_scope
-from hookward.domain.json import merge_patch
+from hookward.domain.json import decode_exact, encode_exact, merge_patch
 from hookward.domain.problems import problem_at
 from hookward.domain.resource_types.model import ResourceType
 from hookward.domain.watches.matching import ALL_KINDS
-from hookward.domain.watches.model import WatchBounds, WatchDefinition, WatchSecrets
+from hookward.domain.watches.model import WatchBounds, WatchDefinition, WatchSecrets, WatchStatus
 from hookward.domain.watches.oauth_rules import KeyCheck, no_keys
+from hookward.domain.watches.properties import PROPERTIES
 from hookward.domain.watches.rules import DEFAULT_BOUNDS, WatchRequest, read_watch
 
 
-def patched(shown: Mapping[str, Any], patch: Any) -> dict[str, Any]:
-    """A watch as it reads back (``shown``) with a merge patch (RFC 7396) applied.
+def readable(definition: WatchDefinition, *, resource_type: str, status: WatchStatus) -> dict[str, Any]:
+    """Return the properties of a watch as JSON reads them back: what a patch is merged into."""
+    shown = {each.name: each.show(definition) for each in PROPERTIES if each.show is not None}
+    read: dict[str, Any] = decode_exact(encode_exact({**shown, "resourceType": resource_type, "status": status.word}))
+    return read
 
-    Header names do not differ by case, so a patch that writes one otherwise means the one that is there.
+
+def patched(shown: Mapping[str, Any], patch: Any) -> dict[str, Any]:
+    """Return a watch as it reads back (``shown``) with a merge patch (RFC 7396) applied. Raises Invalid.
+
+    The case of header names does not matter: a patch that writes a name in another case changes the same header.
     """
     if not isinstance(patch, dict):
         raise Invalid(_NO_PATCH, (problem_at(_NO_PATCH),))
@@ -29,7 +37,7 @@ def patched(shown: Mapping[str, Any], patch: Any) -> dict[str, Any]:
     if isinstance(headers, dict):
         known = {name.lower(): name for name in shown["httpRequestHeader"]}
         renamed = {known.get(name.lower(), name): value for name, value in headers.items()}
-        if len(renamed) == len(headers):  # else two of them are one name, and that is refused
+        if len(renamed) == len(headers):  # otherwise two of them are the same name, which is refused later
             patch = {**patch, "httpRequestHeader": renamed}
     merged: dict[str, Any] = merge_patch(shown, patch)
     return merged
@@ -39,10 +47,10 @@ def read_changed_watch(
     given: Any, definition: WatchDefinition, secrets: WatchSecrets, resource_type: ResourceType, *, second: int,
     bounds: WatchBounds = DEFAULT_BOUNDS, check_key: KeyCheck = no_keys, has_token: bool = False,
 ) -> WatchRequest:  # fmt: skip
-    """Check a watch that replaces the one of ``definition`` and ``secrets``; raises Invalid with every problem.
+    """Validate what replaces the watch of ``definition`` and ``secrets``. Raises Invalid with every problem.
 
-    A block that is repeated without its secrets keeps them; one that is left out is removed with them. ``has_token``
-    says that it has a refresh token to keep.
+    A block that is given without its secrets keeps them; a block that is left out is removed with them. ``has_token``:
+    the watch has a refresh token to keep.
     """
     problems = _fixed(given, definition, resource_type) if isinstance(given, dict) else []
     try:
@@ -55,14 +63,14 @@ def read_changed_watch(
         raise Invalid(error.detail, (*problems, *error.problems)) from None
     if problems:
         raise Invalid("the watch has problems", tuple(problems))
-    if request.definition.kinds == ALL_KINDS:  # it reads back in full, and is no other watch for that
+    if request.definition.kinds == ALL_KINDS:  # a watch for all kinds reads back with a list of all; that is no change
         every = msgspec.structs.replace(request.definition, events=())
         request = msgspec.structs.replace(request, definition=every)
     return request
 
 
 def _fixed(given: Mapping[str, Any], definition: WatchDefinition, resource_type: ResourceType) -> list[Problem]:
-    """What cannot change: another value ignored would leave a watch on something else than its owner believes."""
+    """Return a problem for another type or scope: ignoring it would leave a watch on other resources than expected."""
     problems: list[Problem] = []
     name, scope = given.get("resourceType"), given.get("scope")
     if name is not None and name != resource_type.name:
@@ -97,7 +105,7 @@ def _with_secrets(given: Any, definition: WatchDefinition, secrets: WatchSecrets
 
 
 def _repeats(signature: Mapping[str, Any]) -> bool:
-    """Whether a signature means the keys that the watch has: enabled without any must not make one at every PUT."""
+    """Whether a signature means the keys that the watch has: a PUT that is enabled without any must not create one."""
     ids = signature.get("cryptoKeyIds")
     return ids is None or (ids == [] and signature.get("enabled") is True)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any, TypeGuard
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 
-from hookward.domain.errors import Invalid
-from hookward.domain.ids import IdPrefix, from_text
+from hookward.domain.errors import Invalid, Problem
+from hookward.domain.ids import CryptoKeyId, IdPrefix, from_text
 from hookward.domain.problems import problem_at, unknown_fields
 from hookward.domain.redaction import redacted_repr
 from hookward.domain.resource_types.model import ResourceType
@@ -44,6 +44,17 @@ class WatchRequest(msgspec.Struct, frozen=True, kw_only=True):
     refresh_token: str | None = None
 
     __repr__ = redacted_repr
+
+
+class WatchCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of validating a watch: a valid ``request``, or ``None`` and the ``problems``.
+
+    ``key_ids`` are the well-formed ids of crypto keys in it by position, whatever else is wrong with it.
+    """
+
+    request: WatchRequest | None
+    problems: tuple[Problem, ...]
+    key_ids: Mapping[int, CryptoKeyId]
 
 
 def read_watch(
@@ -97,13 +108,23 @@ def read_watch(
     )
 
 
-def key_ids_in(given: Any) -> dict[int, str]:
+def check_watch(given: Any, read: Callable[[], WatchRequest]) -> WatchCheck:
+    """Return what ``read`` makes of a watch, or the problems that it finds."""
+    key_ids = key_ids_in(given)
+    try:
+        return WatchCheck(request=read(), problems=(), key_ids=key_ids)
+    except Invalid as error:
+        return WatchCheck(request=None, problems=error.problems, key_ids=key_ids)
+
+
+def key_ids_in(given: Any) -> dict[int, CryptoKeyId]:
     """Return the well-formed ids of crypto keys in a watch, by position, whatever else is wrong with it."""
     block = given.get("signature") if isinstance(given, dict) else None
     ids = block.get("cryptoKeyIds") if isinstance(block, dict) else None
     if not isinstance(ids, list) or len(ids) > MAX_KEYS:
         return {}
-    return {index: each for index, each in enumerate(ids) if _is_key_id(each)}
+    read = ((index, _key_id(each)) for index, each in enumerate(ids))
+    return {index: id_ for index, id_ in read if id_ is not None}
 
 
 def _same(value: Any, other: Any) -> bool:
@@ -150,15 +171,16 @@ def _signature(reader: Reader) -> tuple[bool, tuple[str, ...]]:
         reader.problem(f"cryptoKeyIds must be a list of at most {MAX_KEYS} key ids", "signature", "cryptoKeyIds")
         return bool(enabled), ()
     for index, each in enumerate(ids):
-        if not _is_key_id(each):
+        if _key_id(each) is None:
             reader.problem("must be the id of a crypto key, key_…", "signature", "cryptoKeyIds", index)
         elif each in ids[:index]:
             reader.problem("this key is named twice", "signature", "cryptoKeyIds", index)
     return bool(enabled), tuple(each for each in ids if isinstance(each, str))
 
 
-def _is_key_id(value: Any) -> TypeGuard[str]:
-    return isinstance(value, str) and from_text(IdPrefix.CRYPTO_KEY, value) is not None
+def _key_id(value: Any) -> CryptoKeyId | None:
+    id_ = from_text(IdPrefix.CRYPTO_KEY, value) if isinstance(value, str) else None
+    return None if id_ is None else CryptoKeyId(id_)
 
 
 PROBLEMS = "the watch has problems"

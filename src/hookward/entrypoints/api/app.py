@@ -32,8 +32,9 @@ from hookward.entrypoints.api.openapi.service import as_page, as_text, describe
 from hookward.entrypoints.api.public_routes import OPEN_ROUTES
 from hookward.entrypoints.api.resources import mirrored as mirroring
 from hookward.entrypoints.api.resources.docs import DOCUMENT, PAGE
+from hookward.entrypoints.api.resources.watches import watch_routes
 from hookward.entrypoints.api.route import Route
-from hookward.entrypoints.api.routes import ROUTES, mirrored_routes, unchanging_routes, watch_routes
+from hookward.entrypoints.api.routes import ROUTES, mirrored_routes, unchanging_routes
 
 ERRORS: web.RequestKey[Callable[..., web.Response] | None] = web.RequestKey("errors")
 """Under this name each request carries how its route writes errors."""

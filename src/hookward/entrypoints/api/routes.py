@@ -24,12 +24,10 @@ from hookward.entrypoints.api.resources import events as publishing
 from hookward.entrypoints.api.resources import events as tracing
 from hookward.entrypoints.api.resources import mirrored as mirroring
 from hookward.entrypoints.api.resources import replays_erasures as mending
-from hookward.entrypoints.api.resources import resource_types
+from hookward.entrypoints.api.resources import resource_types, watches
 from hookward.entrypoints.api.resources import resource_types as wire_types
 from hookward.entrypoints.api.resources import watch_schemas as wire_requests
 from hookward.entrypoints.api.resources import watch_schemas as wire_watches
-from hookward.entrypoints.api.resources import watches as changing
-from hookward.entrypoints.api.resources import watches as watching
 from hookward.entrypoints.api.route import Route
 
 TYPES = "/v1/resource-types"
@@ -45,47 +43,7 @@ ROUTES: tuple[Route, ...] = (
         status=202, answers=wire.BatchResults, summary="Publish up to 1000 change events",
         takes=wire_requests.PublishBatch, refuses=(429,),
     ),
-    Route(
-        method="POST", path="/v1/watches", scope=Scope.WATCHES, handler=watching.create_watch,
-        status=201, answers=wire_watches.WatchOut, summary="Register a watch",
-        takes=wire_watches.WatchCreate, refuses=(409,), gives=("Location", "ETag", "Cache-Control"),
-    ),
-    Route(
-        method="GET", path="/v1/watches", scope=Scope.WATCHES, handler=changing.list_watches,
-        status=200, answers=wire_watches.WatchList, summary="List watches", query=wire_watches.WatchListParams,
-        also=((304, None),), reads=("If-None-Match",), gives=("ETag",),
-    ),
-    Route(
-        method="POST", path="/v1/watches/preview", scope=Scope.WATCHES, handler=changing.preview_watch,
-        status=200, answers=wire_watches.WatchPreviewOut, summary="Render a template without saving it",
-        takes=wire_watches.WatchPreview, refuses=(429,),
-    ),
-    Route(
-        method="GET", path="/v1/watches/{watchId}", scope=Scope.WATCHES, handler=changing.get_watch,
-        status=200, answers=wire_watches.WatchOut, summary="Read a watch", also=((304, None),), refuses=(412,),
-        reads=("If-Match", "If-None-Match"), gives=("ETag",),
-    ),
-    Route(
-        method="PUT", path="/v1/watches/{watchId}", scope=Scope.WATCHES, handler=changing.replace_watch,
-        status=200, answers=wire_watches.WatchOut, summary="Replace a watch", takes=wire_watches.WatchUpdate,
-        reads=("If-Match", "If-None-Match"), gives=("ETag", "Cache-Control"),
-    ),
-    Route(
-        method="PATCH", path="/v1/watches/{watchId}", scope=Scope.WATCHES, handler=changing.patch_watch,
-        status=200, answers=wire_watches.WatchOut, summary="Change some properties of a watch",
-        takes=wire_watches.WatchPatch, reads=("If-Match", "If-None-Match"), gives=("ETag", "Cache-Control"),
-        media=("application/merge-patch+json", "application/json"),
-    ),
-    Route(
-        method="DELETE", path="/v1/watches/{watchId}", scope=Scope.WATCHES, handler=changing.delete_watch,
-        status=204, answers=None, summary="Delete a watch and cancel what waits for it",
-        reads=("If-Match", "If-None-Match"),
-    ),
-    Route(
-        method="POST", path="/v1/watches/{watchId}/test", scope=Scope.WATCHES, handler=changing.test_watch,
-        status=200, answers=wire.AttemptAnswer, summary="Send a watch the sample of its type now",
-        takes=wire_watches.WatchTest | None, refuses=(412, 429), reads=("If-Match", "If-None-Match"),
-    ),
+    *watches.ROUTES,
     Route(
         method="POST", path="/v1/watches/{watchId}/oauth2/authorize", scope=Scope.WATCHES,
         handler=authorizing.authorize_watch, status=200, answers=wire_authorizations.AuthorizationAnswer,
@@ -207,25 +165,6 @@ ROUTES: tuple[Route, ...] = (
         answers=None, summary="Delete a resource type that nobody watches",
     ),
 )  # fmt: skip
-
-
-def watch_routes(types: Iterable[ResourceType]) -> list[Route]:
-    """The routes that register a watch in the path of a resource type's own API."""
-    return [
-        Route(
-            method="POST",
-            path=path,
-            scope=Scope.WATCHES,
-            handler=partial(watching.create_watch_on_route, resource_type=each),
-            status=201,
-            answers=wire_watches.WatchOut,
-            summary=f"Register a watch on {each.name}",
-            takes=wire_watches.WatchRouteCreate,
-            gives=("Location", "ETag", "Cache-Control"),
-        )
-        for each in types
-        for path in each.watch_routes
-    ]
 
 
 def mirrored_routes(types: Iterable[ResourceType]) -> list[Route]:

@@ -11,7 +11,8 @@ from hookward.entrypoints.api.openapi.document import build_document, encode
 from hookward.entrypoints.api.openapi.page import make_page, policy_of
 from hookward.entrypoints.api.public_routes import OPEN_ROUTES
 from hookward.entrypoints.api.resources.docs import Text
-from hookward.entrypoints.api.routes import ROUTES, mirrored_routes, watch_routes
+from hookward.entrypoints.api.resources.watches import watch_routes
+from hookward.entrypoints.api.routes import ROUTES, mirrored_routes
 
 
 def describe(types: Iterable[ResourceType]) -> dict[str, Any]:

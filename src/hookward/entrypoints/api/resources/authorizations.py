@@ -11,6 +11,7 @@ from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
 
 from hookward.application.watches.changes import Target
+from hookward.application.watches.service import StoredWatch
 from hookward.domain.errors import HookwardError, Invalid, RequestRejected, StoreUnavailable
 from hookward.domain.ids import IdPrefix, WatchId, from_text, to_text
 from hookward.domain.oauth.authorization_code import (
@@ -27,7 +28,7 @@ from hookward.entrypoints.api.http.requests import read_json
 from hookward.entrypoints.api.http.responses import format_timestamp, problem_of, secret_response
 from hookward.entrypoints.api.http.schemas import Input, Wire
 from hookward.entrypoints.api.resources import authorizing_page
-from hookward.entrypoints.api.resources.watches import answer_watch
+from hookward.entrypoints.api.resources.watches import watch_response
 
 
 async def authorize_watch(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
@@ -43,7 +44,8 @@ async def end_authorization(request: web.Request, caller: Caller, parts: ApiPart
     """Hand over what came back to a redirectUri of your own; the watch goes on, and what waited goes out."""
     row = await parts.watches.changes.find(_target(request, caller))
     back = read_return(await read_json(request))
-    return answer_watch(await parts.watches.authorizations.finish(back, watch=row.id), None)
+    record = await parts.watches.authorizations.finish(back, watch=row.id)
+    return watch_response(StoredWatch(record=record, definition=record.read_definition()))
 
 
 async def return_from_authorization(request: web.Request) -> web.Response:

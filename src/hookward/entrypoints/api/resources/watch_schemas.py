@@ -179,15 +179,12 @@ class WatchPreviewOut(Wire, frozen=True):
     body: msgspec.Raw
 
 
-def watch_out(record: WatchRecord, *, definition: WatchDefinition | None = None, secret: str | None = None) -> WatchOut:
-    """Return a watch as responses show it, with the ``secret`` of a key that was created for it.
-
-    The definition of the record is decoded unless it is given.
-    """
-    shown = shown_properties(definition or record.read_definition())
+def watch_out(record: WatchRecord, definition: WatchDefinition, *, secret: str | None = None) -> WatchOut:
+    """Return a watch as responses show it, with the ``secret`` of a key that was created with it."""
+    shown = shown_properties(definition)
     if secret is not None:
         shown["signature"]["secret"] = secret
-    make: Callable[..., WatchOut] = WatchOut  # the fields are those of the table
+    make: Callable[..., WatchOut] = WatchOut  # its fields are those of the table
     return make(
         id=to_text(IdPrefix.WATCH, record.id),
         resource_type=record.resource_type,

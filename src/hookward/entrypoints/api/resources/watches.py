@@ -1,30 +1,24 @@
-"""``/v1/watches``: read, list, change, delete and try watches.
-
-``/v1/watches`` and the watch routes of the resource types.
-"""
+"""``/v1/watches`` and the watch routes of resource types: handlers, and their rows of the table of routes."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 import msgspec
 from aiohttp import web
 
-from hookward.application.records import WatchRecord
-from hookward.application.resource_types.cache import MAX_TYPE_CHANGES, TYPE_KEEPS_CHANGING
 from hookward.application.watches.changes import Target
 from hookward.application.watches.registry import WatchQuery
-from hookward.domain.errors import NotFound, Problem, StoreUnavailable, TypeChanged
-from hookward.domain.events.rules import read_scope, type_names
+from hookward.application.watches.service import StoredWatch
+from hookward.domain.errors import NotFound, Problem
+from hookward.domain.events.rules import type_names
 from hookward.domain.ids import IdPrefix, WatchId, from_text, to_text
-from hookward.domain.json import decode_exact, encode_exact
-from hookward.domain.problems import is_string, problem_at
+from hookward.domain.problems import is_string
 from hookward.domain.resource_types.model import ResourceType
 from hookward.domain.watches.model import WatchStatus
-from hookward.entrypoints.api.dependencies import ApiParts, Caller
+from hookward.entrypoints.api.dependencies import ApiParts, Caller, Scope
 from hookward.entrypoints.api.http.conditional import condition_of, etag_of, match_of, tagged
 from hookward.entrypoints.api.http.requests import check_parameters, limit_of, read_json
 from hookward.entrypoints.api.http.responses import (
@@ -33,35 +27,68 @@ from hookward.entrypoints.api.http.responses import (
     json_response,
     secret_response,
 )
+from hookward.entrypoints.api.http.schemas import AttemptAnswer
 from hookward.entrypoints.api.resources.deliveries import attempt_answer
-from hookward.entrypoints.api.resources.watch_schemas import WatchList, WatchPreviewOut, watch_out
+from hookward.entrypoints.api.resources.watch_schemas import (
+    WatchCreate,
+    WatchList,
+    WatchListParams,
+    WatchOut,
+    WatchPatch,
+    WatchPreview,
+    WatchPreviewOut,
+    WatchRouteCreate,
+    WatchTest,
+    WatchUpdate,
+    watch_out,
+)
+from hookward.entrypoints.api.route import Route
 
 _MERGE_PATCH = re.compile(r"application/(?:merge-patch\+)?json\s*(?:;.*)?", re.IGNORECASE)
 _MAX_TEXT = 255
 _STATUSES = tuple(each.word for each in WatchStatus)
 
 
+async def create_watch(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
+    """Register a watch on the resource type that the body names."""
+    return created_response(await parts.watches.service.create(caller, await read_json(request)))
+
+
+async def create_watch_at(
+    request: web.Request,
+    caller: Caller,
+    parts: ApiParts,
+    resource_type: ResourceType,
+    parameters: Mapping[str, str] | None = None,
+) -> web.Response:
+    """Register a watch on the resource type and the scope that the path names."""
+    parameters = request.match_info if parameters is None else parameters
+    given = await read_json(request)
+    return created_response(await parts.watches.service.create_at(caller, given, resource_type, parameters))
+
+
 async def get_watch(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
-    """One watch."""
-    row = await parts.watches.changes.find(_target(request, caller, match_of(request)))
-    return tagged(request, json_response(watch_out(row)), etag_of(row.version))
+    """Read a watch."""
+    record = await parts.watches.changes.find(_target(request, caller, match_of(request)))
+    return tagged(request, json_response(watch_out(record, record.read_definition())), etag_of(record.version))
 
 
 async def list_watches(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
-    """Watches, oldest first."""
+    """List watches, oldest first."""
     query = await _query(request, caller, parts)
     rows = await parts.watches.service.list(msgspec.structs.replace(query, limit=query.limit + 1))
     page = rows[: query.limit]
     cursor = to_text(IdPrefix.WATCH, page[-1].id) if len(rows) > query.limit else None
-    return tagged(request, json_response(WatchList(data=[watch_out(row) for row in page], next_cursor=cursor)))
+    return tagged(
+        request,
+        json_response(WatchList(data=[watch_out(row, row.read_definition()) for row in page], next_cursor=cursor)),
+    )
 
 
 async def replace_watch(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
-    """Put a watch in the place of one."""
+    """Replace all properties of a watch."""
     target = _target(request, caller, condition_of(request))
-    return answer_watch(
-        *await parts.watches.changes.replace(target, await read_json(request), parts.resource_types.cache.find)
-    )
+    return watch_response(await parts.watches.changes.replace(target, await read_json(request)))
 
 
 async def patch_watch(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
@@ -70,19 +97,17 @@ async def patch_watch(request: web.Request, caller: Caller, parts: ApiParts) -> 
     kind = request.headers.get("Content-Type", "")
     if kind and not _MERGE_PATCH.fullmatch(kind):
         raise UnsupportedType(f"the content type is {kind}; send application/merge-patch+json or application/json")
-    return answer_watch(
-        *await parts.watches.changes.patch(target, await read_json(request), parts.resource_types.cache.find, _shown)
-    )
+    return watch_response(await parts.watches.changes.patch(target, await read_json(request)))
 
 
 async def delete_watch(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
-    """Delete a watch and cancel what waits for it."""
+    """Delete a watch and cancel its waiting deliveries."""
     await parts.watches.changes.delete(_target(request, caller, condition_of(request)))
     return web.Response(status=204)
 
 
 async def test_watch(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
-    """Send the type's sample now; whatever the endpoint says, the answer is the whole attempt."""
+    """Send the sample of the type now and return the whole attempt, whatever the endpoint responded."""
     row = await parts.watches.changes.find(_target(request, caller, condition_of(request)))
     given = await read_json(request) if await request.read() else {}
     known = await parts.resource_types.cache.find(caller.account, row.resource_type)
@@ -107,12 +132,6 @@ def _target(request: web.Request, caller: Caller, at: Callable[[int], bool]) -> 
     return Target(account=caller.account, id=None if id_ is None else WatchId(id_), owner=caller.owner, at=at)
 
 
-def _shown(row: WatchRecord) -> dict[str, Any]:
-    """A watch exactly as it reads back: what a patch is merged into."""
-    shown: dict[str, Any] = decode_exact(encode_exact(watch_out(row)))
-    return shown
-
-
 async def _query(request: web.Request, caller: Caller, parts: ApiParts) -> WatchQuery:
     given = request.query
     problems: list[Problem] = []
@@ -122,7 +141,7 @@ async def _query(request: web.Request, caller: Caller, parts: ApiParts) -> Watch
         limit = limit_of(request)
     except BadParameter as error:
         problems += error.problems
-    try:  # a key of one owner knows of no others
+    try:  # a key of one owner cannot ask for others
         check_parameters(request, tuple(each for each in known if each != "owner" or caller.owner is None))
     except BadParameter as error:
         problems += error.problems
@@ -153,75 +172,80 @@ def _bad(name: str, message: str) -> Problem:
     return Problem(message=f"{name} {message}", parameter=name)
 
 
-async def create_watch(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
-    """A watch on any resource type, again when that changes meanwhile: the newest version judges it (G5)."""
-    given = await read_json(request)
-    for _ in range(MAX_TYPE_CHANGES):
-        with suppress(TypeChanged):
-            return await _create_named(given, caller, parts)
-    raise StoreUnavailable(TYPE_KEEPS_CHANGING)
-
-
-async def _create_named(given: Any, caller: Caller, parts: ApiParts) -> web.Response:
-    problems: list[Problem] = []
-    scope: dict[str, str] = {}
-    name = given.get("resourceType") if isinstance(given, dict) else None
-    known = await parts.resource_types.cache.find(caller.account, name)
-    if known is None:
-        message = f"resourceType must be one of {type_names(parts.resource_types.cache.names(caller.account))}"
-        problems.append(Problem(message=message, pointer="/resourceType"))
-    else:
-        given_scope = given.get("scope")
-        scope = read_scope({} if given_scope is None else given_scope, known.type, problems, complete=False)
-    return await _create(given, known.type if known else None, scope, caller, parts, problems)
-
-
-async def create_watch_on_route(
-    request: web.Request,
-    caller: Caller,
-    parts: ApiParts,
-    resource_type: ResourceType,
-    parameters: Mapping[str, str] | None = None,
-) -> web.Response:
-    """A watch on the type and scope that the path names."""
-    parameters = request.match_info if parameters is None else parameters
-    scope = {name: value for name, value in parameters.items() if name in resource_type.scope}
-    problems: list[Problem] = []
-    read_scope(scope, resource_type, problems, complete=False)
-    given = await read_json(request)
-    if isinstance(given, dict):
-        _contradicted(given, resource_type, scope, problems)
-    return await _create(given, resource_type, scope, caller, parts, problems)
-
-
-def _contradicted(
-    given: Mapping[str, Any], resource_type: ResourceType, scope: Mapping[str, str], problems: list[Problem]
-) -> None:
-    """What a body says otherwise than its path: ignored, it would leave a watch on more than its owner believes."""
-    if given.get("resourceType") not in (None, resource_type.name):
-        message = f"resourceType contradicts the path, which is that of {resource_type.name}; leave it out"
-        problems.append(problem_at(message, "resourceType"))
-    said = given.get("scope")
-    if said is not None and read_scope(said, resource_type, [], complete=False) != scope:
-        message = "scope contradicts the path; leave it out, or send all of it to POST /v1/watches"
-        problems.append(problem_at(message, "scope"))
-
-
-async def _create(
-    given: Any, resource_type: ResourceType | None, scope: Mapping[str, str], caller: Caller, parts: ApiParts,
-    problems: list[Problem],
-) -> web.Response:  # fmt: skip
-    row, secret = await parts.watches.service.create(
-        caller.account, given, resource_type, scope, owner=caller.owner, found=problems
-    )
-    response = answer_watch(row, secret, 201)
-    response.headers["Location"] = f"/v1/watches/{to_text(IdPrefix.WATCH, row.id)}"
+def created_response(stored: StoredWatch) -> web.Response:
+    """Respond 201 with a new watch and its Location."""
+    response = watch_response(stored, 201)
+    response.headers["Location"] = f"/v1/watches/{to_text(IdPrefix.WATCH, stored.record.id)}"
     return response
 
 
-def answer_watch(row: WatchRecord, secret: str | None, status: int = 200) -> web.Response:
-    """Respond with a watch that was created or changed, its tag, and the secret of a key that was created for it."""
-    shown = watch_out(row, secret=secret)
-    response = json_response(shown, status) if secret is None else secret_response(shown, status)
-    response.headers["ETag"] = etag_of(row.version)
+def watch_response(stored: StoredWatch, status: int = 200) -> web.Response:
+    """Respond with a watch that was created or changed, its ETag, and the secret of a key that was created with it."""
+    shown = watch_out(stored.record, stored.definition, secret=stored.secret)
+    response = json_response(shown, status) if stored.secret is None else secret_response(shown, status)
+    response.headers["ETag"] = etag_of(stored.record.version)
     return response
+
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        method="POST", path="/v1/watches", scope=Scope.WATCHES, handler=create_watch,
+        status=201, answers=WatchOut, summary="Register a watch",
+        takes=WatchCreate, refuses=(409,), gives=("Location", "ETag", "Cache-Control"),
+    ),
+    Route(
+        method="GET", path="/v1/watches", scope=Scope.WATCHES, handler=list_watches,
+        status=200, answers=WatchList, summary="List watches", query=WatchListParams,
+        also=((304, None),), reads=("If-None-Match",), gives=("ETag",),
+    ),
+    Route(
+        method="POST", path="/v1/watches/preview", scope=Scope.WATCHES, handler=preview_watch,
+        status=200, answers=WatchPreviewOut, summary="Render a template without saving it",
+        takes=WatchPreview, refuses=(429,),
+    ),
+    Route(
+        method="GET", path="/v1/watches/{watchId}", scope=Scope.WATCHES, handler=get_watch,
+        status=200, answers=WatchOut, summary="Read a watch", also=((304, None),), refuses=(412,),
+        reads=("If-Match", "If-None-Match"), gives=("ETag",),
+    ),
+    Route(
+        method="PUT", path="/v1/watches/{watchId}", scope=Scope.WATCHES, handler=replace_watch,
+        status=200, answers=WatchOut, summary="Replace a watch", takes=WatchUpdate,
+        reads=("If-Match", "If-None-Match"), gives=("ETag", "Cache-Control"),
+    ),
+    Route(
+        method="PATCH", path="/v1/watches/{watchId}", scope=Scope.WATCHES, handler=patch_watch,
+        status=200, answers=WatchOut, summary="Change some properties of a watch",
+        takes=WatchPatch, reads=("If-Match", "If-None-Match"), gives=("ETag", "Cache-Control"),
+        media=("application/merge-patch+json", "application/json"),
+    ),
+    Route(
+        method="DELETE", path="/v1/watches/{watchId}", scope=Scope.WATCHES, handler=delete_watch,
+        status=204, answers=None, summary="Delete a watch and cancel what waits for it",
+        reads=("If-Match", "If-None-Match"),
+    ),
+    Route(
+        method="POST", path="/v1/watches/{watchId}/test", scope=Scope.WATCHES, handler=test_watch,
+        status=200, answers=AttemptAnswer, summary="Send a watch the sample of its type now",
+        takes=WatchTest | None, refuses=(412, 429), reads=("If-Match", "If-None-Match"),
+    ),
+)  # fmt: skip
+
+
+def watch_routes(types: Iterable[ResourceType]) -> list[Route]:
+    """Return the routes that register a watch in the paths of a resource type's own API."""
+    return [
+        Route(
+            method="POST",
+            path=path,
+            scope=Scope.WATCHES,
+            handler=partial(create_watch_at, resource_type=each),
+            status=201,
+            answers=WatchOut,
+            summary=f"Register a watch on {each.name}",
+            takes=WatchRouteCreate,
+            gives=("Location", "ETag", "Cache-Control"),
+        )
+        for each in types
+        for path in each.watch_routes
+    ]

@@ -1,7 +1,8 @@
-"""Settings: frozen values from a TOML file and the environment. The only reader of the environment.
+"""Settings: frozen values from a TOML file and the environment. No other module reads the environment.
 
-``--config FILE``, then ``HOOKWARD_<SECTION>__<KEY>``; an unknown or wrong setting is one line that names it.
-Durations end in ``ms s m h d`` and become seconds; lists are comma-separated in the environment.
+Values come from ``--config FILE``, then from ``HOOKWARD_<SECTION>__<KEY>``. An unknown or wrong setting raises
+ConfigError with one line that names it. Durations end in ``ms s m h d`` and become seconds; lists are comma-separated
+in the environment.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from hookward.domain.watches.model import WatchBounds
 
 ENVIRONMENT_PREFIX = "HOOKWARD_"
 OF_COMMANDS = ("HOOKWARD_URL", "HOOKWARD_KEY")
-"""Which service the commands talk to, and their key: no settings of the service."""
+"""Options of the command line: the address of the api, and the key. They are no settings of the service."""
 EMBEDDED = read.EMBEDDED
 
 _MAX_TIMEOUT = 30.0
@@ -40,7 +41,7 @@ def _secret(default: Any, parse: Callable[[object], Any]) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
-    """Where the api listens, and to whom; times are in seconds."""
+    """Where the api listens, and its limits for connections; times are in seconds."""
 
     host: str = _setting("127.0.0.1", read.parse_string)
     port: int = _setting(8420, read.integer_between(1, 65535))
@@ -53,14 +54,14 @@ class ServerSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataSettings:
-    """Where embedded stores and generated secrets live."""
+    """The directory of embedded stores and generated secrets."""
 
     dir: Path = _setting(_DATA_DIR, read.parse_path)  # noqa: RUF009  _setting only makes a field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseSettings:
-    """PostgreSQL: the store of record."""
+    """PostgreSQL, which stores everything."""
 
     url: str = _secret(EMBEDDED, read.url_with_scheme("postgresql", "postgres"))
     pool_size: int = _setting(8, read.integer_between(2, 200))
@@ -68,7 +69,7 @@ class DatabaseSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueSettings:
-    """Valkey or Redis: wake-ups."""
+    """Valkey or Redis, for wake-ups."""
 
     url: str = _secret(EMBEDDED, read.url_with_scheme("redis", "rediss", "unix"))
 
@@ -86,7 +87,7 @@ class SecuritySettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EgressSettings:
-    """What deliveries and token requests may reach, and how."""
+    """Which addresses deliveries and token requests may reach, and through which proxy."""
 
     allow: tuple[read.Network, ...] = _setting((), read.parse_networks)
     deny: tuple[read.Network, ...] = _setting((), read.parse_networks)
@@ -96,7 +97,7 @@ class EgressSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
-    """What a worker process may hold; times are in seconds."""
+    """Worker processes and their limits; times are in seconds."""
 
     processes: int = _setting(1, read.integer_between(1, 64))
     lease: float = _setting(45.0, read.duration_between(3, 600))
@@ -106,7 +107,7 @@ class WorkerSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliverySettings:
-    """Defaults of every watch; times are in seconds."""
+    """Defaults and bounds of every watch; times are in seconds."""
 
     schedule: tuple[float, ...] = _setting(DEFAULT_SCHEDULE, read.parse_durations)
     timeout: float = _setting(15.0, read.duration_between(0.05, _MAX_TIMEOUT))
@@ -119,14 +120,14 @@ class DeliverySettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OAuthSettings:
-    """How access tokens for endpoints are asked for; times are in seconds."""
+    """Requests for access tokens; times are in seconds."""
 
     timeout: float = _setting(10.0, read.duration_between(0.05, _MAX_TIMEOUT))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionSettings:
-    """For how many days what is done is kept, and the most that an account may choose."""
+    """For how many days finished deliveries are kept, and the most days that an account may choose."""
 
     days: int = _setting(10, read.integer_between(1, 3650))
     max_days: int = _setting(90, read.integer_between(1, 3650))
@@ -134,7 +135,7 @@ class RetentionSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitSettings:
-    """What one account may take up."""
+    """Limits of one account."""
 
     backlog: int = _setting(1_000_000, read.integer_between(1, 1_000_000_000))
 
@@ -167,15 +168,16 @@ class Settings:
 
 
 def public_url(settings: Settings) -> str:
-    """Where browsers and partners find the service."""
+    """Return the address of the service for browsers and partners."""
     server = settings.server
     host = f"[{server.host}]" if ":" in server.host else server.host
     return server.public_url or f"http://{host}:{server.port}"
 
 
 def watch_bounds(settings: Settings) -> WatchBounds:
-    """What a watch may ask for: what is configured, and always what the defaults are; never a timeout that a lease
-    leaves no room for.
+    """Return the bounds of a watch's options: the configured ones, but at least the defaults.
+
+    The timeout is at most what the lease leaves room for.
     """
     delivery = settings.delivery
     return WatchBounds(
@@ -203,11 +205,11 @@ _SECTIONS: dict[str, type[Any]] = {
 
 
 def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
-    """Read settings; raises ConfigError with one line that names the setting and what would be right."""
+    """Read the settings; raises ConfigError with one line that names the setting and the expected value."""
     values: dict[str, dict[str, object]] = {}
     if file is not None:
         _read_file(file, values)
-    _read_environment(os.environ if environ is None else environ, values)  # noqa: TID251  the one reader
+    _read_environment(os.environ if environ is None else environ, values)  # noqa: TID251  this is the only reader
     sections = {}
     for name, given in values.items():
         kind = _SECTIONS.get(name)
@@ -220,7 +222,7 @@ def load_settings(file: Path | None = None, environ: Mapping[str, str] | None = 
 
 
 def environment_without_settings() -> dict[str, str]:
-    """Our environment without Hookward's settings: for a child that is configured by its file alone."""
+    """Return the environment without Hookward's settings, for a child process configured by a file only."""
     return {name: value for name, value in os.environ.items() if not name.startswith(ENVIRONMENT_PREFIX)}  # noqa: TID251
 
 
@@ -237,7 +239,7 @@ def _check(settings: Settings) -> None:
         )
     security = settings.security
     if security.master_key is not None and security.master_key_file is not None:
-        raise ConfigError("security.master_key_file: set beside security.master_key; leave one of them out")
+        raise ConfigError("security.master_key_file: set together with security.master_key; leave one of them out")
     if settings.database.url != EMBEDDED and security.master_key is None and security.master_key_file is None:
         raise ConfigError(
             "security.master_key: must be set when database.url is; 32 random bytes in base64 "

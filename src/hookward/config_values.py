@@ -1,4 +1,7 @@
-"""How settings are read: from a TOML value or a text of the environment; ValueError says what would be right."""
+"""Parsers of settings, from a TOML value or a string of the environment.
+
+Each raises ValueError with a description of the expected value.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,7 @@ def parse_networks(value: object) -> tuple[Network, ...]:
 
 
 def parse_ports(value: object) -> tuple[range, ...]:
-    """Ports and spans of ports, ``443`` or ``8000-8999``."""
+    """Parse ports and ranges of ports: ``443`` or ``8000-8999``."""
     listed = [value] if isinstance(value, int) else value
     texts = parse_strings([str(each) for each in listed] if isinstance(listed, list) else listed)
     spans = [re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", each) for each in texts]
@@ -114,7 +117,7 @@ def parse_bootstrap_key(value: object) -> str:
 
 
 def parse_master_key(value: object) -> bytes:
-    """A master key from its text; ValueError says what would be right."""
+    """Parse a master key: 32 bytes in base64."""
     try:
         key = base64.b64decode(parse_string(value), validate=True)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Logs: JSON lines on standard error, dotted event names, one wide line an attempt; nothing secret in any of them."""
+"""Logs: JSON lines on standard error with dotted event names, one wide line for each attempt, secrets masked."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
 def _redact(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Mask what is secret. An exception was put into words by whoever raised it: what it quotes may be anything."""
+    """Mask secrets. The message of an exception may come from a library, so what it quotes is masked, too."""
     exceptions = event.pop("exception", None)
     shown: dict[str, Any] = {name: redacted(value, name) for name, value in event.items()}
     if exceptions is not None:
@@ -42,8 +42,8 @@ def _quiet(exception: MutableMapping[str, Any]) -> dict[str, Any]:
     }
 
 
-class LibraryLines(logging.Handler):
-    """What libraries log becomes lines of ours, and passes through the same processors."""
+class LibraryLogHandler(logging.Handler):
+    """Logs records of libraries through structlog, with the same processors."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -75,12 +75,12 @@ def configure_logs(level: str, stream: TextIO | None = None) -> None:
         cache_logger_on_first_use=True,
     )
     root = logging.getLogger()
-    if not any(isinstance(handler, LibraryLines) for handler in root.handlers):
-        root.addHandler(LibraryLines(logging.WARNING))
+    if not any(isinstance(handler, LibraryLogHandler) for handler in root.handlers):
+        root.addHandler(LibraryLogHandler(logging.WARNING))
 
 
 def get_log(**values: object) -> Log:
-    """A logger with ``values`` on every line."""
+    """Return a logger that adds ``values`` to every line."""
     return cast("Log", structlog.get_logger(**values))
 
 
@@ -99,7 +99,7 @@ class _AttemptLine(msgspec.Struct, tag_field="event", tag="delivery.attempted", 
 
 
 class AttemptLines:
-    """Writes ``delivery.attempted`` lines many at a time: a line of its own costs more than the request's signature."""
+    """Writes ``delivery.attempted`` lines in groups: to write each alone costs more than to sign the request."""
 
     def __init__(self, level: str, stream: TextIO | None = None) -> None:
         self._enabled = LEVELS[level] <= LEVELS["info"]
@@ -108,7 +108,7 @@ class AttemptLines:
         self._scheduled: asyncio.TimerHandle | None = None
 
     def attempted(self, entry: DeliveryUpdate, outcome: Outcome) -> None:
-        """Note an attempt; nothing of its headers or bodies is logged."""
+        """Add the line of an attempt; its headers and bodies are not logged."""
         if not self._enabled:
             return
         attempt = entry.attempt
@@ -130,7 +130,7 @@ class AttemptLines:
             self._scheduled = asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self.flush)
 
     def flush(self) -> None:
-        """Write what has been noted."""
+        """Write the lines that were added."""
         self._scheduled = None
         if self._lines:
             self._stream.write(b"\n".join(self._lines).decode() + "\n")

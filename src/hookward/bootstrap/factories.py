@@ -1,9 +1,4 @@
-"""The ring of master keys, and the check that it is the right one.
-
-What several roles are made of.
-
-Where attempts get their access tokens.
-"""
+"""Parts that several processes share: master keys, senders, accounts, access tokens."""
 
 from __future__ import annotations
 
@@ -36,27 +31,27 @@ from hookward.domain.egress import EgressPolicy
 from hookward.domain.errors import ConfigError, StoreUnavailable
 from hookward.domain.resource_types.model import ResourceType
 
-_PATIENCE_SECONDS = 10.0
-_PAUSE_SECONDS = 0.2
+_DATABASE_WAIT_SECONDS = 10.0
+_RETRY_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MasterKeys:
-    """The master keys, the one that seals first, and the ``setting`` that it comes from."""
+    """The master keys, first the one that new secrets are sealed with, and the ``setting`` that they come from."""
 
     keys: tuple[bytes, ...] = field(repr=False)
     setting: str
 
 
 def load_master_keys(settings: Settings) -> MasterKeys:
-    """The configured keys, or those in the file that ``serve`` made in the data directory; raises ConfigError."""
+    """Return the configured keys, or those in the file that ``serve`` made in data.dir; raises ConfigError."""
     security = settings.security
     if security.master_key is not None:
         return MasterKeys(keys=(security.master_key, *security.old_master_keys), setting="security.master_key")
     setting, file = "security.master_key_file", security.master_key_file
     if file is None:
         setting, file = "security.master_key", settings.data.dir / MASTER_KEY_FILE
-        read_secret(file, setting)  # says how to get one, where there is none
+        read_secret(file, setting)  # raises an error that says how to get one
     try:
         keys = [parse_master_key(each) for each in read_secrets(file, setting)]
     except ValueError as error:
@@ -65,12 +60,12 @@ def load_master_keys(settings: Settings) -> MasterKeys:
 
 
 async def check_master_keys(database: ConnectionPool, settings: Settings, sealer: AesGcmSealer) -> None:
-    """Raise ConfigError unless the keys open what is sealed in the database, or when it has no schema.
+    """Raise ConfigError if the keys do not open the secrets in the database, or if it does not have the schema.
 
-    Waits a moment for a database that is away, then raises StoreUnavailable: whoever started us may start us again.
+    Waits up to 10 s for a database that cannot be reached, then raises StoreUnavailable: the process may be restarted.
     """
     setting = load_master_keys(settings).setting
-    deadline = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
+    deadline = asyncio.get_running_loop().time() + _DATABASE_WAIT_SECONDS
     while True:
         try:
             await require_schema(database)
@@ -78,12 +73,12 @@ async def check_master_keys(database: ConnectionPool, settings: Settings, sealer
         except StoreUnavailable:
             if asyncio.get_running_loop().time() > deadline:
                 raise
-            await asyncio.sleep(_PAUSE_SECONDS)
+            await asyncio.sleep(_RETRY_SECONDS)
 
 
 @asynccontextmanager
 async def open_master_key_rotation(settings: Settings) -> AsyncIterator[MasterKeyRotation]:
-    """What changes the key that secrets are sealed with, directly on the store."""
+    """Open the use case that re-encrypts all secrets with the first master key, directly on the database."""
     keys = load_master_keys(settings)
     async with open_pool(find_stores(settings).database_url, name="hookward secrets", size=2) as database:
         await require_schema(database)
@@ -96,27 +91,27 @@ USER_AGENT = f"Hookward/{__version__}"
 
 
 def built_in_types() -> dict[str, ResourceType]:
-    """The catalog by name."""
+    """Return the built-in resource types by name."""
     return {each.name: each for each in load_catalog()}
 
 
 def build_sealer(settings: Settings) -> AesGcmSealer:
-    """What seals secrets at rest and opens them."""
+    """Return the sealer that encrypts stored secrets, with the configured master keys."""
     return AesGcmSealer(*load_master_keys(settings).keys)
 
 
 def open_sender(settings: Settings, bounds: SenderBounds | None = None) -> HttpSender:
-    """The way out, behind the egress guard; opened in the running loop."""
+    """Return a sender of requests that respects the egress settings; call it in the running event loop."""
     egress = settings.egress
     policy = EgressPolicy(allow=egress.allow, deny=egress.deny, ports=egress.ports)
     return HttpSender(policy, bounds=bounds, proxy=egress.proxy)
 
 
 def open_token_sender(settings: Settings) -> HttpSender:
-    """The way out to token endpoints, through the same guard and proxy, which keeps no connections.
+    """Return a sender for token requests. It respects the same egress settings and keeps no connections.
 
-    What is used again may be resent on, and a refresh token that is sent twice looks stolen. Nor can one account's
-    request follow another's, whatever its party.
+    A request on a kept connection may be sent twice, and a refresh token that is sent twice looks stolen. Without kept
+    connections no account's request follows another's on one connection either.
     """
     bounds = SenderBounds(
         log_limit=_TOKEN_ANSWER, answer_limit=_TOKEN_ANSWER, kept_connections=0, dns_threads=_TOKEN_LOOKUPS
@@ -125,7 +120,7 @@ def open_token_sender(settings: Settings) -> HttpSender:
 
 
 def build_accounts(database: ConnectionPool, settings: Settings, *, clock: Clock, random: Random) -> Accounts:
-    """The use cases of accounts."""
+    """Return the use cases of accounts."""
     retention = settings.retention
     return Accounts(
         PostgresAccounts(database), clock=clock, random=random, days=retention.days, max_days=retention.max_days
@@ -136,7 +131,7 @@ def build_accounts(database: ConnectionPool, settings: Settings, *, clock: Clock
 async def open_tokens(
     settings: Settings, database: ConnectionPool, sealer: Sealer, *, clock: Clock, random: Random, log: Log
 ) -> AsyncIterator[Tokens]:
-    """Tokens of one process; on the way out what was asked for comes to its end and is written."""
+    """Open the access tokens of one process. On exit, requests that are under way are finished and stored."""
     timeout = settings.oauth.timeout
     async with AsyncExitStack() as stack:
         sender = await stack.enter_async_context(open_token_sender(settings))

@@ -1,7 +1,4 @@
-"""Whether an api listens somewhere, or could.
-
-How many files and sockets a process may have open.
-"""
+"""Asks the operating system: does an api listen on a port, is a port free, how many descriptors may be open."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ import socket
 
 
 async def is_api_live(host: str, port: int) -> bool:
-    """Whether an api answers ``/livez`` there."""
+    """Return whether an api responds to ``GET /livez`` with 200 within a second."""
     try:
         async with asyncio.timeout(1):
             reader, writer = await asyncio.open_connection(host, port)
@@ -25,7 +22,7 @@ async def is_api_live(host: str, port: int) -> bool:
 
 
 def port_is_free(host: str, port: int) -> bool:
-    """Whether an api could listen there now; what else is wrong with the address shows when it tries."""
+    """Return False if the port is in use. Other faults of the address show when the api listens on it."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as asking:
@@ -37,7 +34,7 @@ def port_is_free(host: str, port: int) -> bool:
 
 
 def raise_descriptor_limit() -> None:
-    """Take all the descriptors that the system allows: every connection is one."""
+    """Raise the limit of open files to the hard limit: every connection needs a descriptor."""
     import resource  # noqa: PLC0415  not on every platform
 
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

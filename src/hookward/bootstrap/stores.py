@@ -1,4 +1,4 @@
-"""Where the stores and the service's own secrets are, embedded or not."""
+"""Finds the database, the queue and the bootstrap key, embedded or configured."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ BOOTSTRAP_KEY_FILE = "bootstrap_key"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stores:
-    """Where the stores are, embedded or not."""
+    """The addresses of the stores, embedded or not; they may hold passwords."""
 
     database_url: str = field(repr=False)
     queue_url: str = field(repr=False)
 
 
 def find_stores(settings: Settings) -> Stores:
-    """The configured stores, or those of a running ``serve``; raises ConfigError when there is none."""
+    """Return the configured stores, or those of a running ``serve``; raises ConfigError if none runs."""
     urls = {"database": settings.database.url, "queue": settings.queue.url}
     if EMBEDDED in urls.values():
         runtime = read_runtime(settings.data.dir)
@@ -45,13 +45,13 @@ def find_stores(settings: Settings) -> Stores:
 
 
 async def require_schema(database: ConnectionPool) -> None:
-    """Raise ConfigError unless the database was migrated to what we need."""
+    """Raise ConfigError if the database does not have the schema of this version."""
     if not await PostgresUpkeep(database).has_schema():
         raise ConfigError("database.url: the database has no schema of this version; run hookward migrate first")
 
 
 def find_bootstrap_key(settings: Settings) -> str | None:
-    """The configured bootstrap key, or the one that ``serve`` made; none where the database is not ours."""
+    """Return the configured bootstrap key, or the one that ``serve`` made; ``None`` if the database is not embedded."""
     if settings.security.bootstrap_key is not None:
         return settings.security.bootstrap_key
     if settings.database.url != EMBEDDED:

@@ -25,33 +25,33 @@ from hookward.config import EMBEDDED, Settings
 from hookward.domain.errors import ConfigError, StoreUnavailable
 from hookward.observability import get_log
 
-_PAUSE_SECONDS = 0.2
+_RETRY_SECONDS = 0.2
 
 
 async def run_serve(settings: Settings, stop: asyncio.Event, *, config: Path | None) -> None:
-    """Run everything until ``stop`` is set. ``config`` is handed on to the children."""
+    """Run everything until ``stop`` is set. ``config`` is passed to the child processes."""
     log = get_log(process="serve")
     async with AsyncExitStack() as stack:
-        held = stack.enter_context(DataDir.claim(settings.data.dir))
+        data_dir = stack.enter_context(DataDir.claim(settings.data.dir))
         _check_port(settings)
-        made_key = _make_secrets(settings, held)
+        made_key = _make_secrets(settings, data_dir)
         sealer = build_sealer(settings)
-        reaped: asyncio.Queue[str] = asyncio.Queue()
+        ended_workers: asyncio.Queue[str] = asyncio.Queue()
 
         def on_exit(name: str, returncode: int, incarnation: str) -> None:
             if not stop.is_set():
                 log.warning("serve.child_ended", child=name, returncode=returncode)
             if name.startswith("worker"):
-                reaped.put_nowait(incarnation)
+                ended_workers.put_nowait(incarnation)
 
         supervisor = await stack.enter_async_context(Supervisor(on_exit=on_exit))
 
         async def run() -> None:
-            database_url = await _start_stores(settings, held, supervisor)
+            database_url = await _start_stores(settings, data_dir, supervisor)
             await migrate(database_url)
             database = await stack.enter_async_context(open_pool(database_url, name="hookward serve", size=2))
             await check_master_keys(database, settings, sealer)
-            await _end_leases_of_the_dead(PostgresLeases(database), settings, reaped, stack)
+            await _start_expiring_leases(PostgresLeases(database), settings, ended_workers, stack)
             for number in range(settings.worker.processes):
                 await supervisor.start(_worker(number + 1, config, settings))
             await supervisor.start(_api(config, settings))
@@ -73,34 +73,34 @@ async def run_serve(settings: Settings, stop: asyncio.Event, *, config: Path | N
 
 
 def _check_port(settings: Settings) -> None:
-    """Whoever answers there already would be taken for our api."""
+    """Raise ConfigError if the port is in use: another server there would look like a running api."""
     if not port_is_free(settings.server.host, settings.server.port):
         raise ConfigError(f"server.port: {settings.server.host}:{settings.server.port} is in use; choose another")
 
 
-async def _start_stores(settings: Settings, held: DataDir, supervisor: Supervisor) -> str:
+async def _start_stores(settings: Settings, data_dir: DataDir, supervisor: Supervisor) -> str:
     database_url, queue_url = settings.database.url, settings.queue.url
     if database_url == EMBEDDED:
-        postgres = EmbeddedPostgres(held.path, sockets=held.sockets)
+        postgres = EmbeddedPostgres(data_dir.path, sockets=data_dir.sockets)
         await postgres.prepare()
         await supervisor.start(postgres.child())
         database_url = postgres.dsn
     if queue_url == EMBEDDED:
-        valkey = EmbeddedValkey(held.path, sockets=held.sockets)
+        valkey = EmbeddedValkey(data_dir.path, sockets=data_dir.sockets)
         await supervisor.start(valkey.child())
         queue_url = valkey.url
-    held.publish(Runtime(pid=os.getpid(), database_url=database_url, queue_url=queue_url))
+    data_dir.publish(Runtime(pid=os.getpid(), database_url=database_url, queue_url=queue_url))
     return database_url
 
 
-def _make_secrets(settings: Settings, held: DataDir) -> str | None:
-    """Make what is not set, once; answers a new bootstrap key, to be shown this once."""
+def _make_secrets(settings: Settings, data_dir: DataDir) -> str | None:
+    """Create the secrets that are not set, once; return a new bootstrap key, which is shown only now."""
     if settings.database.url != EMBEDDED:
         return None
-    directory = held.path
+    directory = data_dir.path
     if settings.security.master_key is None and settings.security.master_key_file is None:
         file = directory / MASTER_KEY_FILE
-        if EmbeddedPostgres(directory, sockets=held.sockets).exists and not file.exists():
+        if EmbeddedPostgres(directory, sockets=data_dir.sockets).exists and not file.exists():
             raise ConfigError(
                 f"security.master_key: not set, and {file} is gone; set the key, or put the file back: "
                 "what the database beside it holds is sealed with it"
@@ -114,8 +114,8 @@ def _make_secrets(settings: Settings, held: DataDir) -> str | None:
 
 
 def _child(role: str, config: Path | None, *more: str) -> tuple[str, ...]:
-    handed_on = () if config is None else ("--config", str(config))
-    return (sys.executable, "-m", "hookward", role, *handed_on, "--parent", str(os.getpid()), *more)
+    options = () if config is None else ("--config", str(config))
+    return (sys.executable, "-m", "hookward", role, *options, "--parent", str(os.getpid()), *more)
 
 
 def _worker(number: int, config: Path | None, settings: Settings) -> Child:
@@ -133,22 +133,22 @@ def _api(config: Path | None, settings: Settings) -> Child:
     return Child(name="api", argv=_child("api", config), ready=ready, grace=15.0)
 
 
-async def _end_leases_of_the_dead(
-    leases: PostgresLeases, settings: Settings, reaped: asyncio.Queue[str], stack: AsyncExitStack
+async def _start_expiring_leases(
+    leases: PostgresLeases, settings: Settings, ended_workers: asyncio.Queue[str], stack: AsyncExitStack
 ) -> None:
     if settings.database.url == EMBEDDED:
-        await leases.expire_all()  # the workers of before ended with their serve
-    ending = asyncio.create_task(_expire_leases(leases, reaped), name="serve.expire_leases")
+        await leases.expire_all()  # the workers of an earlier serve ended with it
+    ending = asyncio.create_task(_expire_leases(leases, ended_workers), name="serve.expire_leases")
     stack.callback(ending.cancel)
 
 
-async def _expire_leases(leases: PostgresLeases, reaped: asyncio.Queue[str]) -> None:
-    """End the lease of every worker that was seen dead, so that another takes over at once."""
+async def _expire_leases(leases: PostgresLeases, ended_workers: asyncio.Queue[str]) -> None:
+    """End the lease of every worker that has exited, so that another takes over at once."""
     while True:
-        incarnation = await reaped.get()
+        incarnation = await ended_workers.get()
         while True:
             try:
                 await leases.expire(incarnation)
                 break
             except StoreUnavailable:
-                await asyncio.sleep(_PAUSE_SECONDS)
+                await asyncio.sleep(_RETRY_SECONDS)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookward.domain.errors import Malformed
-from hookward.domain.events.coercion import MAX_FIELDS, read_form, read_query, typed
+from hookward.domain.events.coercion import MAX_FIELDS, coerce, read_form, read_query
 from tests.unit.resource_types.resource_types import built_in
 
 SESSION = built_in()["event.registrationSession"].schema
@@ -52,7 +52,7 @@ TABLE = {"type": "object", "properties": {"a": INTEGER}, "additionalProperties":
     ],
 )
 def test_a_text_becomes_what_the_schema_asks_for(value: Any, schema: dict[str, Any], result: Any) -> None:
-    assert (typed(value, schema), type(typed(value, schema))) == (result, type(result))
+    assert (coerce(value, schema), type(coerce(value, schema))) == (result, type(result))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_text_becomes_what_the_schema_asks_for(value: Any, schema: dict[str, A
     ],
 )
 def test_what_does_not_read_so_stays_text(text: str, schema: dict[str, Any]) -> None:
-    assert typed(text, schema) == text
+    assert coerce(text, schema) == text
 
 
 def test_a_form_is_read_by_the_schema() -> None:

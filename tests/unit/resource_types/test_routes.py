@@ -61,7 +61,7 @@ async def test_paths_are_found_in_their_account_only(book: AccountRouteCache, st
     assert await store.add_type(row_of(ACCOUNT, made_up(name="without.paths")))
     mine, theirs = [await book.index(account, fresh=False) for account in (ACCOUNT, OTHER)]
     assert [whose(mine), whose(theirs)] == ["shop.order", None]
-    assert [index.watched("/shops/7/orders/watch") is not None for index in (mine, theirs)] == [True, False]
+    assert [index.resolve_watch_route("/shops/7/orders/watch") is not None for index in (mine, theirs)] == [True, False]
 
 
 async def test_an_index_is_kept_until_the_store_is_asked_and_knows_better(

@@ -8,7 +8,7 @@ import pytest
 
 from hookward.domain.errors import Malformed
 from hookward.domain.resource_types.operations import ChangeKind, Format, Operation
-from hookward.domain.resource_types.routing import Match, Mismatch, OperationIndex, settled
+from hookward.domain.resource_types.routing import Match, Mismatch, OperationIndex, match_in_version
 from tests.unit.resource_types.resource_types import built_in, made_up
 
 CREATE = Operation(method="POST", path="/shops/{shopId}/orders", event=ChangeKind.CREATED)
@@ -94,7 +94,7 @@ def test_of_two_operations_that_are_alike_the_first_counts() -> None:
     ],
 )
 def test_a_watch_route_says_whose_it_is(path: str, parameters: dict[str, str] | None) -> None:
-    match = INDEX.watched(path)
+    match = INDEX.resolve_watch_route(path)
     assert (None if match is None else match.parameters) == parameters
     assert match is None or (match.type, match.route) == (SHOP, "/shops/{shopId}/orders/watch")
 
@@ -103,9 +103,9 @@ def test_a_match_is_what_another_version_of_its_type_says_it_is() -> None:
     match = INDEX.resolve("PUT", "/shops/9/orders/o-1")
     assert isinstance(match, Match)
     newer = replace(SHOP, version=2, operations=(CREATE, replace(UPDATE, fills={})))
-    settled_ = settled(match, newer)
+    settled_ = match_in_version(match, newer)
     assert settled_ == Match(type=newer, operation=newer.operations[1], parameters=match.parameters)
-    assert settled(match, replace(SHOP, operations=(CREATE,))) is None
+    assert match_in_version(match, replace(SHOP, operations=(CREATE,))) is None
 
 
 def test_a_path_that_is_not_utf_8_is_malformed() -> None:

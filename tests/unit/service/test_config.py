@@ -281,7 +281,7 @@ def test_a_database_of_ones_own_needs_a_master_key() -> None:
 
 def test_a_master_key_and_a_file_of_them_are_not_both_taken() -> None:
     both = {"HOOKWARD_SECURITY__MASTER_KEY": MASTER_KEY, "HOOKWARD_SECURITY__MASTER_KEY_FILE": "/run/keys"}
-    assert refusal(both) == "security.master_key_file: set beside security.master_key; leave one of them out"
+    assert refusal(both) == "security.master_key_file: set together with security.master_key; leave one of them out"
 
 
 def test_old_master_keys_are_a_list() -> None:

@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from hookward.domain.redaction import MASK
-from hookward.observability import LibraryLines, configure_logs, get_log
+from hookward.observability import LibraryLogHandler, configure_logs, get_log
 
 
 class Lines:
@@ -117,7 +117,7 @@ def test_what_libraries_log_comes_as_lines_of_ours_without_what_they_quote(lines
 
 def test_a_library_that_formats_wrongly_is_heard_all_the_same(lines: Lines) -> None:
     record = logging.LogRecord("some.library", logging.WARNING, "file.py", 1, "%d of %s", ("canary", 1), None)
-    LibraryLines().emit(record)
+    LibraryLogHandler().emit(record)
     assert lines.one()["message"] == "%d of %s"
 
 

@@ -1,15 +1,16 @@
-"""Become another program that ends when its parent does, and that is not root.
+"""Run another program in this process that ends when its parent does, and that is not root.
 
 Run as ``python -I -S confine.py MODE PARENT_PID DEATH_SIGNAL EXE ARGV0 [ARG…]``; ``confined`` writes that line.
 Only the standard library is imported, and little of it: this runs before every start of a store. PostgreSQL refuses
 to be root, so root is dropped for good, without changing the mode or the owner of anything:
 
-* ``user-namespace``: the same user under another number, inside a new user namespace. What it owns stays its own.
-* ``ambient``: where namespaces are refused (a container's usual profile), the user *nobody* with the one capability
-  that lets it pass directories that belong to root.
-* ``none``: as we are.
+* ``user-namespace``: the same user under another number, inside a new user namespace. The owner of its files does not
+  change.
+* ``ambient``: where namespaces are refused (as in a container's usual profile), the unprivileged user 65534, with the
+  one capability that lets it pass directories that belong to root.
+* ``none``: the current user.
 
-The exit status is 125 when the parent was already gone and 126 when the confinement was refused.
+The exit status is 125 if the parent had already ended, and 126 if the confinement was refused.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ REFUSED = 126
 UNPRIVILEGED_USER = 65534
 
 _LIKELY_USERS = (1000, 1, 2, UNPRIVILEGED_USER)
-"""Numbers to go by in a namespace, the first that the password file knows: initdb insists on a name."""
+"""User numbers for a namespace; the first that the password file knows is used, because initdb needs a name."""
 
 # linux/prctl.h, linux/sched.h, linux/securebits.h, linux/capability.h
 _PR_SET_PDEATHSIG = 1
@@ -45,7 +46,7 @@ _CAP_DAC_OVERRIDE = 1
 
 
 class Confinement(StrEnum):
-    """How a child stops being root."""
+    """How a child process stops being root."""
 
     NONE = "none"
     USER_NAMESPACE = "user-namespace"
@@ -60,7 +61,7 @@ def confined(
     death_signal: signal.Signals = signal.SIGKILL,
     argv0: str | None = None,
 ) -> tuple[str, ...]:
-    """The command line that runs ``exe`` confined, as a child of the calling process.
+    """Return the command line that runs ``exe`` confined, as a child of the calling process.
 
     ``death_signal`` is sent to it when the thread that started it ends. ``argv0`` is the name it shows in ``ps``;
     the full path unless given.
@@ -70,7 +71,7 @@ def confined(
 
 
 class _Kernel:
-    """The few calls of libc that Python has no function for."""
+    """The calls of libc that Python has no function for."""
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
@@ -83,7 +84,7 @@ class _Kernel:
         self._check("unshare", self._libc.unshare(flags))
 
     def keep_only(self, capability: int) -> None:
-        """Leave one capability (of the first 32) in the permitted, effective and inheritable sets."""
+        """Keep one capability (of the first 32) in the permitted, effective and inheritable sets."""
         header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
         bit = 1 << capability
         low_and_high_words = (ctypes.c_uint32 * 6)(bit, bit, bit, 0, 0, 0)
@@ -125,7 +126,7 @@ def _become_unprivileged(kernel: _Kernel) -> None:
 
 def _die_with(kernel: _Kernel, parent: int, death_signal: int) -> None:
     if death_signal != signal.SIGKILL:
-        # Python's own handler would only note the signal, and the exec would then forget it
+        # Python's own handler would only record the signal, and the exec would then lose it
         signal.signal(death_signal, signal.SIG_DFL)
     kernel.prctl(_PR_SET_PDEATHSIG, death_signal)
     if os.getppid() != parent:

@@ -1,7 +1,4 @@
-"""The directory ``data.dir``: one ``hookward serve`` at a time, and where others find what it runs.
-
-The file in which PostgreSQL notes its process, when that process is long gone.
-"""
+"""The directory ``data.dir``: its lock, the runtime file with the addresses of the stores, and stale PID files."""
 
 from __future__ import annotations
 
@@ -26,18 +23,18 @@ _RUNTIME = "serve.json"
 
 _SOCKETS_PREFIX = "hookward-"
 _LONGEST_TEMPORARY = 64
-"""Bytes of the temporary directory that leave room for ours and a socket's name: a whole path has 103 (macOS)."""
+"""The longest temporary directory, in bytes: a whole socket path has at most 103 (macOS)."""
 _PLAIN = re.compile(r"[\w./+-]+")
-"""Paths that need no quoting in an address or in PostgreSQL's lists."""
+"""Paths that need no quoting in a URL or in PostgreSQL's lists."""
 
 _READERS_MOMENT = 0.2
-"""Seconds in which a reader, which holds the lock for microseconds, is told from another ``serve``."""
+"""Seconds to wait for the lock: a reader holds it for microseconds, another ``serve`` for longer."""
 
 
 class Runtime(msgspec.Struct, frozen=True, kw_only=True):
-    """What ``hookward api`` and ``hookward worker`` need to attach to a running ``serve``.
+    """What ``hookward api`` and ``hookward worker`` need in order to use the stores of a running ``serve``.
 
-    The addresses are those of the embedded stores; one that is configured elsewhere stays ``None``.
+    The addresses are those of the embedded stores; the address of a store that is configured is ``None``.
     """
 
     pid: int
@@ -48,7 +45,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DataDir:
-    """The exclusive hold on a data directory, from ``claim`` to ``release`` or the end of the process.
+    """The exclusive lock of a data directory, from ``claim`` to ``release`` or the end of the process.
 
     ``sockets`` is a short private directory for the stores' sockets: a data directory's own path may be too long for
     one (107 bytes on Linux).
@@ -61,9 +58,9 @@ class DataDir:
 
     @classmethod
     def claim(cls, path: Path) -> Self:
-        """Make the directory if need be, readable by us alone, and lock it; ConfigError if another ``serve`` did.
+        """Create the directory if there is none, with mode 0700, and lock it; ConfigError if another ``serve`` did.
 
-        The mode of a directory that exists is left alone.
+        The mode of a directory that exists is not changed.
         """
         path = path.absolute()
         try:
@@ -82,7 +79,7 @@ class DataDir:
         return cls(path, lock=lock, sockets=sockets)
 
     def publish(self, runtime: Runtime) -> None:
-        """Tell others where the stores are; they see the old file or the new one, never half of one."""
+        """Write the runtime file atomically: readers see the old file or the new one."""
         fresh = self.path / f"{_RUNTIME}.new"
         fresh.unlink(missing_ok=True)
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -91,7 +88,7 @@ class DataDir:
         fresh.replace(self.path / _RUNTIME)
 
     def release(self) -> None:
-        """Give the directory up; the stores must have ended."""
+        """Release the directory; the stores must have ended."""
         (self.path / _RUNTIME).unlink(missing_ok=True)
         shutil.rmtree(self.sockets, ignore_errors=True)
         os.close(self._lock)
@@ -106,7 +103,7 @@ class DataDir:
 
 
 def read_runtime(path: Path) -> Runtime | None:
-    """What the ``serve`` that holds this data directory published; ``None`` when none runs or none is ready yet."""
+    """Return what the ``serve`` of this data directory published; ``None`` if none runs or it is not ready yet."""
     try:
         lock = os.open(path / _LOCK, os.O_RDONLY)
     except OSError:
@@ -116,7 +113,7 @@ def read_runtime(path: Path) -> Runtime | None:
     except BlockingIOError:
         return _read_published(path)
     else:
-        return None  # nobody holds it: whatever the file says is about the dead
+        return None  # it is not locked: the file is of a process that has ended
     finally:
         os.close(lock)
 
@@ -157,7 +154,7 @@ def _make_sockets() -> Path:
 
 
 def _remove_sockets(named: bytes) -> None:
-    """Remove the sockets of a ``serve`` that was killed, if what it left us names such a directory and it is ours."""
+    """Remove the sockets of a ``serve`` that was killed, if ``named`` is such a directory and belongs to this user."""
     if not named:
         return
     path = Path(os.fsdecode(named))
@@ -175,11 +172,11 @@ _PROCESSES = Path("/proc")
 
 
 def forget_stale_pid_file(cluster: Path) -> None:
-    """Remove ``postmaster.pid`` if it names a process that is not this cluster's server, and nothing else runs on it.
+    """Remove ``postmaster.pid`` if it is stale: it names another process, and no process uses the cluster.
 
-    PostgreSQL itself ignores a number that no process has, but refuses to start for ever when another program has
-    got it, which after the restart of a container is likely, and when a crash left the file empty. Whoever calls
-    holds the data directory's lock, so no other server can be about to start.
+    PostgreSQL itself ignores a number that no process has. It refuses to start if another program has the number, which
+    is likely after the restart of a container, or if a crash left the file empty. The caller holds the lock of the data
+    directory, so no other server can be about to start.
     """
     pid_file = cluster / "postmaster.pid"
     if sys.platform != "linux" or not pid_file.exists():
@@ -191,12 +188,12 @@ def forget_stale_pid_file(cluster: Path) -> None:
 
 
 def _anything_works_in(directory: Path) -> bool:
-    """Whether any process has it as its working directory, as the server and all its processes do."""
+    """Return whether any process has it as its working directory, as the server and all its processes do."""
     for process in _PROCESSES.iterdir():
         if process.name.isdigit():
             try:
                 if (process / "cwd").readlink() == directory:
                     return True
-            except OSError:  # ended meanwhile, or somebody else's
+            except OSError:  # the process has ended, or belongs to another user
                 continue
     return False

@@ -1,4 +1,4 @@
-"""PostgreSQL as our child: durable, on a private socket, also when we are root."""
+"""PostgreSQL as a child process: durable, on a private socket, also if the service runs as root."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _FOLDERS = {16: "pginstall", 18: "pginstall18"}
 _INITDB_TIME = 120.0
 _CONNECT_TIME = 5.0
 
-# After a kill -9 the dead server's shared memory stays busy until its orphans have noticed: try again soon, for 12 s.
+# After a kill -9 the shared memory stays in use until the server's orphans have ended: retry often, for 12 s.
 _RESTART_DELAYS = (0.0, *(0.3 for _ in range(40)), 1.7)
 
 _SETTINGS = {
     "listen_addresses": "",
-    "port": "5432",  # only part of the socket's name; said here because PGPORT would change it
+    "port": "5432",  # only part of the socket's name; set here because PGPORT would change it
     "unix_socket_permissions": "0700",
     "max_connections": "100",
     # durable: an event that was acknowledged survives a power cut
@@ -63,10 +63,10 @@ _SETTINGS = {
 
 
 class EmbeddedPostgres:
-    """The cluster ``postgres`` in a data directory that the caller holds, and how to run it.
+    """The cluster ``postgres`` in a data directory that the caller has locked, and how to run it.
 
-    ``prepare`` once, then give ``child`` to a Supervisor. ``sockets`` is a short directory that only we may
-    enter: whoever can reach the socket is trusted. ``confinement`` is found out unless given.
+    Call ``prepare`` once, then give ``child`` to a Supervisor. ``sockets`` is a short directory that only this user may
+    enter: every process that can reach the socket is trusted. ``confinement`` is detected unless given.
     """
 
     def __init__(
@@ -80,16 +80,16 @@ class EmbeddedPostgres:
 
     @property
     def dsn(self) -> str:
-        """For asyncpg, complete with user and database."""
+        """The address for asyncpg, with user and database."""
         return self._dsn(DATABASE_NAME)
 
     @property
     def exists(self) -> bool:
-        """Whether there is a cluster already."""
+        """Whether the cluster exists."""
         return self._cluster.exists()
 
     async def prepare(self) -> None:
-        """Make the cluster if there is none and see that it is ours to run; ConfigError says why it is not."""
+        """Create the cluster if there is none and check that it can be run; ConfigError says why it cannot."""
         for leftover in self._cluster.parent.glob(f"{self._cluster.name}.init-*"):
             shutil.rmtree(leftover, ignore_errors=True)
         if not self.exists:
@@ -102,7 +102,7 @@ class EmbeddedPostgres:
         forget_stale_pid_file(self._cluster)
 
     def child(self) -> Child:
-        """What runs it, once prepared. Every life of it recovers what was committed before."""
+        """Return the child process that runs it; call ``prepare`` before. Every start recovers what was committed."""
         settings = {**_SETTINGS, "unix_socket_directories": str(self._sockets)}
         arguments = ("-D", str(self._cluster), *(word for pair in settings.items() for word in ("-c", "=".join(pair))))
         fast_shutdown = signal.SIGINT  # SIGTERM would wait for every client to leave
@@ -118,7 +118,7 @@ class EmbeddedPostgres:
         )
 
     async def is_ready(self) -> bool:
-        """Whether it lets us into our database, which is made at the first time."""
+        """Return whether the database accepts connections; creates the database the first time."""
         try:
             if not await _connects(self.dsn):
                 await self._create_database()
@@ -150,7 +150,7 @@ class EmbeddedPostgres:
         )
 
     async def _initialise(self) -> None:
-        """Make the cluster under another name first, so that what has the right name is whole."""
+        """Create the cluster under another name and rename it when it is complete."""
         self._cluster.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         failures = []
         for mode in self._modes_to_try():
@@ -170,12 +170,12 @@ class EmbeddedPostgres:
         if sys.platform != "linux":
             return (Confinement.NONE,)
         if os.geteuid() != 0:
-            # initdb, and only it, refuses a user without a name, as containers have them; a namespace gives one
+            # only initdb refuses a user without a name, which containers have; a namespace gives one
             return (Confinement.NONE, Confinement.USER_NAMESPACE)
         return (Confinement.USER_NAMESPACE, Confinement.AMBIENT)
 
     def _mode(self) -> Confinement:
-        """The mode whose user owns the cluster: PostgreSQL runs only what its own user owns."""
+        """Return the mode whose user owns the cluster: PostgreSQL runs only clusters that its own user owns."""
         if self._confinement is not None:
             return self._confinement
         owner = self._cluster.stat().st_uid
@@ -203,7 +203,7 @@ def _initdb_arguments(cluster: Path) -> tuple[str, ...]:
 
 
 async def _connects(dsn: str) -> bool:
-    """Whether the database exists; raises when the server does not answer."""
+    """Return whether the database exists; raises if the server does not respond."""
     try:
         connection = await asyncpg.connect(dsn, timeout=_CONNECT_TIME)
     except asyncpg.InvalidCatalogNameError:
@@ -213,7 +213,7 @@ async def _connects(dsn: str) -> bool:
 
 
 async def _run(argv: Sequence[str]) -> str | None:
-    """Run a program to its end; the last line it wrote if it failed."""
+    """Run a program to its end; return the last line that it wrote if it failed, else ``None``."""
     process = await asyncio.create_subprocess_exec(
         *argv,
         stdin=asyncio.subprocess.DEVNULL,

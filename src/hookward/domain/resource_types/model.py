@@ -1,6 +1,6 @@
-"""Resource types: the kinds of thing that change, and how their documents and paths are laid out.
+"""Resource types: the kinds of resource that change, the shape of their documents, their paths and their identity.
 
-Which resource a document is: the values of its type's identity, joined by ``/``.
+The identity of a resource is the values of its type's ``identity`` properties, joined by ``/``.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ MAX_SCOPE_PARAMETERS = 4
 
 
 class BodyShape(StrEnum):
-    """How the document of a delivery is laid out: the resource's own properties at the top, or under ``resource``."""
+    """The shape of a delivery's document: the properties of the resource at the top level, or under ``resource``."""
 
     MERGED = "merged"
     WRAPPED = "wrapped"
@@ -48,7 +48,7 @@ class BodyShape(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TypePaths:
-    """Where the resources of a type live in their own API: URL templates of the collection and of one of them."""
+    """The paths of a type's resources in their own API: URL templates of the collection and of one resource."""
 
     collection: str
     item: str
@@ -63,16 +63,15 @@ class ResourceType:
     """One kind of resource, built in or added by an account.
 
     ``scope`` names the path parameters that say whose resource it is; ``any_value`` gives, for some of them, the value
-    that a watch may name to mean every one (it cannot be published). ``identity`` names the properties whose values,
+    by which a watch matches every value (it cannot be published). ``identity`` names the properties whose values,
     joined by ``/``, identify a resource. ``schema`` is a JSON Schema (2020-12) document and ``sample`` a resource that
     validates against it. ``watch_routes`` are URL templates (``/queues/{queueId}/registrations/watch``) whose
     parameters are scope parameters.
 
     ``operations`` are those of the resource's own API, at whose methods and paths it can be published (see
-    ``Operation``). Those of a type that an account declares come from the ``paths``
-    that it gave (see ``paths.operations_of``): ``POST /shops/{shopId}/orders`` is created,
-    ``PUT``, ``PATCH`` and ``DELETE /shops/{shopId}/orders/{id}`` are updated, updated and deleted. ``keep_state`` asks
-    for the last known state of its resources.
+    ``Operation``). For a type that an account adds they follow from its ``paths`` (see ``paths.operations_of``):
+    ``POST /shops/{shopId}/orders`` is created, ``PUT``, ``PATCH`` and ``DELETE /shops/{shopId}/orders/{id}`` are
+    updated, updated and deleted. ``keep_state`` asks for the last known state of its resources.
     """
 
     name: str
@@ -91,7 +90,7 @@ class ResourceType:
 
 
 def identity_of(resource_type: ResourceType, resource: Mapping[str, Any]) -> str | None:
-    """The identity as text; ``None`` where a part is missing, empty, or neither text nor whole number."""
+    """Return the identity of a resource; ``None`` if a part is missing, empty, or neither a string nor an integer."""
     parts: list[str] = []
     for name in resource_type.identity:
         value = integer_as_string(resource.get(name))
@@ -102,5 +101,5 @@ def identity_of(resource_type: ResourceType, resource: Mapping[str, Any]) -> str
 
 
 def integer_as_string(value: Any) -> Any:
-    """A whole number as its text, anything else as it is: publishers write ids and scope values either way."""
+    """Return an integer as a string, anything else as it is: publishers write ids and scope values in both ways."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value

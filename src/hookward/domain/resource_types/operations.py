@@ -1,8 +1,8 @@
-"""Operations: what a resource's own REST API does to it, said as data, so that mirroring it needs no code per system.
+"""The operations of a resource's own REST API, described as data, so that mirroring an API needs no code of its own.
 
 A type lists the operations of its API. To publish, an upstream service repeats an operation here: same method, same
-path, same body. The operation says which change event that is and where its parts come from. Nothing in it knows where
-it was written down: a catalog file and an account's own type mean the same by it.
+path, same body. The operation says which change event that is and where its parts come from. It means the same in a
+catalog file and in an account's own type.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from enum import IntEnum, StrEnum
 
 
 class ChangeKind(IntEnum):
-    """What happened; the number is what the store keeps."""
+    """What happened to a resource; the number is stored."""
 
     CREATED = 1
     UPDATED = 2
@@ -23,7 +23,7 @@ class ChangeKind(IntEnum):
 
     @property
     def word(self) -> str:
-        """``created``: what users read and write."""
+        """The name in requests and responses: ``created``."""
         return _WORDS[self]
 
     @classmethod
@@ -39,7 +39,7 @@ METHODS = ("POST", "PUT", "PATCH", "DELETE")
 
 
 class Format(StrEnum):
-    """How a body is written."""
+    """The format of a body."""
 
     JSON = "json"
     JSV = "jsv"
@@ -48,10 +48,10 @@ class Format(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperationBatch:
-    """How a body lists several operations: ``{items: [{verb, id, resource | directives}…]}``, by those names.
+    """The names by which a body lists several operations: ``{items: [{verb, id, resource | directives}…]}``.
 
-    ``kinds`` says which event each verb is; a verb outside it is refused. ``identity`` is the property that ``id``
-    fills. ``limit`` bounds the items.
+    ``kinds`` gives the kind of change for each verb; other verbs are refused. ``identity`` is the property that ``id``
+    fills. ``limit`` is the most items.
     """
 
     items: str
@@ -68,17 +68,17 @@ class OperationBatch:
 class Operation:
     """One operation of a resource's API.
 
-    ``path`` is a template (``/shops/{shopId}/orders/{orderId}``) that holds every scope parameter. ``event`` is what
-    it is published as; without one, and without a ``batch``, the operation changes nothing: it is listed so that its
-    path is never taken for that of a resource.
+    ``path`` is a template (``/shops/{shopId}/orders/{orderId}``) that holds every scope parameter. ``event`` is the
+    kind of change that it publishes; without one, and without a ``batch``, the operation changes nothing: it is listed
+    so that its path is never taken for that of a resource.
 
-    * ``fills``: which property a path parameter gives, ``{"orderId": "id"}``; a body that says otherwise is refused.
+    * ``fills``: the property that a path parameter gives, ``{"orderId": "id"}``; a contradicting body is refused.
     * ``aliases``: a property that such a parameter may hold instead, ``{"orderId": "reference"}``.
-    * ``body``: whether there must be one; it is the resource (a ``PATCH`` sends the changed part of it).
-    * ``renames``: the body is no resource but holds these names only, ``{"reason": "cancelReason"}``.
-    * ``options``: names in the body that steer the API and are not published.
-    * ``formats``: how bodies and answers may be written; beside JSON, what came as mere text is typed by the schema.
-    * ``query``: whether properties may come as query parameters too; any others are ignored.
+    * ``body``: whether a body is required; it is the resource (for ``PATCH`` its changed part).
+    * ``renames``: the body is not the resource but holds these names only, ``{"reason": "cancelReason"}``.
+    * ``options``: names in the body that control the API and are not published.
+    * ``formats``: the formats of bodies and responses; strings from other formats than JSON get types by the schema.
+    * ``query``: whether query parameters may give properties too; other query parameters are ignored.
     """
 
     method: str
@@ -95,12 +95,12 @@ class Operation:
 
     @property
     def publishes(self) -> bool:
-        """Whether it is a change at all."""
+        """Whether the operation changes a resource."""
         return self.event is not None or self.batch is not None
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """The template, and with several formats the template with each format's suffix (``.jsv``)."""
+        """The template and, if there are several formats, the template with the suffix of each (``.jsv``)."""
         suffixes = (each.value for each in self.formats if each is not Format.FORM) if len(self.formats) > 1 else ()
         return (self.path, *(f"{self.path}.{suffix}" for suffix in suffixes))
 
@@ -110,12 +110,12 @@ _PARAMETER = re.compile(r"\{([^{}]*)\}")
 
 
 def parameters_of(path: str) -> list[str]:
-    """The names in braces, in order."""
+    """Return the names in braces, in order."""
     return _PARAMETER.findall(path)
 
 
 def faults(operation: Operation, scope: tuple[str, ...]) -> Iterator[str]:
-    """What is wrong with an operation of a type with this scope, a sentence each."""
+    """Yield what is wrong with an operation of a type with this scope, one sentence for each fault."""
     path, named = operation.path, parameters_of(operation.path)
     if operation.method not in METHODS:
         yield f"the method {operation.method} must be one of {', '.join(METHODS)}"
@@ -126,16 +126,16 @@ def faults(operation: Operation, scope: tuple[str, ...]) -> Iterator[str]:
     if len(operation.formats) > 1 and path.endswith("}"):
         yield f"the path {path} must end in a literal to take the suffix of a format"
     if operation.publishes:
-        yield from _unfit_parameters(operation, named, scope)
+        yield from _parameter_faults(operation, named, scope)
 
 
-def _unfit_parameters(operation: Operation, named: list[str], scope: tuple[str, ...]) -> Iterator[str]:
+def _parameter_faults(operation: Operation, named: list[str], scope: tuple[str, ...]) -> Iterator[str]:
     path, fills = operation.path, operation.fills
     if lacking := ", ".join(name for name in scope if name not in named):
         yield f"the path {path} lacks {lacking} of the scope"
-    if unknown_fields := ", ".join(name for name in named if name not in scope and name not in fills):
-        yield f"the path {path} names {unknown_fields}, which is neither in the scope nor fills a property"
-    if unknown_fields := ", ".join(name for name in fills if name not in named):
-        yield f"the path {path} lacks {unknown_fields}, which fills a property"
-    if unknown_fields := ", ".join(name for name in operation.aliases if name not in fills):
-        yield f"{unknown_fields} of {path} has an alias but fills no property"
+    if unused := ", ".join(name for name in named if name not in scope and name not in fills):
+        yield f"the path {path} names {unused}, which is neither in the scope nor fills a property"
+    if absent := ", ".join(name for name in fills if name not in named):
+        yield f"the path {path} lacks {absent}, which fills a property"
+    if without_property := ", ".join(name for name in operation.aliases if name not in fills):
+        yield f"{without_property} of {path} has an alias but fills no property"

@@ -1,4 +1,4 @@
-"""The paths of a resource type that an account added: read, compared with others, and what is published at them."""
+"""Paths of a resource type that an account adds: validates them, finds clashes, derives the operations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_SEGMENTS: Final = 16
 RESERVED: Final = frozenset({
     "v1", "livez", "readyz", "metrics", "docs", "openapi.json", "dashboard", "portal", "oauth2", ".well-known",
 })  # fmt: skip
-"""First segments of paths that are the service's own."""
+"""First path segments that the service itself uses."""
 
 _PARAMETER = re.compile(r"\{([^{}/]{1,64})\}")
 _LITERAL = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._~-]+")
@@ -26,7 +26,10 @@ _WATCH = "watch"
 def read_paths(
     given: Any, scope: Sequence[str], identity: Sequence[str], taken: Mapping[str, str], problems: list[Problem]
 ) -> TypePaths | None:
-    """Check ``paths``; ``taken`` maps each path that is in use to the name of what uses it."""
+    """Validate ``paths`` and return it, or ``None`` with problems added.
+
+    ``taken`` maps each path in use to the name of what uses it.
+    """
     if given is None:
         return None
     if not isinstance(given, dict):
@@ -61,7 +64,7 @@ def _clash(paths: Sequence[str], taken: Mapping[str, str]) -> str | None:
     for path in paths:
         for other, whose in taken.items():
             if overlap(path, other):
-                return f"{path} would answer where {other} of {whose} does; choose another"
+                return f"{path} is already taken by {other} of {whose}; choose another"
     return None
 
 
@@ -73,7 +76,7 @@ def _read_path(given: Any, what: str, parameters: Sequence[str], problems: list[
         return None
     segments = given[1:].split("/")
     complaints = [
-        f"{quoted(segment) or 'an empty segment'} cannot stand in a path; "
+        f"{quoted(segment) or 'an empty segment'} cannot be part of a path; "
         "use letters, digits and ._~-, or {parameter}"
         for segment in segments
         if not _LITERAL.fullmatch(segment) and not _PARAMETER.fullmatch(segment)
@@ -92,7 +95,7 @@ def _read_path(given: Any, what: str, parameters: Sequence[str], problems: list[
 
 
 def operations_of(paths: TypePaths | None, identity: Sequence[str]) -> tuple[Operation, ...]:
-    """What is published at a type's paths; the parameters that are of its ``identity`` fill these properties."""
+    """Return the operations at a type's paths; parameters named in ``identity`` fill these properties."""
     if paths is None:
         return ()
     given, whole = (
@@ -107,7 +110,7 @@ def operations_of(paths: TypePaths | None, identity: Sequence[str]) -> tuple[Ope
 
 
 def paths_in_use(resource_type: ResourceType) -> list[str]:
-    """Every path at which something of a type answers or may come to answer."""
+    """Return every path that a type uses or may use later."""
     watched = [route.removesuffix("/" + _WATCH) for route in resource_type.watch_routes]
     known = [*resource_type.watch_routes, *watched, *[f"{each}/{{id}}" for each in watched]]
     known += [path for each in resource_type.operations for path in each.paths]
@@ -115,7 +118,7 @@ def paths_in_use(resource_type: ResourceType) -> list[str]:
 
 
 def overlap(path: str, other: str) -> bool:
-    """Whether some request fits both templates."""
+    """Return whether one request path can match both templates."""
     segments, others = path.split("/"), other.split("/")
     return len(segments) == len(others) and all(
         one == another or one.startswith("{") or another.startswith("{")

@@ -1,8 +1,8 @@
-"""Finds the operation that a method and a path mean, whoever declared it: a catalog file or an account.
+"""Resolves a method and a path to an operation, of a catalog file or of an account's own type.
 
-An index is built from resource types, once for the built-in ones and once for each account that declares paths, and
-needs no route of a web framework. In a path a literal beats a parameter, whatever the method: nothing is ever
-published of a registration that is called ``watch`` or ``search``.
+An index is built from resource types, once for the built-in ones and once for each account that declares paths; the web
+framework needs no route for them. In a path a literal has precedence over a parameter, for every method: a registration
+with the id ``watch`` or ``search`` cannot be published.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _End = dict[str, tuple[ResourceType, Operation | str]]
 
 
 class Match(msgspec.Struct, frozen=True, kw_only=True):
-    """The operation that was meant, and what its path says."""
+    """An operation, and the values of its path parameters."""
 
     type: ResourceType
     operation: Operation
@@ -30,13 +30,13 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Mismatch(msgspec.Struct, frozen=True, kw_only=True):
-    """Nothing to publish here; ``allowed`` are the methods that this path takes, none where there is no such path."""
+    """No operation matches. ``allowed`` are the methods that the path allows; none if there is no such path."""
 
     allowed: tuple[str, ...] = ()
 
 
 class WatchMatch(msgspec.Struct, frozen=True, kw_only=True):
-    """The watch route that was meant, and what its path says."""
+    """A watch route, and the values of its path parameters."""
 
     type: ResourceType
     route: str
@@ -44,7 +44,7 @@ class WatchMatch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Node:
-    """A step of the templates; ``here`` is what ends in it by method, ``None`` where nothing does."""
+    """A segment of the templates; ``here`` holds what ends in it, by method, ``None`` if nothing does."""
 
     __slots__ = ("here", "literals", "parameter")
 
@@ -54,7 +54,7 @@ class _Node:
         self.here: _End | None = None
 
     def below(self, segment: str) -> _Node:
-        """The step for a segment of a template, made if need be."""
+        """Return the node for a segment of a template; create it if there is none."""
         if not segment.startswith("{"):
             return self.literals.setdefault(segment, _Node())
         self.parameter = self.parameter or _Node()
@@ -62,7 +62,7 @@ class _Node:
 
 
 class OperationIndex:
-    """The operations of some resource types, by method and path. Of two that are alike the first counts."""
+    """The operations of resource types, by method and path. The first of two equal ones has precedence."""
 
     def __init__(self, types: Iterable[ResourceType]) -> None:
         self._root = _Node()
@@ -86,9 +86,9 @@ class OperationIndex:
         return node.here
 
     def resolve(self, method: str, path: str) -> Match | Mismatch:
-        """What ``path``, as it stands in the request line (percent-encoded), means with ``method``.
+        """Return the operation of ``method`` and of ``path`` as in the request line (percent-encoded).
 
-        Raises ``Malformed`` for a path that is not UTF-8.
+        Raises ``Malformed`` if the path is not UTF-8.
         """
         here, values = self._at(path)
         resource_type, operation = here.get(method, (None, ""))
@@ -96,8 +96,8 @@ class OperationIndex:
             return Mismatch(allowed=tuple(sorted(here)))
         return Match(type=resource_type, operation=operation, parameters=_named(operation.path, values))
 
-    def watched(self, path: str) -> WatchMatch | None:
-        """The watch route that ``path`` is, if it is one; see ``resolve``."""
+    def resolve_watch_route(self, path: str) -> WatchMatch | None:
+        """Return the watch route of ``path``, or ``None`` if it is not one; see ``resolve``."""
         here, values = self._at(path)
         resource_type, route = here.get(_WATCH_METHOD, (None, None))
         if resource_type is None or not isinstance(route, str):
@@ -105,7 +105,7 @@ class OperationIndex:
         return WatchMatch(type=resource_type, route=route, parameters=_named(route, values))
 
     def _at(self, path: str) -> tuple[_End, list[str]]:
-        """What ends at ``path``, and what stands there for parameters."""
+        """Return what ends at ``path``, and the values of its parameters."""
         try:
             segments = [unquote(segment, errors="strict") for segment in path.split("/")[1:]]
         except UnicodeDecodeError:
@@ -114,8 +114,8 @@ class OperationIndex:
         return _find(self._root, segments, 0, values) or {}, values
 
 
-def settled(match: Match, resource_type: ResourceType) -> Match | None:
-    """What a match is by another version of its type; ``None`` where that has no such operation."""
+def match_in_version(match: Match, resource_type: ResourceType) -> Match | None:
+    """Return the same match in another version of its type; ``None`` if that has no such operation."""
     meant = (match.operation.method, match.operation.path)
     for each in resource_type.operations:
         if (each.method, each.path) == meant:
@@ -128,7 +128,7 @@ def _named(template: str, values: list[str]) -> dict[str, str]:
 
 
 def _find(node: _Node, segments: list[str], at: int, values: list[str]) -> _End | None:
-    """The end that ``segments`` lead to; ``values`` collects what stood for parameters."""
+    """Return what ends at ``segments``; the values of parameters are appended to ``values``."""
     if at == len(segments):
         return node.here
     literal = node.literals.get(segments[at])

@@ -1,4 +1,4 @@
-"""What makes a resource type right that an account adds: every property checked, every problem named at once."""
+"""Validates a resource type that an account adds or replaces, and reports every problem at once."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MAX_SAMPLE_BYTES: Final = 64 << 10
 MAX_STEPS: Final = 2000
 MAX_STEPS_PER_CHARACTER: Final = 4096
 DOCUMENT_NAMES: Final = ("date", "event")
-"""What every merged document holds of its own; ``previousData`` only that of a watch which asks for it."""
+"""Members that every merged document has; ``previousData`` is only in documents of watches that ask for it."""
 
 READ_ONLY: Final = frozenset({"version", "builtIn", "watchRoutes", "created", "updated"})
 _KNOWN = ("name", "title", "scope", "identity", "schema", "sample", "body", "keepState", "paths")
@@ -38,23 +38,23 @@ _SCOPE_PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
 class SchemaCompiler(Protocol):
-    """Knows the language of schemas."""
+    """Compiles JSON Schemas."""
 
     def pattern_size(self, pattern: str) -> int | None:
-        """What a pattern may cost for each character, in steps; ``None`` for one that cannot be used."""
+        """Return the most steps that a pattern costs for each character; ``None`` if it cannot be used."""
         ...
 
     def problems(self, schema: Mapping[str, Any], *at: str) -> list[Problem]:
-        """What makes a schema none (its meta-schema)."""
+        """Return what is wrong with a schema by its meta-schema."""
         ...
 
     def compiled(self, schema: Mapping[str, Any], cost: SchemaCost | None = None) -> ResourceValidator:
-        """A schema ready to judge; raises Invalid with what forbids it."""
+        """Return a compiled schema; raises Invalid with the reasons if it cannot be compiled."""
         ...
 
 
 def is_type_name(name: str) -> bool:
-    """Whether a resource type may be called so."""
+    """Return whether a resource type may have this name."""
     return len(name) <= MAX_NAME and _NAME.fullmatch(name) is not None
 
 
@@ -66,9 +66,9 @@ def read_type(
     schemas: SchemaCompiler,
     name: str | None = None,
 ) -> CompiledType:
-    """Check a resource type that is to be created, or with ``name`` to be replaced; raises Invalid with every problem.
+    """Validate a resource type to create, or with ``name`` to replace; raises Invalid with every problem.
 
-    ``reserved`` are names that cannot be given; ``taken`` are paths in use with the name of what uses each.
+    ``reserved`` are names that cannot be used; ``taken`` maps each path in use to the name of what uses it.
     """
     if not isinstance(given, dict):
         raise Invalid(_NO_OBJECT, (problem_at(_NO_OBJECT),))
@@ -119,7 +119,7 @@ def _name(given: dict[str, Any], reserved: Sequence[str], expected: str | None, 
 def _words(
     given: dict[str, Any], what: str, bounds: tuple[int, int], problems: list[Problem]
 ) -> tuple[str, ...] | None:
-    """The names in ``scope`` or ``identity``."""
+    """Return the names in ``scope`` or ``identity``, or ``None`` with problems added."""
     value = given.get(what)
     if value is None and bounds[0] == 0:
         return ()
@@ -201,6 +201,6 @@ def _sample(
 
 _NO_OBJECT = "a resource type must be a JSON object with name, identity, schema and sample"
 _TOO_HEAVY = (
-    f"to judge one value may take {MAX_STEPS} steps, and by this schema it may take more: too many alternatives, long "
-    "enums of numbers or objects, or a recursion that multiplies; make it simpler"
+    f"validating one value may take {MAX_STEPS} steps, and with this schema it may take more: too many alternatives, "
+    "long enums of numbers or objects, or a recursion that multiplies; make it simpler"
 )

@@ -1,7 +1,7 @@
-"""What a JSON Schema (2020-12) consists of and what it may cost: where its subschemas lie and lead, and its weight.
+"""The worst-case cost of a JSON Schema (2020-12): finds its subschemas, follows its references, adds up their cost.
 
-Nothing here judges resources. Accounts bring their own schemas, and a schema is a program: what a validator does for
-one value of a resource has to be bounded before it is let near one.
+Nothing here validates resources. Accounts bring their own schemas, and a schema is a program: what a validator does for
+one value of a resource has to be bounded before the schema is used.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ _REFUSED = {
 _ENDLESS = 1 << 40
 
 PatternSize = Callable[[str], int | None]
-"""How much a pattern may cost for each character of a text, in steps; ``None`` for one that cannot be used."""
+"""Returns the most steps that a pattern costs for each character of a string; ``None`` if it cannot be used."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchemaCost:
-    """What a validator does at most for one value of a resource, and for one character of its texts, in steps.
+    """The most steps that a validator takes for one value of a resource, and for one character of its strings.
 
-    ``complaints`` is how many it may have of one value. ``branches`` says that a value that fails is explained once for
-    every alternative. ``names`` are the properties that the schema names for the resource itself.
+    ``complaints`` is the most errors that one value may give. ``branches`` says that a value that fails is explained
+    once for every alternative. ``names`` are the properties that the schema names for the resource itself.
     """
 
     steps: int
@@ -51,18 +51,18 @@ class SchemaCost:
 
 
 def measure_schema(schema: Any, pattern_size: PatternSize) -> tuple[SchemaCost | None, list[Problem]]:
-    """What a schema is like, or what forbids its use.
+    """Return the cost of a schema, or ``None`` and the problems that forbid its use.
 
-    The schema's own meta-schema is not consulted: what is malformed is passed over.
+    The meta-schema is not applied here: malformed parts are ignored.
     """
-    surveyor = _Surveyor(pattern_size)
-    if not surveyor.walk(schema):
-        return None, surveyor.problems
-    surveyor.follow_references()
-    order = surveyor.order()
-    if surveyor.problems:
-        return None, surveyor.problems
-    places = surveyor.places
+    walk = _SchemaWalk(pattern_size)
+    if not walk.walk(schema):
+        return None, walk.problems
+    walk.follow_references()
+    order = walk.order()
+    if walk.problems:
+        return None, walk.problems
+    places = walk.places
     schemas = [each.value for each in places if isinstance(each.value, dict)]
     return SchemaCost(
         steps=_most(places, order, [each.steps for each in places]),
@@ -74,7 +74,7 @@ def measure_schema(schema: Any, pattern_size: PatternSize) -> tuple[SchemaCost |
 
 
 def _names(places: list[Place]) -> Iterator[str]:
-    """The properties named by what judges the resource as a whole."""
+    """Yield the properties named by the subschemas that apply to the resource as a whole."""
     seen, stack = {0}, [0]
     while stack:
         place = places[stack.pop()]
@@ -85,8 +85,8 @@ def _names(places: list[Place]) -> Iterator[str]:
         seen.update(place.here)
 
 
-class _Surveyor:
-    """Finds the places of a schema, how they hang together, and what is not allowed."""
+class _SchemaWalk:
+    """Finds the subschemas of a schema, how they refer to each other, and what is not allowed."""
 
     def __init__(self, pattern_size: PatternSize) -> None:
         self.places: list[Place] = []
@@ -96,7 +96,7 @@ class _Surveyor:
         self._anchors: dict[str, int] = {}
 
     def walk(self, schema: Any) -> bool:
-        """Find every place; False when there are too many, or they lie too deep, to go on."""
+        """Find every subschema; return False if there are too many or they are nested too deep."""
         stack: list[tuple[Any, tuple[str | int, ...], list[int] | None]] = [(schema, (), None)]
         while stack:
             value, path, siblings = stack.pop()
@@ -152,14 +152,14 @@ class _Surveyor:
         place.per_character += size
 
     def follow_references(self) -> None:
-        """Join each ``$ref`` with the place that it names."""
+        """Connect each ``$ref`` with the subschema that it names."""
         for place in self.places:
             reference = place.value.get("$ref") if isinstance(place.value, dict) else None
             if not isinstance(reference, str):
                 continue
             target = self._find(reference)
             if target is None:
-                message = f"{quoted(reference)} leads to no schema of this document; use #, #/$defs/name or #anchor"
+                message = f"{quoted(reference)} refers to no schema of this document; use #, #/$defs/name or #anchor"
                 self._problem(message, *place.path, "$ref")
             else:
                 place.here.append(target)
@@ -174,9 +174,12 @@ class _Surveyor:
         return self._anchors.get(fragment)
 
     def order(self) -> list[int]:
-        """The places such that each comes behind all that judge the same value with it; a circle is a problem."""
+        """Return the subschemas in an order in which each follows all that apply to the same value through it.
+
+        A circle of references is a problem.
+        """
         order: list[int] = []
-        height = [0] * len(self.places)  # 0: not seen, -1: being looked at, else how many lie on one another
+        height = [0] * len(self.places)  # 0: not seen, -1: in progress, else the depth of references
         for start in range(len(self.places)):
             stack = [] if height[start] else [start]
             while stack:
@@ -201,9 +204,9 @@ class _Surveyor:
 
 
 def _most(places: list[Place], order: list[int], own: list[int]) -> int:
-    """The most that any one value of a resource costs: followed down, level by level, as deep as JSON may go.
+    """Return the most that any one value of a resource costs, level by level, down to the greatest depth of JSON.
 
-    A schema that meets itself twice on the way down doubles with every level and ends as endless.
+    A schema that refers to itself twice doubles its cost with every level and reaches the maximum.
     """
     level = [0] * len(places)
     for number in order:

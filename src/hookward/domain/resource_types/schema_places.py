@@ -1,4 +1,4 @@
-"""The places of a JSON Schema (2020-12): its subschemas, how they hang together, and what each costs by itself."""
+"""The subschemas of a JSON Schema (2020-12): where they are, how they relate, and the cost of each alone."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 _SAME_VALUE = ("not", "if", "then", "else")
 _SAME_VALUE_LISTS = ("allOf", "anyOf", "oneOf")
 _MAPS = ("properties", "patternProperties", "dependentSchemas", "$defs", "definitions")
-_COMPARISON = 14  # to compare a value with one of an enum that cannot be looked up, in steps of a validator
+_COMPARISON = 14  # steps to compare a value with one of an enum that is not a string
 DIVISION = 1000  # multipleOf works on exact fractions, whatever the exponents
 
 
 @dataclass(slots=True)
 class Place:
-    """One subschema, and the numbers of others: ``here`` judge the same value. Of those for what is inside it, each
-    property meets one of ``named`` and ``rest``, and all ``beside``; each item one of ``items``, all ``every_item``.
+    """One subschema, and the numbers of related ones. Those in ``here`` apply to the same value. To each property apply
+    one of ``named`` and ``rest``, and all of ``beside``; to each item one of ``items``, and all of ``every_item``.
 
-    ``steps`` and ``per_character`` are what it costs by itself; ``complaints`` is how many it may have of one value.
+    ``steps`` and ``per_character`` are its own cost; ``complaints`` is the most errors that it gives for one value.
     """
 
     value: Any
@@ -35,7 +35,7 @@ class Place:
 
 
 def children(place: Place) -> Iterator[tuple[Any, tuple[str | int, ...], list[int] | None]]:
-    """The subschemas of a place, where they lie in it, and among whose numbers theirs belongs."""
+    """Yield the subschemas in a place, their paths in it, and the list that their number belongs to."""
     schema: dict[str, Any] = place.value
     yield from _single(schema, dict.fromkeys(_SAME_VALUE, place.here))
     for name in _SAME_VALUE_LISTS:
@@ -45,7 +45,7 @@ def children(place: Place) -> Iterator[tuple[Any, tuple[str | int, ...], list[in
         "additionalProperties": place.rest, "items": place.items, "contains": place.every_item,
         "unevaluatedItems": place.every_item, "unevaluatedProperties": place.beside, "propertyNames": place.beside,
     }  # fmt: skip
-    yield from _single(schema, below | {"contentSchema": []})  # this one judges nothing
+    yield from _single(schema, below | {"contentSchema": []})  # this one validates nothing
     among = {"properties": place.named, "patternProperties": place.beside, "dependentSchemas": place.here}
     for name in _MAPS:
         held = schema.get(name)
@@ -82,7 +82,7 @@ def patterns(schema: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]
 
 
 def comparisons(schema: Mapping[str, Any]) -> int:
-    """The steps of ``enum`` and ``const``: texts are looked up, anything else is compared one by one."""
+    """Return the steps of ``enum`` and ``const``: strings are looked up, other values are compared one by one."""
     steps = 0
     held = schema.get("enum")
     if isinstance(held, list) and not all(each is None or isinstance(each, str | bool) for each in held):
@@ -93,14 +93,14 @@ def comparisons(schema: Mapping[str, Any]) -> int:
 
 
 def demands(schema: Mapping[str, Any]) -> int:
-    """How many properties may be missing."""
+    """Return how many properties may be missing."""
     dependent = schema.get("dependentRequired")
     lists = [schema.get("required"), *(dependent.values() if isinstance(dependent, dict) else ())]
     return sum(len(each) for each in lists if isinstance(each, list))
 
 
 def count_values(value: Any) -> int:
-    """How many values a JSON value holds, itself included; the names in objects count too."""
+    """Return how many values a JSON value holds, itself included; names in objects count too."""
     count, stack = 1, [value]
     while stack:
         each = stack.pop()

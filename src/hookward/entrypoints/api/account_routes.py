@@ -17,7 +17,7 @@ from hookward.domain.errors import Forbidden, Invalid, StoreUnavailable, TypeCha
 from hookward.domain.resource_types.model import CompiledType
 from hookward.domain.resource_types.operations import METHODS
 from hookward.domain.resource_types.paths import RESERVED
-from hookward.domain.resource_types.routing import OperationIndex, WatchMatch, settled
+from hookward.domain.resource_types.routing import OperationIndex, WatchMatch, match_in_version
 from hookward.entrypoints.api.dependencies import AUTHENTICATOR, PARTS, ApiParts, Caller, Scope, check_scope
 from hookward.entrypoints.api.http.requests import authorization_of
 from hookward.entrypoints.api.resources.mirrored import match_of, paths_below, publish_match
@@ -70,7 +70,7 @@ async def _attempt(request: web.Request, caller: Caller, parts: ApiParts, *, fre
     match = match_of(request, parts, index)
     check_scope(caller, Scope.PUBLISH)
     known = await _known(match.type.name, caller, parts, fresh=fresh)
-    meant = None if known is None else settled(match, known.type)
+    meant = None if known is None else match_in_version(match, known.type)
     if known is None or meant is None:
         raise TypeChanged(match.type.name)
     return await publish_match(request, caller, parts, meant, known)
@@ -79,7 +79,7 @@ async def _attempt(request: web.Request, caller: Caller, parts: ApiParts, *, fre
 def _watched(request: web.Request, parts: ApiParts, index: OperationIndex) -> WatchMatch | None:
     if request.method != "POST":
         return None
-    found = (index.watched(path) for path in paths_below(request, parts))
+    found = (index.resolve_watch_route(path) for path in paths_below(request, parts))
     return next((each for each in found if each is not None), None)
 
 

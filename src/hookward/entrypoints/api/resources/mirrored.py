@@ -13,7 +13,7 @@ from aiohttp import web
 
 from hookward.application.events.intake import MAX_EVENT_BYTES, RawItems
 from hookward.domain.errors import Invalid, Malformed, Problem
-from hookward.domain.events.coercion import read_form, read_query, typed
+from hookward.domain.events.coercion import coerce, read_form, read_query
 from hookward.domain.events.idempotency import IDEMPOTENCY_KEY
 from hookward.domain.events.jsv import read_jsv
 from hookward.domain.events.mirrored import MirroredEvent, read_item, read_mirrored
@@ -128,6 +128,6 @@ def _decoded(data: bytes, content_type: str, operation: Operation, schema: Mappi
         text = data.decode()
     except UnicodeDecodeError as error:
         raise Malformed(f"the body is not UTF-8 text: invalid bytes at offset {error.start}") from None
-    value = typed(read_jsv(text), schema) if format_ is Format.JSV else read_form(text, schema)
+    value = coerce(read_jsv(text), schema) if format_ is Format.JSV else read_form(text, schema)
     check_depth(value)
     return value

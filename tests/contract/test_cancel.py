@@ -42,26 +42,6 @@ async def test_all_that_waits_is_cancelled_in_chunks_with_the_reason(world):
     assert (await world.lane_row(gone.lane))["wake"] == "never"
 
 
-async def test_a_chunk_that_empties_the_lane_exactly_is_followed_by_one_of_nothing(world):
-    watch = await world.watch()
-    await many_wait(world, watch, 3)
-    await world.definitions.delete_watch(watch.account, watch.id, reason="why")
-
-    counts = [await world.lanes.cancel_some(limit=3) for _ in range(2)]
-
-    assert (counts, (await world.lane_row(watch.lane))["wake"]) == ([3, 0], "never")
-
-
-async def test_what_is_in_flight_is_left_to_its_worker(world):
-    watch, token = await world.watch(), await world.lease()
-    await world.wait(watch)
-    await world.lanes.pull(token, lanes=1)
-    await world.definitions.delete_watch(watch.account, watch.id, reason="why")
-
-    assert await world.lanes.cancel_some(limit=10) == 0
-    assert await world.rows("SELECT token FROM waiting") == [(token,)]
-
-
 async def test_two_workers_cancel_each_delivery_once(world):
     watches = [await world.watch() for _ in range(3)]
     for watch in watches:

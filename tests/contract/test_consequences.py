@@ -74,36 +74,6 @@ async def test_what_comes_to_a_held_lane_waits_for_the_end_of_the_hold_and_says_
     assert {each.next_attempt for each in logged.rows} == {until}
 
 
-@pytest.mark.parametrize(("first", "second", "seconds"), [(600, 60, 600), (60, 600, 600)])
-async def test_a_hold_is_prolonged_and_never_shortened(world, watch, token, first, second, seconds):
-    await record(world, token, held(watch, first))
-    await record(world, token, held(watch, second))
-
-    assert await world.value(HELD, watch.lane) == seconds
-
-
-async def test_of_several_holds_in_one_record_the_longest_counts(world, watch, token):
-    await record(world, token, held(watch, 60), held(watch, 600), held(watch, 5))
-
-    assert await world.value(HELD, watch.lane) == 600
-
-
-async def test_a_delivery_that_ends_holds_its_lane_as_well(world, watch, token):
-    entry = new_entry(new_event(), watch, FAILED, attempts=1, watch_effect=WatchEffect(hold=60))
-
-    await record(world, token, entry)
-
-    assert (await world.value(HELD, watch.lane), (await world.lane_row(watch.lane))["wake"]) == (60, "never")
-
-
-async def test_a_paused_lane_that_is_held_is_not_woken(world, token):
-    watch = await world.watch(paused=True)
-
-    await record(world, token, held(watch, 60))
-
-    assert (await world.value(HELD, watch.lane), (await world.lane_row(watch.lane))["wake"]) == (60, "never")
-
-
 async def test_gone_disables_the_watch_in_the_same_record_and_what_waits_is_cancelled(world, watch, token):
     await world.wait(watch)
     before = await world.value(VERSION)
@@ -117,14 +87,6 @@ async def test_gone_disables_the_watch_in_the_same_record_and_what_waits_is_canc
     assert await world.lanes.pull(token, lanes=10) == []
     assert await world.lanes.cancel_some(limit=10) == 1
     assert sorted(await world.rows("SELECT status, reason FROM delivery")) == [(4, None), (5, "gone")]
-
-
-async def test_what_comes_to_a_watch_in_the_record_that_ends_it_is_cancelled_too(world, watch, token):
-    waits = new_entry(new_event(), watch, RETRYING, attempts=1, wait=Wait(seconds=3600, number=2))
-
-    await record(world, token, gone(watch), waits)
-
-    assert await world.lanes.cancel_some(limit=10) == 1
 
 
 async def test_gone_for_what_a_watch_was_before_it_changed_leaves_it_alone(world, watch, token):
@@ -266,12 +228,3 @@ async def test_of_a_pause_and_an_end_in_one_record_the_end_counts(world, watch, 
 
     assert await world.rows(WATCH, watch.id) == [(3, "gone")]
     assert (await world.lane_row(watch.lane))["closing"] == "gone"
-
-
-async def test_several_watches_are_paused_in_one_record(world, watch, token):
-    other = await world.watch()
-
-    await record(world, token, unauthorized(watch), unauthorized(other), unauthorized(watch))
-
-    assert {row[0] for row in await world.rows("SELECT status FROM watch")} == {2}
-    assert {row[0] for row in await world.rows("SELECT paused FROM lane")} == {True}

@@ -7,7 +7,7 @@ import pytest
 
 from hookward.adapters.postgres.lanes import release
 from hookward.domain.errors import LeaseLost
-from tests.contract.world import SLOTS, World
+from tests.contract.world import World
 
 GRANTS = "SELECT token, n FROM lane_grant WHERE n <> 0 ORDER BY token"
 
@@ -15,26 +15,6 @@ GRANTS = "SELECT token, n FROM lane_grant WHERE n <> 0 ORDER BY token"
 async def give_back(world: World, token: int, slots: dict[int, int]) -> None:
     async with world.database.connection() as connection:
         await release(connection, token, slots)
-
-
-async def test_slots_are_granted_up_to_what_the_lane_has(world):
-    watch = await world.watch()
-    first, second = await world.lease("one"), await world.lease("two")
-
-    granted = [await world.lanes.acquire(token, {watch.lane: 3}) for token in (first, second, second)]
-
-    assert granted == [{watch.lane: 3}, {watch.lane: SLOTS - 3}, {watch.lane: 0}]
-    assert await world.rows(GRANTS) == [(first, 3), (second, SLOTS - 3)]
-    assert (await world.lane_row(watch.lane))["in_use"] == SLOTS
-
-
-async def test_a_watch_may_have_slots_of_its_own(world):
-    few, many = await world.watch(slots=1), await world.watch(slots=9)
-
-    assert await world.lanes.acquire(await world.lease(), {few.lane: 100, many.lane: 100}) == {
-        few.lane: 1,
-        many.lane: 9,
-    }
 
 
 @pytest.mark.parametrize(
@@ -49,10 +29,6 @@ async def test_a_lane_that_takes_nothing_new_gives_no_slots(world, state):
 
     assert granted == {watch.lane: 0, open_.lane: 1}
     assert await world.lanes.stopped(lanes) == {watch.lane: not state.startswith("behind")}
-
-
-async def test_a_lane_that_is_gone_gives_no_slots(world):
-    assert await world.lanes.acquire(await world.lease(), {12345: 1}) == {}
 
 
 async def test_a_stale_lease_acquires_nothing(world):
@@ -122,19 +98,6 @@ async def test_a_release_does_not_wake_a_held_lane_early(world):
     await give_back(world, token, {watch.lane: 1})
 
     assert (await world.lane_row(watch.lane))["wake"] == "later"
-
-
-async def test_a_release_of_more_than_was_granted_gives_back_what_was_granted(world):
-    watch = await world.watch()
-    mine, other = await world.lease("one"), await world.lease("two")
-    await world.lanes.acquire(mine, {watch.lane: 1})
-    await world.lanes.acquire(other, {watch.lane: 2})
-
-    for _ in range(2):
-        await give_back(world, mine, {watch.lane: 2})
-
-    assert await world.rows(GRANTS) == [(other, 2)]
-    assert (await world.lane_row(watch.lane))["in_use"] == 2
 
 
 async def test_a_release_sent_twice_at_the_same_time_frees_no_other_workers_slots(world):

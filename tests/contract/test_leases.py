@@ -64,18 +64,6 @@ async def test_take_over_leaves_the_living_alone(world):
     assert await world.everything() == before
 
 
-async def test_take_over_gives_back_only_the_slots_of_the_dead(world):
-    watch = await world.watch()
-    dead, alive = await world.lease("dead"), await world.lease("alive")
-    await world.lanes.acquire(dead, {watch.lane: 1})
-    await world.lanes.acquire(alive, {watch.lane: 2})
-    await world.leases.expire("dead")
-
-    await world.leases.take_over()
-
-    assert await world.rows(HELD) == [(0, 0, 2, 2)]
-
-
 async def test_take_over_by_two_at_once_counts_one_crash(world):
     await some_of_everything(world, await world.lease("dead"))
     await world.leases.expire("dead")
@@ -191,16 +179,3 @@ async def test_an_end_frees_whatever_is_still_held_without_counting_a_crash(worl
     assert await world.rows(HELD) == [(0, 0, 0, 0)]
     assert await world.rows("SELECT crashes FROM outbox UNION ALL SELECT crashes FROM waiting") == [(0,), (0,)]
     assert (await world.lane_row(lane))["wake"] == "now"
-
-
-async def test_an_end_wakes_a_lane_that_was_behind(world):
-    watch = await world.watch(slots=1)
-    token = await world.lease()
-    await world.wait(watch)
-    await world.wait(watch)
-    await world.lanes.pull(token, lanes=1)
-
-    await world.leases.end(token)
-
-    pulled = await world.lanes.pull(await world.lease(), lanes=1)
-    assert len(pulled) == 1

@@ -44,15 +44,6 @@ async def test_a_pull_takes_what_is_due_with_all_it_takes_to_send_it(world):
     assert await world.rows("SELECT DISTINCT token FROM waiting") == [(token,)]
 
 
-async def test_a_pull_takes_the_oldest_due_first_as_far_as_slots_go(world):
-    watch = await world.watch(slots=2)
-    entries = await waits(world, watch, -1, -3, -2, 60)
-    pulled = await world.lanes.pull(await world.lease(), lanes=10)
-
-    assert sorted(each.id for each in pulled) == sorted(ids_of([entries[1], entries[2]]))
-    assert await state(world, watch) == (2, True, "never")
-
-
 async def test_nothing_is_pulled_before_it_is_due(world):
     watch = await world.watch()
     await waits(world, watch, 60)
@@ -61,42 +52,6 @@ async def test_nothing_is_pulled_before_it_is_due(world):
     assert await world.lanes.pull(await world.lease(), lanes=10) == []
     assert await state(world, watch) == (0, False, "later")
     assert 59 < (await world.lanes.next_wake() or 0) <= 60
-
-
-async def test_a_lane_that_was_emptied_sleeps(world):
-    watch = await world.watch()
-    await waits(world, watch, 0)
-    await world.lanes.pull(await world.lease(), lanes=10)
-
-    assert await state(world, watch) == (1, False, "never")
-    assert await world.lanes.next_wake() is None
-
-
-async def test_a_lane_with_a_retry_later_wakes_for_it(world):
-    watch = await world.watch()
-    await waits(world, watch, 0, 60)
-    await world.lanes.pull(await world.lease(), lanes=10)
-
-    assert await state(world, watch) == (1, False, "later")
-
-
-async def test_a_pull_looks_at_so_many_lanes_longest_due_first(world):
-    watches = [await world.watch() for _ in range(3)]
-    for watch, due in zip(watches, (-1, -3, -2), strict=True):
-        await waits(world, watch, due)
-
-    pulled = [[each.watch for each in await world.lanes.pull(await world.lease(), lanes=1)] for _ in range(3)]
-
-    assert pulled == [[watches[1].id], [watches[2].id], [watches[0].id]]
-
-
-async def test_slots_that_others_hold_are_not_taken(world):
-    watch = await world.watch()
-    await world.lanes.acquire(await world.lease("other"), {watch.lane: SLOTS - 1})
-    await waits(world, watch, 0, 0)
-
-    assert len(await world.lanes.pull(await world.lease(), lanes=10)) == 1
-    assert await state(world, watch) == (SLOTS, True, "never")
 
 
 @pytest.mark.parametrize("how", ["paused = true", "closing = 'deleted'", "wake_at = NULL"])

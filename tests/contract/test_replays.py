@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from hookward.adapters.postgres.history.replays import PostgresReplays
-from hookward.application.history.replays import MAX_ATTEMPTS, Replayed
+from hookward.application.history.replays import Replayed
 from hookward.domain.delivery.model import DeliveryStatus, Payload, Wait
 from hookward.domain.ids import AccountId, DeliveryId, WatchId
 from tests.contract.world import ACCOUNT, World, moved, new_attempt, new_entry, new_event, new_id, new_watch
@@ -129,17 +129,6 @@ async def test_what_waits_in_a_lane_that_ends_is_cancelled_though_its_watch_has_
     assert await world.lanes.cancel_some(limit=9) == 1
 
 
-async def test_what_is_open_is_replayed_with_an_id_of_its_own_beside_it(world):
-    entry = await world.wait(await world.watch(), due=3600)
-    mine = new_id()
-
-    assert await replay(world, entry.id, new_id=mine) is Replayed.YES
-
-    [pulled] = await world.lanes.pull(await world.lease(), lanes=9)
-    assert (pulled.id, pulled.replay_of) == (mine, entry.id)
-    assert await world.value("SELECT count(*) FROM waiting WHERE token IS NULL AND due_at > now()") == 1
-
-
 async def test_what_cannot_be_replayed_is_left_as_it_is_and_says_why(world):
     _, entry = await ended(world)
     flying = await world.wait(await world.watch())
@@ -171,15 +160,6 @@ async def test_a_replay_needs_its_event_and_a_watch_that_delivers(world, change,
     assert await world.value("SELECT count(*) FROM waiting") == 0
 
 
-async def test_what_was_sent_often_is_replayed_under_another_id_only(world):
-    _, entry = await ended(world)
-    await world.rows(f"UPDATE delivery SET attempts = {MAX_ATTEMPTS}")
-
-    assert await replay(world, entry.id) is Replayed.SENT_OFTEN
-    assert await world.value("SELECT count(*) FROM waiting") == 0
-    assert await replay(world, entry.id, new_id=new_id()) is Replayed.YES
-
-
 async def test_an_owner_replays_what_is_theirs(world):
     _, entry = await ended(world)
     row = msgspec.structs.replace(new_watch(), owner="north")
@@ -188,14 +168,6 @@ async def test_an_owner_replays_what_is_theirs(world):
 
     assert await replay(world, entry.id, owner="south") is Replayed.UNKNOWN
     assert await replay(world, entry.id, owner="north") is Replayed.YES
-
-
-async def test_a_replay_for_a_paused_watch_waits_until_it_goes_on(world):
-    watch, entry = await ended(world, paused=True)
-
-    assert await replay(world, entry.id) is Replayed.YES
-    assert await world.lanes.pull(await world.lease(), lanes=9) == []
-    assert (await world.lane_row(watch.lane))["wake"] == "never"
 
 
 async def test_a_replay_that_comes_as_its_watch_ends_is_cancelled(world):

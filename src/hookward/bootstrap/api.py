@@ -122,7 +122,7 @@ async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
             watches=await _open_watches(process, resource_types.cache),
             crypto_keys=_crypto_keys(process),
             history=_history(process),
-            checks={"database": upkeep.answers, "queue": waker.ping},
+            checks={"database": upkeep.is_available, "queue": waker.ping},
             path_prefixes=settings.server.path_prefixes,
             clock=process.clock,
             random=process.random,

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from hookward.adapters.crypto.sealing import PREFIX_BYTES, AesGcmSealer
-from hookward.adapters.postgres.sealed import _MARK_BYTES
+from hookward.adapters.postgres.sealed import _PREFIX_BYTES
 from hookward.domain.errors import ConfigError, DecryptionFailed
 from hookward.domain.ids import AccountId
 from hookward.domain.sealing import sealed_place
@@ -80,7 +80,7 @@ def test_what_a_key_sealed_begins_with_its_prefix() -> None:
     ring = AesGcmSealer(B, A, B)
     assert ring.key_prefixes == (AesGcmSealer(B).key_prefixes[0], AesGcmSealer(A).key_prefixes[0])
     assert ring.seal(SECRET, "here").startswith(ring.key_prefixes[0])
-    assert {len(prefix) for prefix in ring.key_prefixes} == {PREFIX_BYTES} == {_MARK_BYTES}
+    assert {len(prefix) for prefix in ring.key_prefixes} == {PREFIX_BYTES} == {_PREFIX_BYTES}
 
 
 def test_no_key_is_in_its_mark_or_repr() -> None:

@@ -1,4 +1,4 @@
-"""Bring a database to this version's schema (Alembic; each migration is one SQL script beside its revision)."""
+"""Upgrade a database to the schema of this version (Alembic; each migration is a SQL script beside its revision)."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from sqlalchemy.pool import NullPool
 from hookward.adapters.postgres.pool import translated
 from hookward.adapters.postgres.upkeep import ensure_partitions
 
-_LOCK = 0x686F6F6B77617264  # "hookward": one migration at a time, whoever starts it
+_LOCK = 0x686F6F6B77617264  # "hookward": one migration at a time, by any process
 _MIGRATIONS = files("hookward.adapters.postgres") / "migrations"
 
 
 async def migrate(dsn: str) -> tuple[str | None, str]:
-    """Upgrade to the newest revision; answers the revisions before and after. Raises StoreUnavailable."""
+    """Upgrade to the newest revision; return the revisions before and after. Raises StoreUnavailable."""
     with translated():
         return await _migrate(dsn)
 
@@ -41,11 +41,11 @@ async def _migrate(dsn: str) -> tuple[str | None, str]:
             await connection.commit()
     finally:
         await engine.dispose()
-    connection_ = await asyncpg.connect(dsn)
+    session = await asyncpg.connect(dsn)
     try:
-        await ensure_partitions(connection_, patience_ms=5000)
+        await ensure_partitions(session, patience_ms=5000)
     finally:
-        await connection_.close()
+        await session.close()
     return before, after
 
 
@@ -62,7 +62,7 @@ def _upgrade(connection: Connection) -> tuple[str | None, str]:
 
 
 def run_script(name: str) -> None:
-    """Run the SQL script ``name`` beside its revision, statement by statement (none holds a ``;`` of its own)."""
+    """Run the SQL script ``name``, statement by statement; no statement contains a ``;``."""
     script = (_MIGRATIONS / "versions" / name).read_text("utf-8")
     for statement in re.sub(r"--[^\n]*", "", script).split(";"):
         if statement.strip():
@@ -70,5 +70,5 @@ def run_script(name: str) -> None:
 
 
 def main(dsn: str) -> None:
-    """Upgrade from a plain thread (tests and tools)."""
+    """Upgrade without a running event loop (tests and tools)."""
     asyncio.run(migrate(dsn))

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL, and the one seam where its errors become ours."""
+"""Connections to PostgreSQL, and the one place where its errors become ours."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Acquired: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
-_OUT_OF_REACH = (
+_UNAVAILABLE = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
     asyncpg.OperatorInterventionError,
@@ -34,15 +34,15 @@ _OUT_OF_REACH = (
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn "PostgreSQL is away, full or shutting down" into ``StoreUnavailable``; all else passes through."""
+    """Raise StoreUnavailable for errors that say that PostgreSQL is away, full or shutting down; all others pass."""
     try:
         yield
-    except _OUT_OF_REACH as error:
+    except _UNAVAILABLE as error:
         raise StoreUnavailable(f"PostgreSQL: {type(error).__name__}") from error
 
 
 class ConnectionPool:
-    """A pool of connections with our types: uuid is 16 raw bytes in both directions."""
+    """A pool of connections to PostgreSQL; a uuid is 16 raw bytes in both directions."""
 
     def __init__(self, pool: Pool, *, acquire_timeout: float) -> None:
         self._pool = pool
@@ -50,7 +50,7 @@ class ConnectionPool:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Acquired]:
-        """Borrow a connection; errors of reaching PostgreSQL, here or inside the block, are StoreUnavailable."""
+        """Borrow a connection. Raises StoreUnavailable when PostgreSQL cannot be reached, here or inside the block."""
         with translated():
             async with self._pool.acquire(timeout=self._acquire_timeout) as connection:
                 yield connection
@@ -63,17 +63,17 @@ class ConnectionPool:
 
 
 async def _prepare(connection: Connection) -> None:
-    await connection.set_type_codec("uuid", schema="pg_catalog", encoder=_same, decoder=bytes, format="binary")
+    await connection.set_type_codec("uuid", schema="pg_catalog", encoder=_unchanged, decoder=bytes, format="binary")
 
 
-async def _as_it_is(_connection: Connection) -> None:
-    """Give a connection back without a query: nothing here changes a session (settings, listeners, locks).
+async def _keep_session(_connection: Connection) -> None:
+    """Return a connection to the pool without a query: nothing here changes a session (settings, listeners, locks).
 
-    asyncpg's reset costs a round trip after every statement. It still rolls back a transaction that was left open.
+    asyncpg's own reset costs a round trip for each use. It still rolls back a transaction that was left open.
     """
 
 
-def _same(value: bytes) -> bytes:
+def _unchanged(value: bytes) -> bytes:
     return value
 
 
@@ -81,7 +81,7 @@ def _same(value: bytes) -> bytes:
 async def open_pool(
     dsn: str, *, name: str, size: int, statement_timeout: float = 10.0, acquire_timeout: float = 5.0
 ) -> AsyncIterator[ConnectionPool]:
-    """Open a pool of up to ``size`` connections; PostgreSQL need not be up yet. Times are in seconds."""
+    """Open a pool of up to ``size`` connections; PostgreSQL need not run yet. Times are in seconds."""
     pool: Pool = await asyncpg.create_pool(  # makes no connection yet
         dsn,
         min_size=0,
@@ -90,12 +90,12 @@ async def open_pool(
         command_timeout=statement_timeout,
         timeout=acquire_timeout,
         init=_prepare,
-        reset=_as_it_is,
+        reset=_keep_session,
         server_settings={
             "application_name": name,
             "jit": "off",
             "synchronous_commit": "on",
-            # A process that stands still must not hold its locks for longer than a lease.
+            # A process that is stopped must not hold its locks for longer than a lease.
             "idle_in_transaction_session_timeout": "5s",
             "plan_cache_mode": "auto",
         },
@@ -106,5 +106,5 @@ async def open_pool(
         try:
             async with asyncio.timeout(2):
                 await pool.close()
-        except (TimeoutError, *_OUT_OF_REACH):
+        except (TimeoutError, *_UNAVAILABLE):
             pool.terminate()

@@ -1,4 +1,4 @@
-"""Every sealed column of the store, in one list, and how its values are sealed anew; the proofs of the keys."""
+"""Every sealed column of the store, in one list, and how its values are re-encrypted; the key-check values."""
 
 from __future__ import annotations
 
@@ -6,23 +6,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hookward.adapters.postgres.pool import ConnectionPool
+from hookward.adapters.postgres.pool import Acquired, ConnectionPool
+from hookward.adapters.postgres.statements import read_statements
 from hookward.application.oauth.credentials import digested, read_state
 from hookward.application.sealing.key_check import KeyCheckValues
 from hookward.application.sealing.rotation import Reseal, SealedField
 from hookward.domain.ids import AccountId, IdPrefix, to_text
 from hookward.domain.sealing import sealed_place
 
-_MARK_BYTES = 5
-"""How much of a sealed value names its key."""
+SQL = read_statements(__name__)
+
+_PREFIX_BYTES = 5
+"""How many bytes of a sealed value name its key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fingerprint:
     """The column by which rows with the same secret are found.
 
-    ``of`` is, for an account and an opened value, the secret and what its fingerprint is about. Whoever writes the
-    sealed value writes this column with it: both are by the same key.
+    ``of`` returns, for an account and a decrypted value, the secret and the associated data of its fingerprint. This
+    column is always written together with the sealed value: both use the same key.
     """
 
     column: str
@@ -33,8 +36,8 @@ class Fingerprint:
 class SealedColumn:
     """A column of sealed values in a table whose rows have an id, an account and, if they are ``owned``, an owner.
 
-    ``row`` and ``field`` are what the values are bound to (``sealing.sealed_place``); ``array``
-    says that the column holds several. Without a ``prefix`` nobody outside knows the rows' ids.
+    ``row`` and ``field`` are what the values are bound to (``sealing.sealed_place``); ``array`` tells that the column
+    holds several values. ``prefix`` is that of the rows' ids; without one users never see these ids.
     """
 
     table: str
@@ -52,7 +55,7 @@ class SealedColumn:
 
     @property
     def values(self) -> str:
-        """The column as an array, whatever it is."""
+        """An expression for the column's values as an array."""
         return self.column if self.array else f"ARRAY[{self.column}]"
 
 
@@ -63,100 +66,111 @@ SEALED = (
         table="crypto_key", column="previous", prefix=IdPrefix.CRYPTO_KEY, row="key", field="secret", array=True
     ),
     SealedColumn(
-        table="credential", column="state", row="credential", field="state", owned=False,
+        table="credential",
+        column="state",
+        row="credential",
+        field="state",
+        owned=False,
         fingerprint=Fingerprint(column="digest", of=lambda account, state: digested(account, read_state(state))),
     ),
-)  # fmt: skip
-"""Whatever else is sealed in the store belongs here: a column that is missing is lost with the key that sealed it.
+)
+"""All sealed columns: one that is missing here cannot be read any more when its master key is retired.
 
-All but what lives for minutes: an authorization that is under way when a key is dropped has to be begun again.
+Authorizations that are under way are not here: they live for minutes, and are begun again when a key is retired.
 """
 
-_IS_OLD = f"length(v) > 0 AND substring(v FROM 1 FOR {_MARK_BYTES}) <>"
-_PROOFS = "SELECT mark, proof FROM sealing_check"
-
-
-# Where another row has that fingerprint already (a process without the new key did not find it), each stays as it is.
-_FOLLOW = """, {digest} = CASE WHEN EXISTS (
-    SELECT 1 FROM {table} o WHERE o.account_id = $1 AND o.{digest} = $4 AND o.id <> $2)
+# Where another row has the new fingerprint already (a process without the new key did not find it), both stay as
+# they are.
+_SET_FINGERPRINT = """, {digest} = CASE WHEN EXISTS (
+    SELECT 1 FROM {table} other WHERE other.account_id = $1 AND other.{digest} = $4 AND other.id <> $2)
   THEN {table}.{digest} ELSE $4 END"""
 
 
-def page_statement(column: SealedColumn) -> str:
-    """Rows of a column that are to be sealed anew, locked; none that somebody else has locked."""
+def lock_statement(column: SealedColumn) -> str:
+    """Return the statement that reads and locks rows which another key has sealed, without those that are locked."""
+    owner = "owner" if column.owned else "NULL::text AS owner"
     return f"""
-SELECT id, account_id, {"owner" if column.owned else "NULL::text"}, {column.values} FROM {column.table}
-WHERE id > $1 AND EXISTS (SELECT 1 FROM unnest({column.values}) v WHERE {_IS_OLD} $2)
+SELECT id, account_id, {owner}, {column.values} AS sealed FROM {column.table}
+WHERE id > $1 AND EXISTS (SELECT 1 FROM unnest({column.values}) value
+  WHERE length(value) > 0 AND substring(value FROM 1 FOR {_PREFIX_BYTES}) <> $2)
 ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED"""
 
 
-def change_statement(column: SealedColumn) -> str:
-    """Store what was sealed anew in a row that we have locked."""
+def update_statement(column: SealedColumn) -> str:
+    """Return the statement that stores the new values of a locked row."""
     value = "$3" if column.array else "($3::bytea[])[1]"
-    also = "" if column.fingerprint is None else _FOLLOW.format(table=column.table, digest=column.fingerprint.column)
+    also = ""
+    if column.fingerprint is not None:
+        also = _SET_FINGERPRINT.format(table=column.table, digest=column.fingerprint.column)
     return f"UPDATE {column.table} SET {column.column} = {value}{also} WHERE account_id = $1 AND id = $2"
 
 
-def tally_statement(columns: Sequence[SealedColumn]) -> str:
-    """How many values each key has sealed."""
-    values = " UNION ALL ".join(f"SELECT unnest({each.values}) AS v FROM {each.table}" for each in columns)
+def count_statement(columns: Sequence[SealedColumn]) -> str:
+    """Return the statement that counts the values that each key has sealed."""
+    values = " UNION ALL ".join(f"SELECT unnest({each.values}) AS value FROM {each.table}" for each in columns)
     return f"""
-SELECT substring(v FROM 1 FOR {_MARK_BYTES}), count(*) FROM ({values}) AS sealed WHERE length(v) > 0 GROUP BY 1"""
+SELECT substring(value FROM 1 FOR {_PREFIX_BYTES}) AS prefix, count(*) AS number FROM ({values}) AS sealed
+WHERE length(value) > 0 GROUP BY 1"""
 
 
 class PostgresSealed:
     """The ``SealedStore`` and ``KeyCheckStore`` ports on PostgreSQL."""
 
-    def __init__(self, database: ConnectionPool, columns: Sequence[SealedColumn] = SEALED) -> None:
-        self._database = database
+    def __init__(self, pool: ConnectionPool, columns: Sequence[SealedColumn] = SEALED) -> None:
+        self._pool = pool
         self._columns = {each.name: each for each in columns}
         self.fields = tuple(self._columns)
 
-    async def reseal(self, field: str, mark: bytes, reseal: Reseal, *, after: bytes | None, limit: int) -> bytes | None:
-        """Seal up to ``limit`` rows of a field anew, in one transaction; answers behind which id there may be more."""
+    async def reseal(
+        self, field: str, prefix: bytes, reseal: Reseal, *, after: bytes | None, limit: int
+    ) -> bytes | None:
+        """Re-encrypt up to ``limit`` rows of a field in one transaction; return the ``after`` of the next call."""
         column = self._columns[field]
-        async with self._database.transaction() as connection:
-            rows = await connection.fetch(page_statement(column), after or bytes(16), mark, limit)
+        async with self._pool.transaction() as connection:
+            rows = await connection.fetch(lock_statement(column), after or bytes(16), prefix, limit)
             changes = [change for row in rows if (change := _changed(column, row, reseal)) is not None]
             if changes:
-                await connection.executemany(change_statement(column), changes)
-        return rows[-1][0] if len(rows) == limit else None
+                await connection.executemany(update_statement(column), changes)
+        return rows[-1]["id"] if len(rows) == limit else None
 
     async def count_values(self) -> Mapping[bytes, int]:
         """Return the number of sealed values by the prefix of their key."""
-        async with self._database.connection() as connection:
-            rows = await connection.fetch(tally_statement(list(self._columns.values())))
-        return {row[0]: row[1] for row in rows}
+        async with self._pool.connection() as connection:
+            rows = await connection.fetch(count_statement(list(self._columns.values())))
+        return {row["prefix"]: row["number"] for row in rows}
 
     async def key_check_values(self) -> KeyCheckValues:
-        async with self._database.connection() as connection:
-            return {row[0]: row[1] for row in await connection.fetch(_PROOFS)}
+        async with self._pool.connection() as connection:
+            return await _key_check_values(connection)
 
     async def add_key_check_value(
-        self, mark: bytes, proof: bytes, *, validate: Callable[[KeyCheckValues], None]
+        self, prefix: bytes, value: bytes, *, validate: Callable[[KeyCheckValues], None]
     ) -> None:
-        """Add a key check value unless ``validate`` raises for the stored ones; one process at a time."""
-        async with self._database.transaction() as connection:
-            await connection.execute("LOCK TABLE sealing_check IN SHARE ROW EXCLUSIVE MODE")
-            validate({row[0]: row[1] for row in await connection.fetch(_PROOFS)})
-            await connection.execute(
-                "INSERT INTO sealing_check (mark, proof) VALUES ($1, $2) ON CONFLICT DO NOTHING", mark, proof
-            )
+        """Add a key-check value unless ``validate`` raises for the stored ones; one process at a time."""
+        async with self._pool.transaction() as connection:
+            await connection.execute(SQL["lock_key_check_values"])
+            validate(await _key_check_values(connection))
+            await connection.execute(SQL["insert_key_check_value"], prefix, value)
 
-    async def delete_key_check_values(self, marks: Sequence[bytes]) -> None:
+    async def delete_key_check_values(self, prefixes: Sequence[bytes]) -> None:
         """Delete the key-check values of retired master keys, so that processes start without them."""
-        async with self._database.connection() as connection:
-            await connection.execute("DELETE FROM sealing_check WHERE mark = ANY($1::bytea[])", marks)
+        async with self._pool.connection() as connection:
+            await connection.execute(SQL["delete_key_check_values"], prefixes)
+
+
+async def _key_check_values(connection: Acquired) -> KeyCheckValues:
+    return {row["mark"]: row["proof"] for row in await connection.fetch(SQL["key_check_values"])}
 
 
 def _changed(column: SealedColumn, row: Any, reseal: Reseal) -> tuple[Any, ...] | None:
-    id_, account, owner, values = row
+    """Return the parameters of the update of a row, ``None`` where it stays as it is."""
+    id_, account = row["id"], row["account_id"]
     fingerprint = column.fingerprint
     changed = reseal(
         SealedField(
             name=f"{id_.hex() if column.prefix is None else to_text(column.prefix, id_)} ({column.name})",
-            about=sealed_place(account, owner, column.row, id_, column.field),
-            values=tuple(values),
+            about=sealed_place(account, row["owner"], column.row, id_, column.field),
+            values=tuple(row["sealed"]),
             subject=None if fingerprint is None else lambda opened: fingerprint.of(account, opened),
         )
     )

@@ -79,7 +79,7 @@ class PostgresUpkeep:
             deleted = await connection.execute(SQL["delete_expired_keys"])
         return created, int(deleted.split()[-1])
 
-    async def answers(self) -> bool:
+    async def is_available(self) -> bool:
         """Whether PostgreSQL takes statements."""
         async with self._pool.connection() as connection:
             return bool(await connection.fetchval(SQL["ping"]))

@@ -1,4 +1,4 @@
-"""Alembic's entry: run the migrations on the connection that ``postgres.migrate`` opened."""
+"""Alembic's entry point: run the migrations on the connection that ``postgres.migrate`` has opened."""
 
 from alembic import context
 

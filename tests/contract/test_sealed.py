@@ -16,7 +16,7 @@ from hookward.adapters.crypto.sealing import AesGcmSealer
 from hookward.adapters.postgres import migrate
 from hookward.adapters.postgres.pool import ConnectionPool
 from hookward.adapters.postgres.sealed import SEALED, PostgresSealed
-from hookward.application.crypto_keys.service import make_key
+from hookward.application.crypto_keys.service import new_key as new_crypto_key
 from hookward.application.oauth.credentials import (
     CredentialState,
     credential_subject,
@@ -44,7 +44,7 @@ async def add_watch(world: World, secret: bytes = b"{}", owner: str | None = Non
 
 
 async def add_key(world: World, owner: str | None = None) -> KeyRecord:
-    row = make_key(
+    row = new_crypto_key(
         ACCOUNT, KeyDefinition(name="k"), Material(secret=b"n" * 32), owner=owner, sealer=OLD, clock=SystemClock(),
         random=SystemRandom(),
     )  # fmt: skip

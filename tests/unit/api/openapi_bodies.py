@@ -68,7 +68,7 @@ def erased(given: Any) -> Awaitable[Any]:
         def bytes(self, count: int) -> bytes:
             return bytes(count)
 
-    return Erasures(cast("Any", Nothing()), clock=cast("Any", Zero()), random=cast("Any", Zero())).ask(
+    return Erasures(cast("Any", Nothing()), clock=cast("Any", Zero()), random=cast("Any", Zero())).create(
         AccountId(1), given
     )
 

@@ -347,7 +347,7 @@ async def test_values_that_hold_secrets_do_not_show_them(harness: TokenHarness) 
     row = await harness.keys.get(ACCOUNT, key.id, owner=None)
     given, read = {"secret": secret}, CipherSigningKeys().read
     rotation = read_rotation(given, algorithm=Algorithm.HMAC_SHA256, overlap=5.0, read=read)
-    shown = repr(row) + repr(row.previous) + repr(rotation) + repr(rotation.brought)
+    shown = repr(row) + repr(row.previous) + repr(rotation) + repr(rotation.imported)
     assert "<PreviousSecret until 2026-11-22" in shown
     assert ("whsec" in shown, "secret=" in shown, isinstance(row.previous[0], PreviousSecret)) == (False, False, True)
 

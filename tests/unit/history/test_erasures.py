@@ -52,7 +52,7 @@ def erasures(store: Store) -> Erasures:
 
 async def test_an_erasure_is_kept_and_found_by_its_account_alone() -> None:
     store = Store()
-    asked = await erasures(store).ask(ACCOUNT, {"resourceType": "appointment", "resourceId": "7"})
+    asked = await erasures(store).create(ACCOUNT, {"resourceType": "appointment", "resourceId": "7"})
     assert store.asked == {asked.id: (ACCOUNT, "appointment", "7")}
     assert (await erasures(store).get(ACCOUNT, asked.id)).deliveries == 2
     for account, id_ in ((ACCOUNT, None), (ACCOUNT, b"none"), (AccountId(2), asked.id)):
@@ -72,7 +72,7 @@ async def test_an_erasure_is_kept_and_found_by_its_account_alone() -> None:
 async def test_all_that_is_wrong_is_named_at_once(given: Any, pointers: list[str]) -> None:
     store = Store()
     with pytest.raises(Invalid) as caught:
-        await erasures(store).ask(ACCOUNT, given)
+        await erasures(store).create(ACCOUNT, given)
     assert [problem.pointer for problem in caught.value.problems] == pointers
     assert store.asked == {}
 

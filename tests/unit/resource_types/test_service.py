@@ -151,7 +151,7 @@ async def test_a_type_that_goes_while_it_is_replaced_is_not_found(types: Resourc
         await types.replace(ACCOUNT, "shop.order", given())
 
 
-@pytest.mark.parametrize(("count", "words"), [(1, "1 watch is"), (2, "2 watches are")])
+@pytest.mark.parametrize(("count", "words"), [(1, "1 watch uses"), (2, "2 watches use")])
 async def test_a_watched_type_stays_and_keeps_its_scope(
     types: ResourceTypes, store: FakeTypes, count: int, words: str
 ) -> None:

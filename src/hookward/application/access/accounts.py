@@ -1,4 +1,4 @@
-"""Manage accounts: the tenants, which share nothing."""
+"""Manage accounts, the tenants of the service."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class AccountRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountStore(Protocol):
-    """Where accounts are kept; a name that is taken is a Conflict."""
+    """Where accounts are stored. A name that is in use raises Conflict."""
 
     async def add(self, account: AccountRecord, key: ApiKeyRecord) -> tuple[AccountRecord, ApiKeyRecord]:
-        """Store both; answers them with the account's number."""
+        """Store both, and return them with the number of the account."""
         ...
 
     async def listed(self, *, after: AccountRef | None, limit: int) -> list[AccountRecord]: ...
@@ -48,7 +48,7 @@ class AccountStore(Protocol):
 
 
 class Accounts:
-    """The use cases of operators. ``days`` is the retention of who set none, ``max_days`` the longest allowed."""
+    """The use cases of operators. ``days`` is the default retention of an account, ``max_days`` the longest allowed."""
 
     def __init__(
         self, store: AccountStore, *, clock: Clock, random: Random, days: int = 10, max_days: int = 90
@@ -60,9 +60,9 @@ class Accounts:
         self._max_days = max_days
 
     async def create(self, given: Any) -> tuple[AccountRecord, ApiKeyRecord, str]:
-        """Check and store an account; answers it with its first key and that key's text, which is shown once.
+        """Validate and store an account. Returns it, its first key, and the text of that key, which is shown only once.
 
-        Raises Invalid, or Conflict when the name is taken.
+        Raises Invalid, or Conflict when the name is in use.
         """
         settings = read_account(given, max_days=self._max_days, whole=True)
         account = AccountRecord(
@@ -77,25 +77,25 @@ class Accounts:
         return stored, first, text
 
     async def listed(self, *, after: AccountRef | None = None, limit: int) -> list[AccountRecord]:
-        """Accounts, oldest first."""
+        """Return accounts, oldest first."""
         return await self._store.listed(after=after, limit=limit)
 
     async def get(self, ref: AccountRef | None) -> AccountRecord:
-        """An account; raises NotFound."""
+        """Return an account. Raises NotFound."""
         row = None if ref is None else await self._store.one(ref)
         if row is None:
             raise NotFound(_NO_ACCOUNT)
         return row
 
     async def named(self, name: str) -> AccountRecord:
-        """An account by its name; raises NotFound."""
+        """Return an account by its name. Raises NotFound."""
         row = await self._store.named(name)
         if row is None:
             raise NotFound(_NO_ACCOUNT)
         return row
 
     async def change(self, ref: AccountRef | None, given: Any) -> AccountRecord:
-        """Change what is given of an account; raises NotFound, Invalid, or Conflict when the name is taken."""
+        """Change the given properties of an account. Raises NotFound, Invalid, or Conflict when the name is in use."""
         await self.get(ref)
         settings = read_account(given, max_days=self._max_days, whole=False)
         row = None if ref is None else await self._store.change(ref, settings)
@@ -104,7 +104,7 @@ class Accounts:
         return row
 
     def retention_days(self, account: AccountRecord) -> int:
-        """For how long an account keeps what is done."""
+        """Return for how many days an account keeps its log."""
         return account.retention_days or self._days
 
 

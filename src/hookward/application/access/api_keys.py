@@ -1,4 +1,4 @@
-"""Manage API keys. What they let in is the business of ``access.authenticator``."""
+"""Manage API keys. ``access.authenticator`` uses them to authenticate requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hookward.domain.ids import AccountId, ApiKeyId
 
 
 class ApiKeyRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """An API key as stored: its text is nowhere, only a digest of it."""
+    """An API key as stored, with a digest of its text in place of the text."""
 
     id: ApiKeyId
     account: AccountId
@@ -32,7 +32,7 @@ class ApiKeyRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class ApiKeyStore(Protocol):
-    """Where API keys are kept."""
+    """Where API keys are stored."""
 
     async def add(self, key: ApiKeyRecord) -> ApiKeyRecord: ...
 
@@ -54,9 +54,9 @@ class ApiKeys:
         self._random = random
 
     async def create(self, account: AccountId, given: Any, *, may_operate: bool) -> tuple[ApiKeyRecord, str]:
-        """Check and store a key; answers it with its text, which is shown once.
+        """Validate and store a key. Returns it and its text, which is shown only once.
 
-        Raises Invalid, or Forbidden where ``operator`` is to be granted by who has it not.
+        Raises Invalid, or Forbidden when a caller without ``operator`` (``may_operate``) grants it.
         """
         request = read_api_key(given, may_operate=may_operate)
         row, text = new_api_key(account, request, clock=self._clock, random=self._random)
@@ -65,18 +65,18 @@ class ApiKeys:
     async def listed(
         self, account: AccountId, *, owner: str | None = None, after: ApiKeyId | None = None, limit: int
     ) -> list[ApiKeyRecord]:
-        """Keys that were not revoked, oldest first; with ``owner`` only theirs."""
+        """Return keys that were not revoked, oldest first; with ``owner``, only those of that owner."""
         return await self._store.listed(account, owner=owner, after=after, limit=limit)
 
     async def get(self, account: AccountId, id_: ApiKeyId | None) -> ApiKeyRecord:
-        """A key of this account that was not revoked; raises NotFound."""
+        """Return a key of this account that was not revoked. Raises NotFound."""
         row = None if id_ is None else await self._store.one(account, id_)
         if row is None:
             raise NotFound(_NO_KEY)
         return row
 
     async def revoke(self, account: AccountId, id_: ApiKeyId | None) -> None:
-        """End a key for good: within a second it opens nothing any more. Raises NotFound."""
+        """Revoke a key: within a second it authenticates no request. Raises NotFound."""
         if id_ is None or not await self._store.revoke(account, id_):
             raise NotFound(_NO_KEY)
 

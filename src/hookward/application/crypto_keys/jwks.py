@@ -1,4 +1,4 @@
-"""Publish public keys, so that receivers can verify what asymmetric keys sign (a JSON Web Key Set, RFC 7517)."""
+"""Publish public keys as a JSON Web Key Set (RFC 7517), so that receivers can verify asymmetric signatures."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from hookward.domain.crypto_keys.model import kid_of
 from hookward.domain.ids import CryptoKeyId, IdPrefix, to_text
 
 MAX_PUBLIC_KEYS = 1000
-"""Asymmetric keys of one account: they share one set with everybody's."""
+"""Asymmetric keys of one account: they share one set with those of all accounts."""
 MAX_PUBLISHED = 10_000
 KEPT_SECONDS = 60.0
 
 
 class PublishedKey(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The public side of a key; ``previous`` are the public keys before it, newest first, and until when each holds."""
+    """The public part of a key; ``previous`` are its former public keys, newest first, and until when each is valid."""
 
     id: CryptoKeyId
     definition: bytes
@@ -32,7 +32,7 @@ class PublishedKey(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class PublicKeyStore(Protocol):
-    """Where public keys are found, whose account they may be."""
+    """Where public keys are read, of all accounts."""
 
     async def published(self, id_: CryptoKeyId | None, *, limit: int) -> Sequence[PublishedKey]: ...
 
@@ -40,11 +40,11 @@ class PublicKeyStore(Protocol):
 
 
 class PublishedKeys:
-    """The set of all public keys: the newest so many of the service, or those of one key.
+    """The set of the newest public keys of all accounts, or of one key.
 
-    The whole set is made again when a key has changed, and every minute, as overlaps end: once, however many ask
-    meanwhile, and of keys that it had before as they were. So whoever asks without a key makes nobody work, also while
-    somebody changes keys all the time.
+    The whole set is built again when a key has changed, and every minute because overlaps end. Concurrent requests
+    share one build, and unchanged keys are not encoded again, so requests without an API key cost little even while
+    keys change all the time.
     """
 
     def __init__(self, store: PublicKeyStore, keys: SigningKeys, *, clock: Clock) -> None:
@@ -56,12 +56,12 @@ class PublishedKeys:
         self._made: dict[tuple[str, bytes], dict[str, str]] = {}
 
     async def every(self) -> bytes:
-        """The set as JSON."""
+        """Return the whole set as JSON."""
         version = await self._store.version()
         kept = self._fresh(version)
         if kept is not None:
             return kept
-        async with self._making:  # somebody else may have made it meanwhile
+        async with self._making:  # another request may have built it in between
             return self._fresh(version) or await self._make(version)
 
     async def _make(self, version: int) -> bytes:
@@ -71,13 +71,13 @@ class PublishedKeys:
         return made
 
     def _fresh(self, version: int) -> bytes | None:
-        """The set that was made, unless a key has changed since, or an overlap may have ended."""
+        """Return the last set, unless a key has changed since or an overlap may have ended."""
         if self._kept is None or self._kept[0] < version or self._clock.monotonic() - self._kept[1] >= KEPT_SECONDS:
             return None
         return self._kept[2]
 
     async def of(self, key: CryptoKeyId) -> bytes:
-        """The set of one key: what it signs with, and what it signed with until its overlap is over."""
+        """Return the set of one key as JSON: its current public key, and former ones until their overlap ends."""
         return self._set(await self._store.published(key, limit=1))
 
     def _set(self, rows: Sequence[PublishedKey], *, keep: bool = False) -> bytes:
@@ -92,7 +92,7 @@ class PublishedKeys:
 
 
 def _live(row: PublishedKey, now: datetime) -> list[tuple[str, bytes]]:
-    """What of a key verifies now: how each is named, and its public key."""
+    """Return the key ids and public keys of a key that are valid now."""
     name = to_text(IdPrefix.CRYPTO_KEY, row.id)
     live = [row.public, *(public for public, until in row.previous if until > now)]
     return [(kid_of(name, row.generation - index), public) for index, public in enumerate(live)]

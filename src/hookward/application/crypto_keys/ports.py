@@ -1,4 +1,4 @@
-"""The port of those who make keys and let them sign."""
+"""The port that generates, reads and uses signing keys."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from hookward.domain.crypto_keys.model import Algorithm, Material, SignatureForm
 
 
 class SigningKeys(Protocol):
-    """Keys of all algorithms. Making one may take a moment: away from the loop."""
+    """Keys of all algorithms. Call ``generate`` and ``read`` in a thread: an RSA key takes a tenth of a second."""
 
     def generate(self, algorithm: Algorithm) -> Material:
-        """A new key."""
+        """Return a new key."""
         ...
 
     def read(self, algorithm: Algorithm, text: str) -> Material:
-        """The key that somebody brings; raises ValueError, which says what it must be."""
+        """Return the key that ``text`` holds. Raises ValueError, which says what is expected."""
         ...
 
     def signer(self, algorithm: Algorithm, secret: bytes) -> Callable[[bytes], bytes]:
-        """What signs with a key's secret."""
+        """Return a function that signs bytes with a key's secret."""
         ...
 
     def public_text(self, algorithm: Algorithm, format_: SignatureFormat, public: bytes) -> str:
-        """A public key as receivers keep it: ``whpk_…`` of Standard Webhooks, else PEM."""
+        """Return a public key in the form that receivers configure: ``whpk_…`` of Standard Webhooks, else PEM."""
         ...
 
     def jwk(self, algorithm: Algorithm, public: bytes, kid: str) -> dict[str, str]:
-        """A public key as a JSON Web Key (RFC 7517)."""
+        """Return a public key as a JSON Web Key (RFC 7517)."""
         ...

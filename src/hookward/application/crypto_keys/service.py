@@ -1,4 +1,4 @@
-"""Manage crypto keys: make or import, list, rotate without a gap, retire."""
+"""Manage crypto keys: generate or import, list, rotate without a gap, retire."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from hookward.domain.signing.standard_webhooks import secret_to_text
 
 NEW_SECRET_BYTES = 32
 MAX_OLD_SECRETS = 4
-"""How many former secrets of a key may sign at a time: each adds 48 bytes to every request."""
-MAKING = 2
-"""Keys that are made or read at a time, away from the loop."""
+"""Former secrets of a key that may sign at a time: each adds 48 bytes to every request."""
+KEYS_AT_A_TIME = 2
+"""Keys that are generated or read at the same time, in threads."""
 
 _NAMED = 10
 _NO_KEY = "there is no such crypto key"
@@ -34,7 +34,7 @@ _parts = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class KeyQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Which keys of an account to list, oldest first, behind ``after``; with ``owner`` only that owner's."""
+    """A query for keys of an account, oldest first, after ``after``; with ``owner``, only those of that owner."""
 
     account: AccountId
     owner: str | None = None
@@ -44,7 +44,7 @@ class KeyQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CryptoKeyStore(Protocol):
-    """Where crypto keys are kept. With ``owner`` only that owner's key is found; a retired one never is."""
+    """Where crypto keys are stored. With ``owner``, only keys of that owner are found; retired keys never are."""
 
     async def add_key(self, key: KeyRecord) -> KeyRecord: ...
 
@@ -60,22 +60,26 @@ class CryptoKeyStore(Protocol):
         owner: str | None,
         change: Callable[[KeyRecord, datetime], KeyRecord],
     ) -> KeyRecord | None:
-        """Store what ``change`` makes of a key at the store's time, while nobody else changes anything."""
+        """Store what ``change`` returns for a key and the store's time, under the lock of all definitions.
+
+        Returns the new record, or ``None`` if there is no such key.
+        """
         ...
 
     async def retire_key(
         self, account: AccountId, id_: CryptoKeyId, *, owner: str | None,
         release: Callable[[Sequence[WatchRecord], set[CryptoKeyId]], Sequence[WatchRecord]],
     ) -> bool:  # fmt: skip
-        """Forget a key and its secrets, and store the watches that ``release`` makes of those that may name it.
+        """Delete a key's secrets, and store the watches that ``release`` returns.
 
-        It is given the account's keys besides. False when there is no such key.
+        ``release`` gets the watches that may name the key, and the account's other keys. Returns False when there is no
+        such key.
         """
         ...
 
 
 class CryptoKeys:
-    """The use cases of signing keys. ``overlap`` is for how many seconds a former secret signs by default."""
+    """The use cases of signing keys. ``overlap`` is how many seconds a former secret signs by default."""
 
     def __init__(
         self, store: CryptoKeyStore, sealer: Sealer, keys: SigningKeys, *, clock: Clock, random: Random,
@@ -84,47 +88,49 @@ class CryptoKeys:
         self._store = store
         self._sealer = sealer
         self._keys = keys
-        self._making = FairSemaphore(MAKING)
+        self._making = FairSemaphore(KEYS_AT_A_TIME)
         self._clock = clock
         self._random = random
         self._overlap = overlap
 
     async def create(self, account: AccountId, given: Any, *, owner: str | None) -> tuple[KeyRecord, str | None]:
-        """Check and store a key; answers it, and of HMAC with its secret, which is shown once.
+        """Validate and store a key. Returns it, and the secret of an HMAC key, which is shown only once.
 
-        Raises Invalid, and Conflict when the account has too many.
+        Raises Invalid, and Conflict when the account has too many keys.
         """
         async with self._making.turn(account, owner):  # RSA takes a tenth of a second
-            definition, brought = await asyncio.to_thread(read_key, given, read=self._keys.read)
-            material = brought or await self._made(definition.algorithm)
-        row = make_key(
+            definition, imported = await asyncio.to_thread(read_key, given, read=self._keys.read)
+            material = imported or await self._generate(definition.algorithm)
+        row = new_key(
             account, definition, material, owner=owner, sealer=self._sealer, clock=self._clock, random=self._random
         )
-        return await self._store.add_key(row), shown_secret(definition.algorithm, material)
+        return await self._store.add_key(row), secret_text(definition.algorithm, material)
 
     def public_text(self, row: KeyRecord) -> str | None:
-        """The public key as receivers keep it; none for HMAC."""
+        """Return the public key in the form that receivers configure; ``None`` for HMAC."""
         definition = row.read_definition()
         if row.public is None:
             return None
         return self._keys.public_text(definition.algorithm, definition.format, row.public)
 
     async def get(self, account: AccountId, id_: CryptoKeyId | None, *, owner: str | None) -> KeyRecord:
-        """One key; raises NotFound."""
+        """Return a key. Raises NotFound."""
         row = None if id_ is None else await self._store.key(account, id_, owner=owner)
         if row is None:
             raise NotFound(_NO_KEY)
         return row
 
     async def list(self, query: KeyQuery) -> list[KeyRecord]:
+        """Return the keys that the query selects."""
         return await self._store.list_keys(query)
 
     async def rotate(
         self, account: AccountId, id_: CryptoKeyId | None, given: Any, *, owner: str | None
     ) -> tuple[KeyRecord, str | None]:
-        """Give a key a new secret, beside which the former signs until the overlap is over.
+        """Give a key a new secret; the former one signs as well until the overlap ends.
 
-        Answers the key, and of HMAC with the new secret, which is shown once. Raises NotFound, Invalid, Conflict.
+        Returns the key, and the new secret of an HMAC key, which is shown only once. Raises NotFound, Invalid and
+        Conflict.
         """
         before = await self.get(account, id_, owner=owner)
         algorithm = before.read_definition().algorithm
@@ -132,7 +138,7 @@ class CryptoKeys:
             rotation = await asyncio.to_thread(
                 read_rotation, given, algorithm=algorithm, overlap=self._overlap, read=self._keys.read
             )
-            material = rotation.brought or await self._made(algorithm)
+            material = rotation.imported or await self._generate(algorithm)
 
         def change(row: KeyRecord, now: datetime) -> KeyRecord:
             return self._rotated(row, material, rotation, now)
@@ -140,21 +146,21 @@ class CryptoKeys:
         row = await self._store.change_key(account, before.id, owner=owner, change=change)
         if row is None:
             raise NotFound(_NO_KEY)
-        return row, shown_secret(algorithm, material)
+        return row, secret_text(algorithm, material)
 
     async def retire(self, account: AccountId, id_: CryptoKeyId | None, *, owner: str | None) -> None:
-        """Let a key sign no more and forget its secrets; watches that have another key go on with that.
+        """Stop signing with a key and delete its secrets; watches with another key go on with that.
 
-        Raises NotFound, and Conflict when a watch would be left without any.
+        Raises NotFound, and Conflict when a watch would have no key left.
         """
 
         def release(watches: Sequence[WatchRecord], left: set[CryptoKeyId]) -> Sequence[WatchRecord]:
-            return released(watches, to_text(IdPrefix.CRYPTO_KEY, id_ or b""), left, owner=owner)
+            return without_key(watches, to_text(IdPrefix.CRYPTO_KEY, id_ or b""), left, owner=owner)
 
         if id_ is None or not await self._store.retire_key(account, id_, owner=owner, release=release):
             raise NotFound(_NO_KEY)
 
-    async def _made(self, algorithm: Algorithm) -> Material:
+    async def _generate(self, algorithm: Algorithm) -> Material:
         return await asyncio.to_thread(self._keys.generate, algorithm)
 
     def _rotated(self, row: KeyRecord, material: Material, rotation: Rotation, now: datetime) -> KeyRecord:
@@ -166,7 +172,7 @@ class CryptoKeys:
             raise Invalid("the rotation has problems", (Problem(message=message, pointer="/secret"),))
         end = now + timedelta(seconds=rotation.overlap)
         olds = [PreviousSecret(secret=row.secret, until=end, public=row.public), *live]
-        # A shorter overlap than before ends what is left of earlier ones, too: a secret that leaked must stop.
+        # A shorter overlap than before also ends earlier overlaps: a secret that leaked must stop.
         olds = [msgspec.structs.replace(old, until=min(old.until, end)) for old in olds if rotation.overlap > 0]
         if len(olds) > MAX_OLD_SECRETS:
             earliest = min(old.until for old in live).isoformat(timespec="seconds").replace("+00:00", "Z")
@@ -180,11 +186,11 @@ class CryptoKeys:
         )
 
 
-def make_key(
+def new_key(
     account: AccountId, definition: KeyDefinition, material: Material, *, owner: str | None, sealer: Sealer,
     clock: Clock, random: Random,
 ) -> KeyRecord:  # fmt: skip
-    """A key, not yet stored."""
+    """Return a new key, not yet stored."""
     id_ = CryptoKeyId(make_id(clock, random))
     row = KeyRecord(
         id=id_, account=account, definition=_encode(definition), secret=b"", public=material.public, owner=owner
@@ -192,17 +198,17 @@ def make_key(
     return msgspec.structs.replace(row, secret=sealer.seal(material.secret, key_subject(row)))
 
 
-def shown_secret(algorithm: Algorithm, material: Material) -> str | None:
-    """The secret as an integrator keeps it; a private key is shown to nobody."""
+def secret_text(algorithm: Algorithm, material: Material) -> str | None:
+    """Return an HMAC secret in the form that receivers configure; ``None`` for a private key, which is never shown."""
     return secret_to_text(material.secret) if algorithm is Algorithm.HMAC_SHA256 else None
 
 
-def released(
+def without_key(
     watches: Sequence[WatchRecord], key: str, left: set[CryptoKeyId], *, owner: str | None
 ) -> Sequence[WatchRecord]:
-    """The watches that name ``key``, without it; raises Conflict when one that signs has no other of ``left``.
+    """Return the watches that name ``key``, without it. Raises Conflict when one that signs has no other of ``left``.
 
-    The conflict names the watches, those of others only by their number.
+    The error names the watches; those of other owners are only counted.
     """
     rest = {to_text(IdPrefix.CRYPTO_KEY, id_) for id_ in left}
     changed: list[WatchRecord] = []

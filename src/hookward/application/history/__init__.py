@@ -1,1 +1,1 @@
-"""What was delivered: queries, replays, erasures and retention."""
+"""The delivery log: queries, replays, erasures and retention."""

@@ -1,4 +1,4 @@
-"""Erase: remove what is stored of one resource, durably, in bounded steps, whatever is in flight."""
+"""Erase the data of one resource, durably and in bounded steps, also while deliveries of it are in flight."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FIELDS = ("resourceType", "resourceId")
 
 
 class Erasure(msgspec.Struct, frozen=True, kw_only=True):
-    """How far an erasure has come: events and deliveries that it has blanked."""
+    """An erasure and its progress: the numbers of events and deliveries whose data it has removed."""
 
     id: bytes
     events: int
@@ -30,33 +30,33 @@ class Erasure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ErasureStore(Protocol):
-    """Where erasures are kept and done."""
+    """Where erasures are stored and carried out."""
 
     async def add(self, account: AccountId, id_: bytes, resource_type: str, resource_id: str) -> Erasure: ...
 
     async def get(self, account: AccountId, id_: bytes) -> Erasure | None: ...
 
     async def step(self) -> bool:
-        """Do a bounded piece of the oldest erasure that can go on; False when there is nothing to do just now."""
+        """Do a bounded piece of the oldest erasure that can proceed; returns False when there is nothing to do now."""
         ...
 
 
 class Erasures:
-    """The use case: ask for an erasure, see how far it is."""
+    """The use cases: request an erasure, and read its progress."""
 
     def __init__(self, store: ErasureStore, *, clock: Clock, random: Random) -> None:
         self._store = store
         self._clock = clock
         self._random = random
 
-    async def ask(self, account: AccountId, given: Any) -> Erasure:
-        """Take an erasure; it is durable when this answers. Raises Invalid."""
+    async def create(self, account: AccountId, given: Any) -> Erasure:
+        """Store an erasure, which is durable when this returns. Raises Invalid."""
         resource_type, resource_id = _read(given)
         id_ = make_id(self._clock, self._random)
         return await self._store.add(account, id_, resource_type, resource_id)
 
     async def get(self, account: AccountId, id_: bytes | None) -> Erasure:
-        """An erasure of this account; raises NotFound."""
+        """Return an erasure of this account. Raises NotFound."""
         found = None if id_ is None else await self._store.get(account, id_)
         if found is None:
             raise NotFound("there is no such erasure")
@@ -79,7 +79,7 @@ _NO_OBJECT = "an erasure must be a JSON object with resourceType and resourceId"
 
 
 class Eraser:
-    """Does what was asked for, in every worker, a step at a time."""
+    """Carries out the erasures, one step at a time, in every worker."""
 
     def __init__(self, store: ErasureStore, *, log: Log) -> None:
         self._store = store

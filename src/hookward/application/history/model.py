@@ -1,4 +1,4 @@
-"""The delivery log: what ops read."""
+"""Queries and pages of the delivery log and of the events."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from hookward.domain.resource_types.operations import ChangeKind
 
 
 class LogQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Which deliveries of an account to list, newest first.
+    """A query for deliveries of an account, newest first.
 
-    Strictly before ``before``; or, when ``after`` is given, those next after it. With ``owner`` only those of that
-    owner's watches. ``since_ms`` and ``until_ms`` (excluded) are milliseconds since 1970. ``code`` and ``error`` are
-    those of the last attempt. ``search`` is the beginning of an id or of a watch's host, or a text.
+    Returns those strictly before ``before``, or the next ones after ``after`` if that is given. ``owner`` selects the
+    deliveries of that owner's watches. ``since_ms`` and ``until_ms`` (exclusive) are milliseconds since 1970. ``code``
+    and ``error`` are those of the last attempt. ``search`` is the beginning of an id or of a watch's host, or a text.
     """
 
     account: AccountId
@@ -41,7 +41,7 @@ class LogQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoggedDelivery(msgspec.Struct, frozen=True, kw_only=True):
-    """A delivery as it stands. ``watch_definition`` is JSON, ``None`` when the watch is long gone."""
+    """The current state of a delivery. ``watch_definition`` is JSON, ``None`` when the watch was deleted long ago."""
 
     id: DeliveryId
     event: EventId
@@ -61,11 +61,11 @@ class LoggedDelivery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LogPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Deliveries, newest first, and where to go on.
+    """Deliveries, newest first, and the cursors of the next pages.
 
-    ``older`` and ``newer`` are ids to go on strictly before and after; ``None`` where nothing is left. A page holds
-    fewer than asked for, or none, when a filter that has no index looked at as much as one request may: there is more
-    behind ``older`` (or ``newer``) then. ``searched_ms`` is the stretch of time in which a text was looked for.
+    ``older`` and ``newer`` are the ids for ``before`` and ``after`` of the next query; ``None`` at the end. A page has
+    fewer deliveries than the limit, or none, when a filter without an index has examined as many rows as one request
+    may: the search goes on with ``older`` (or ``newer``). ``searched_ms`` is the period in which a text was searched.
     """
 
     rows: Sequence[LoggedDelivery]
@@ -77,7 +77,7 @@ class LogPage(msgspec.Struct, frozen=True, kw_only=True):
 class LoggedAttempt(msgspec.Struct, frozen=True, kw_only=True):
     """An attempt as recorded; ``request`` and ``response`` are JSON.
 
-    ``body_omitted`` says that the request's body was not read: there was too much of them.
+    ``body_omitted``: the bodies of the delivery's attempts were together too large to be read.
     """
 
     number: int
@@ -98,30 +98,30 @@ class LoggedAttempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeliveryLog(Protocol):
-    """Where the log is kept."""
+    """Where deliveries are read."""
 
     async def deliveries(self, query: LogQuery, *, now_ms: int) -> LogPage: ...
 
     async def delivery(
         self, account: AccountId, id_: DeliveryId, *, owner: str | None = None
     ) -> tuple[LoggedDelivery, Sequence[LoggedAttempt]] | None:
-        """One delivery with its attempts, oldest first."""
+        """Return a delivery and its attempts, oldest first, or ``None``."""
         ...
 
 
 class EventQuery(LogQuery, frozen=True, kw_only=True):
-    """Which events of an account to list, newest first; as ``LogQuery``.
+    """A query for events of an account, newest first, with the fields of ``LogQuery``.
 
-    ``watch``, ``status``, ``code`` and ``error`` together say what one of an event's deliveries is like. With ``owner``
-    only those that have a delivery to one of that owner's watches, of which alone those are then said.
+    ``watch``, ``status``, ``code`` and ``error`` select events of which one delivery has all of these values. ``owner``
+    selects events with a delivery to that owner's watches, and the other conditions then apply to these deliveries.
     """
 
 
 class LoggedEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """An event as accepted, and what came of it.
+    """An event as accepted, and the state of its deliveries.
 
-    ``waits`` says that it is still to be matched. ``deliveries`` counts those that are in the log, by status. The
-    bodies are JSON, empty in a list, and when the event was erased.
+    ``waits``: it has not been matched yet. ``deliveries`` counts the deliveries in the log by status. The bodies are
+    JSON; they are empty in a list, and when the event was erased.
     """
 
     id: EventId
@@ -142,7 +142,7 @@ class LoggedEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EventPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Events, newest first, and where to go on; as ``LogPage``."""
+    """Events, newest first, and the cursors of the next pages, as in ``LogPage``."""
 
     rows: Sequence[LoggedEvent]
     older: bytes | None = None
@@ -151,12 +151,12 @@ class EventPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EventLog(Protocol):
-    """Where what was accepted is kept."""
+    """Where accepted events are read."""
 
     async def events(self, query: EventQuery, *, now_ms: int) -> EventPage: ...
 
     async def event(self, account: AccountId, id_: EventId, *, owner: str | None = None) -> LoggedEvent | None: ...
 
     async def known(self, account: AccountId, key: bytes) -> EventId | None:
-        """The event that took an idempotency key."""
+        """Return the event that used an idempotency key first, or ``None``."""
         ...

@@ -1,4 +1,4 @@
-"""Replay: send a delivery again, or at once where it waits, rendered anew with the watch as it is now."""
+"""Replay a delivery: send it again, or at once if it waits, rendered again with the current watch."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from hookward.domain.errors import Conflict, NotFound
 from hookward.domain.ids import AccountId, DeliveryId
 
 MAX_ATTEMPTS = 100
-"""How many a delivery may have to be replayed under its own id: the log shows all of them, bodies too, at once."""
+"""A delivery with more attempts is replayed only with a new id: the log returns all attempts and bodies at once."""
 
 
 class Replayed(Enum):
-    """What came of asking for a replay; all but ``YES`` changed nothing."""
+    """The result of a replay; all but ``YES`` changed nothing."""
 
     YES = 1
     UNKNOWN = 2
@@ -27,20 +27,20 @@ class Replayed(Enum):
 
 
 class ReplayStore(Protocol):
-    """Where replays become durable."""
+    """Where replays are stored."""
 
     async def replay(
         self, account: AccountId, id_: DeliveryId, *, owner: str | None, new_id: DeliveryId | None
     ) -> Replayed:
-        """Make a delivery wait again in its watch's lane, or one like it with ``new_id``, in one transaction.
+        """Put a delivery, or a copy of it with ``new_id``, into its watch's lane again, in one transaction.
 
-        One that waits already is due at once, and its schedule begins anew.
+        A delivery that waits already becomes due at once, and its retry schedule starts again.
         """
         ...
 
 
 class Replays:
-    """The use case of ops whose integrator has mended an endpoint."""
+    """The use case of operators after an integrator has repaired an endpoint."""
 
     def __init__(self, store: ReplayStore, *, clock: Clock, random: Random) -> None:
         self._store = store
@@ -50,7 +50,10 @@ class Replays:
     async def replay(
         self, account: AccountId, id_: DeliveryId | None, *, owner: str | None, new_id: bool
     ) -> DeliveryId:
-        """Answers the delivery that is sent again; raises NotFound, or Conflict that says what to do first."""
+        """Replay a delivery, and return the id under which it is sent.
+
+        Raises NotFound, or Conflict with what to do first.
+        """
         if id_ is None:
             raise NotFound(_UNKNOWN)
         fresh = DeliveryId(make_id(self._clock, self._random)) if new_id else None

@@ -1,4 +1,4 @@
-"""Retention: remove what is older than it may be, and nothing that is still open (G3)."""
+"""Retention: delete what is older than its account keeps, but nothing that is still to be delivered (G3)."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ LATER_SECONDS = 30.0
 
 
 class RetentionStore(Protocol):
-    """Where old things are removed; both are done by one process at a time, and stall nobody."""
+    """Where old data is deleted. One process at a time does it, and it blocks no other work."""
 
     async def drop_day(self, seconds: float) -> str | None:
-        """Drop the partitions of one day that is over for everybody; answers its name, ``None`` when there is none."""
+        """Drop the partitions of one day that no account keeps; returns its name, or ``None`` if there is none."""
         ...
 
     async def delete_some(self, seconds: float) -> int:
-        """Delete a bounded number of ended deliveries or events that are over for their account; answers how many."""
+        """Delete some finished deliveries or events that are older than their account keeps; returns how many."""
         ...
 
 
 class Retainer:
-    """Looks every few minutes, in every worker. ``seconds`` is how long an account's log is kept by default."""
+    """Deletes old data every ten minutes, in every worker. ``seconds`` is the default retention of an account."""
 
     def __init__(self, store: RetentionStore, *, seconds: float, log: Log) -> None:
         self._store = store
@@ -33,11 +33,11 @@ class Retainer:
         self._log = log
 
     async def run(self) -> None:
-        """Remove what is old until cancelled."""
+        """Delete old data until cancelled."""
         while True:
             try:
                 await self._round()
-            except StoreUnavailable as error:  # somebody reads the old day: there is time
+            except StoreUnavailable as error:  # a query may be reading the old day: try again later
                 self._log.warning("retention.later", error=str(error))
                 await asyncio.sleep(LATER_SECONDS)
                 continue

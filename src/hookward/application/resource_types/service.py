@@ -23,7 +23,7 @@ MAX_TRIES = 10
 
 
 class TypeDefinition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """All of a resource type but its name, as it is kept; ``schema`` and ``sample`` are JSON."""
+    """A resource type as stored, without its name; ``schema`` and ``sample`` are JSON."""
 
     scope: tuple[str, ...]
     identity: tuple[str, ...]
@@ -37,7 +37,7 @@ class TypeDefinition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 class TypeRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One version of a resource type as stored: ``definition`` is JSON (``TypeDefinition``).
 
-    ``version`` is that of the definitions.
+    ``type_version`` counts the versions of the type, ``version`` is that of all definitions.
     """
 
     account: AccountId
@@ -74,58 +74,59 @@ class TypeRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TypeOutline(msgspec.Struct, frozen=True, kw_only=True):
-    """What there is to know of a type without its definition."""
+    """The name and paths of a type, without its definition."""
 
     name: str
     paths: TypePaths | None
 
 
 class Watched(msgspec.Struct, frozen=True):
-    """So many watches are on a type: it has to stay."""
+    """The refusal to change a type that ``count`` watches use."""
 
     count: int
 
 
 Beside = Sequence[TypeOutline] | None
-"""The other types of an account, by name: none of their names and paths can be given again."""
+"""The other types of an account, by name, against which a type was validated: names and paths must be unique."""
 
 
 class ResourceTypeStore(Protocol):
-    """Where resource types are kept."""
+    """Where resource types are stored."""
 
     async def add_type(self, row: TypeRecord, *, beside: Beside = None) -> TypeRecord | None:
-        """Store a new type; ``None`` when the account has one of that name.
+        """Store a new type; returns ``None`` when the account has one of that name.
 
-        Raises TypeChanged where its other types are not, or no longer, those ``beside`` which it was judged.
+        Raises TypeChanged when the account's other types are not those of ``beside``.
         """
         ...
 
     async def replace_type(
         self, row: TypeRecord, *, scope: Sequence[str], beside: Beside = None
     ) -> TypeRecord | Watched | None:
-        """Store a new version of a type with this ``scope``, which cannot change while watched; ``None`` without one.
+        """Store a new version of a type; returns ``None`` when there is no such type.
 
-        A definition that is the current one already is no new version. ``beside`` as above.
+        Returns Watched when ``scope`` differs and watches use the type. A definition that equals the current one is no
+        new version. Raises TypeChanged as ``add_type`` does.
         """
         ...
 
     async def delete_type(self, account: AccountId, name: str) -> bool | Watched: ...
 
     async def find_types(self, keys: Sequence[tuple[AccountId, str]]) -> list[TypeRecord]:
-        """The current versions of those types that there are."""
+        """Return the current versions of those types that exist."""
         ...
 
     async def types(self, account: AccountId, *, after: str, limit: int) -> list[TypeRecord]:
-        """Up to ``limit`` current types by name, behind ``after``."""
+        """Return up to ``limit`` current types by name, after ``after``."""
         ...
 
     async def type_outlines(self, account: AccountId) -> list[TypeOutline]:
-        """Every current type by name."""
+        """Return the outlines of all current types by name."""
         ...
 
 
 class ResourceTypes:
-    """The use cases of accounts that bring types of their own, beside the built-in ones."""
+    """The use cases of accounts that define types of their own, in addition to the built-in ones."""
 
     def __init__(self, store: ResourceTypeStore, schemas: SchemaCompiler, built_in: Mapping[str, ResourceType]) -> None:
         self._store = store
@@ -134,7 +135,7 @@ class ResourceTypes:
         self._turn = asyncio.Semaphore(1)
 
     async def create(self, account: AccountId, given: Any) -> TypeRecord:
-        """Check and store a type; raises Invalid with every problem, or Conflict."""
+        """Validate and store a type. Raises Invalid with every problem, or Conflict."""
         return await _settled(lambda: self._create(account, given))
 
     async def _create(self, account: AccountId, given: Any) -> TypeRecord:
@@ -151,7 +152,7 @@ class ResourceTypes:
         return row
 
     async def replace(self, account: AccountId, name: str, given: Any) -> TypeRecord:
-        """Check and store a new version of a type; raises Invalid, NotFound or Conflict."""
+        """Validate and store a new version of a type. Raises Invalid, NotFound or Conflict."""
         self._refuse_built_in(name)
         return await _settled(lambda: self._replace(account, name, given))
 
@@ -163,22 +164,22 @@ class ResourceTypes:
         known = await self._read(given, others, name)
         row = await self._store.replace_type(row_of(account, known.type), scope=known.type.scope, beside=others)
         if isinstance(row, Watched):
-            raise Conflict(f"its scope cannot change while {_watches(row)} on it; delete them first")
+            raise Conflict(f"scope cannot change while {_watches(row)} this type; delete them first")
         if row is None:
             raise NotFound(_NO_TYPE)
         return row
 
     async def delete(self, account: AccountId, name: str) -> None:
-        """Delete a type that nobody watches; events keep theirs. Raises NotFound or Conflict."""
+        """Delete a type that no watch uses; stored events keep it. Raises NotFound or Conflict."""
         self._refuse_built_in(name)
         outcome = await self._store.delete_type(account, name) if is_type_name(name) else False
         if isinstance(outcome, Watched):
-            raise Conflict(f"{_watches(outcome)} on {name}; delete them first")
+            raise Conflict(f"{_watches(outcome)} {name}; delete them first")
         if not outcome:
             raise NotFound(_NO_TYPE)
 
     async def get(self, account: AccountId, name: str) -> TypeRecord | ResourceType:
-        """A type by name, built in or the account's; raises NotFound."""
+        """Return a type by name, built in or the account's own. Raises NotFound."""
         built_in = self._built_in.get(name)
         if built_in is not None:
             return built_in
@@ -188,13 +189,13 @@ class ResourceTypes:
         return rows[0]
 
     async def page(self, account: AccountId, *, after: str, limit: int) -> list[TypeRecord | ResourceType]:
-        """Up to ``limit`` types by name, built-in ones among them, behind ``after``."""
+        """Return up to ``limit`` types by name, built-in ones included, after ``after``."""
         found: list[TypeRecord | ResourceType] = [each for name, each in self._built_in.items() if name > after]
         found += await self._store.types(account, after=after, limit=limit)
         return sorted(found, key=lambda each: each.name)[:limit]
 
     async def _read(self, given: Any, others: Sequence[TypeOutline], name: str | None = None) -> CompiledType:
-        """Read a type beside the event loop, one at a time: hostile schemas take a while to judge."""
+        """Read a type in a thread, one at a time: a hostile schema takes a while to measure."""
         taken = {path: each.name for each in self._built_in.values() for path in paths_in_use(each)}
         for each in others:
             if each.paths is not None:
@@ -211,7 +212,7 @@ class ResourceTypes:
 
 
 def row_of(account: AccountId, resource_type: ResourceType) -> TypeRecord:
-    """A type as it is stored."""
+    """Return the record of a new type."""
     definition = TypeDefinition(
         scope=resource_type.scope, identity=resource_type.identity, body=resource_type.body,
         schema=msgspec.Raw(encode_exact(resource_type.schema)), sample=msgspec.Raw(encode_exact(resource_type.sample)),
@@ -228,7 +229,7 @@ _NO_TYPE = "there is no such resource type"
 
 
 async def _settled(change: Callable[[], Awaitable[TypeRecord]]) -> TypeRecord:
-    """What a change comes to, judged again when other types of the account change meanwhile."""
+    """Return the result of ``change``, repeated when other types of the account change at the same time."""
     for _ in range(MAX_TRIES):
         with suppress(TypeChanged):
             return await change()
@@ -240,4 +241,4 @@ def _taken(name: str) -> str:
 
 
 def _watches(watched: Watched) -> str:
-    return "1 watch is" if watched.count == 1 else f"{watched.count} watches are"
+    return "1 watch uses" if watched.count == 1 else f"{watched.count} watches use"

@@ -1,4 +1,4 @@
-"""What makes an account right: every property checked, every problem named at once."""
+"""Validate accounts. Every problem is reported at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _READ_ONLY = frozenset({"id", "created"})
 
 
 class AccountSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What was given of an account; ``UNSET`` where nothing was, ``None`` where it is to be the default."""
+    """The given properties of an account; ``UNSET`` if a property is absent, ``None`` if it is to be the default."""
 
     name: str | msgspec.UnsetType = msgspec.UNSET
     zone: str | msgspec.UnsetType | None = msgspec.UNSET
@@ -25,9 +25,9 @@ class AccountSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_account(given: Any, *, max_days: int, whole: bool) -> AccountSettings:
-    """Check an account that is to be made (``whole``) or changed; raises Invalid with every problem.
+    """Return the settings of a new account (``whole``) or of a change. Raises Invalid with every problem.
 
-    ``max_days`` is the longest retention that is allowed.
+    ``max_days`` is the longest retention allowed.
     """
     if not isinstance(given, dict):
         raise Invalid(_NO_OBJECT, (problem_at(_NO_OBJECT),))

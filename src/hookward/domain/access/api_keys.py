@@ -1,4 +1,4 @@
-"""What makes an API key right: every property checked, every problem named at once."""
+"""Validate API keys. Every problem is reported at once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WORDS = tuple(str(scope) for scope in Scope)
 
 
 class ApiKeyRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """An API key that is right; ``scopes`` in their usual order."""
+    """The validated properties of a new API key; ``scopes`` are in the order of ``Scope``."""
 
     name: str
     scopes: tuple[Scope, ...]
@@ -26,9 +26,9 @@ class ApiKeyRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_api_key(given: Any, *, may_operate: bool) -> ApiKeyRequest:
-    """Check an API key that is to be made; raises Invalid with every problem.
+    """Return the properties of a new API key. Raises Invalid with every problem.
 
-    Only who ``may_operate`` may grant ``operator``: Forbidden, when nothing else is wrong.
+    Raises Forbidden when the only problem is that ``operator`` is granted by a caller without it (``may_operate``).
     """
     if not isinstance(given, dict):
         raise Invalid(_NO_OBJECT, (problem_at(_NO_OBJECT),))

@@ -1,4 +1,4 @@
-"""Who may do what: scopes, callers, and what an API key looks like."""
+"""Scopes, callers, and the format of API keys."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _KEY = re.compile(r"hw_[A-Za-z0-9_-]{43}")
 
 
 class Scope(StrEnum):
-    """What a key may do."""
+    """What an API key allows its caller to do."""
 
     PUBLISH = "publish"
     WATCHES = "watches"
@@ -25,32 +25,32 @@ class Scope(StrEnum):
 
 
 OWNED_SCOPES = (Scope.PUBLISH, Scope.WATCHES, Scope.DELIVERIES)
-"""What a key with an owner may do: the others reach beyond what is one owner's."""
+"""The scopes that a key with an owner may have: the others reach beyond the data of one owner."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who is asking. With an ``owner`` it is one integrator, who sees only what is theirs."""
+    """The authenticated sender of a request. One with an ``owner`` sees only the data of that owner."""
 
     account: AccountId
     scopes: frozenset[Scope]
     owner: str | None = None
 
     def may(self, scope: Scope) -> bool:
-        """``admin`` is all of the account's; ``operator`` is apart from it."""
+        """Return whether the caller has a scope. ``admin`` includes all scopes of the account, but not ``operator``."""
         return scope in self.scopes or (Scope.ADMIN in self.scopes and scope is not Scope.OPERATOR)
 
 
 def key_text(random: bytes) -> str:
-    """``hw_…``: a key of 32 random bytes, safe in URLs, headers and shells."""
+    """Return the text of a key of 32 random bytes: ``hw_…``, safe in URLs, headers and shells."""
     return "hw_" + urlsafe_b64encode(random).rstrip(b"=").decode()
 
 
 def is_key_text(text: str) -> bool:
-    """Whether ``text`` could be a key that we made."""
+    """Return whether ``text`` has the format of an API key."""
     return _KEY.fullmatch(text) is not None
 
 
 def key_digest(text: str) -> bytes:
-    """What is stored of a key. A plain hash is enough: nobody guesses 256 random bits."""
+    """Return the SHA-256 of a key, which is stored in its place. Unsalted is enough for 256 random bits."""
     return sha256(text.encode(errors="replace")).digest()

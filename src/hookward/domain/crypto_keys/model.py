@@ -1,4 +1,4 @@
-"""What a crypto key is made of, and what signs: algorithms, formats, material."""
+"""Crypto keys: algorithms, signature formats, key material, and signers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 
 class Algorithm(StrEnum):
-    """How a key signs: the names of RFC 9421 §3.3 and its registry."""
+    """The signature algorithm of a key, by its name in RFC 9421 §3.3 and its registry."""
 
     HMAC_SHA256 = "hmac-sha256"
     ED25519 = "ed25519"
@@ -18,21 +18,21 @@ class Algorithm(StrEnum):
 
 
 class SignatureFormat(StrEnum):
-    """How a signature is written: ``webhook-signature`` of Standard Webhooks, or HTTP Message Signatures (RFC 9421)."""
+    """The format of signatures: ``webhook-signature`` of Standard Webhooks, or HTTP Message Signatures (RFC 9421)."""
 
     STANDARD_WEBHOOKS = "standard-webhooks"
     RFC9421 = "rfc9421"
 
 
 STANDARD_ALGORITHMS = (Algorithm.HMAC_SHA256, Algorithm.ED25519)
-"""Those that Standard Webhooks has a version for: ``v1`` and ``v1a``."""
+"""The algorithms that Standard Webhooks defines: ``v1`` and ``v1a``."""
 
 
 class Material(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A key's own bytes.
+    """The bytes of a key.
 
-    ``secret``: of HMAC the secret itself, of Ed25519 its seed (32 bytes), else PKCS #8 in DER. ``public``: the
-    SubjectPublicKeyInfo in DER, none for HMAC.
+    ``secret`` is the HMAC secret, the seed of Ed25519 (32 bytes), or else PKCS #8 in DER. ``public`` is the
+    SubjectPublicKeyInfo in DER, ``None`` for HMAC.
     """
 
     secret: bytes
@@ -43,9 +43,9 @@ class Material(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Signer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One key that signs.
+    """A key that is ready to sign.
 
-    ``kid`` names its material to receivers; ``slow`` says that signing takes about a millisecond.
+    ``kid`` identifies its material to receivers. ``slow``: a signature takes about a millisecond.
     """
 
     kid: str
@@ -59,12 +59,12 @@ class Signer(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def kid_of(key: str, generation: int) -> str:
-    """How material is named: by the key's id, and once it was rotated by the number of its material too."""
+    """Return the key id that receivers see: the key's id, and after a rotation also the number of its material."""
     return key if generation == 1 else f"{key}.{generation}"
 
 
 class KeyDefinition(msgspec.Struct, frozen=True, kw_only=True):
-    """All of a crypto key that may be read back."""
+    """The properties of a crypto key that may be read back."""
 
     name: str
     algorithm: Algorithm = Algorithm.HMAC_SHA256

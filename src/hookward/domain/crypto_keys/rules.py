@@ -1,4 +1,4 @@
-"""What a crypto key may be, and how it may be rotated: everything that is wrong is named at once."""
+"""Validate the creation and rotation of crypto keys. Every problem is reported at once."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _NO_ROTATION = "a rotation must be a JSON object with secret, overlap or neither
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rotation:
-    """How to rotate: to what was ``brought`` or else to a new key; former ones sign for ``overlap`` seconds."""
+    """A rotation: to ``imported`` material or else to a generated key. Former secrets sign for ``overlap`` seconds."""
 
-    brought: Material | None
+    imported: Material | None
     overlap: float
 
     def __repr__(self) -> str:
@@ -31,12 +31,12 @@ class Rotation:
 
 
 ReadKey = Callable[[Algorithm, str], Material]
-"""What reads a key that somebody brings; it raises ValueError with what the key must be."""
+"""Reads a key that is imported as text. Raises ValueError, which says what the key must be."""
 _Choice = TypeVar("_Choice", Algorithm, SignatureFormat)
 
 
 def read_key(given: Any, *, read: ReadKey) -> tuple[KeyDefinition, Material | None]:
-    """A new key, with its material where one is imported; raises Invalid."""
+    """Return the definition of a new key, and its material if it is imported. Raises Invalid with every problem."""
     if not isinstance(given, dict):
         raise Invalid(_NO_KEY, (Problem(message=_NO_KEY, pointer=""),))
     problems = _unknown(given, _KEY, "a crypto key")
@@ -49,23 +49,26 @@ def read_key(given: Any, *, read: ReadKey) -> tuple[KeyDefinition, Material | No
     if format_ is SignatureFormat.STANDARD_WEBHOOKS and algorithm not in (None, *STANDARD_ALGORITHMS):
         message = f"standard-webhooks has no version for {algorithm}; format must be rfc9421, or left out"
         problems.append(Problem(message=message, pointer="/format"))
-    brought = _brought(given, algorithm, read, problems)
+    imported = _imported(given, algorithm, read, problems)
     if problems or algorithm is None or format_ is None:
         raise Invalid("the crypto key has problems", tuple(problems))
-    return KeyDefinition(name=str(name), algorithm=algorithm, format=format_), brought
+    return KeyDefinition(name=str(name), algorithm=algorithm, format=format_), imported
 
 
 def read_rotation(given: Any, *, algorithm: Algorithm, overlap: float, read: ReadKey) -> Rotation:
-    """A rotation of a key of that ``algorithm``, by default with that ``overlap`` in seconds; raises Invalid."""
+    """Return the rotation of a key of this ``algorithm``. Raises Invalid with every problem.
+
+    ``overlap`` is the default in seconds.
+    """
     if not isinstance(given, dict):
         raise Invalid(_NO_ROTATION, (Problem(message=_NO_ROTATION, pointer=""),))
     problems = _unknown(given, _ROTATION, "a rotation")
-    brought = _brought(given, algorithm, read, problems)
+    imported = _imported(given, algorithm, read, problems)
     if given.get("overlap") is not None:
         overlap = _overlap(given["overlap"], problems)
     if problems:
         raise Invalid("the rotation has problems", tuple(problems))
-    return Rotation(brought=brought, overlap=overlap)
+    return Rotation(imported=imported, overlap=overlap)
 
 
 def _unknown(given: dict[Any, Any], known: tuple[str, ...], what: str) -> list[Problem]:
@@ -77,7 +80,7 @@ def _unknown(given: dict[Any, Any], known: tuple[str, ...], what: str) -> list[P
 
 
 def _choice(given: dict[Any, Any], name: str, default: _Choice, problems: list[Problem]) -> _Choice | None:
-    """One of the words of ``default``'s kind; ``None`` with a problem."""
+    """Return a member of the enum of ``default``; ``None`` after adding a problem."""
     value = given.get(name)
     if value is None:
         return default
@@ -88,11 +91,11 @@ def _choice(given: dict[Any, Any], name: str, default: _Choice, problems: list[P
     return type(default)(value)
 
 
-def _brought(
+def _imported(
     given: dict[Any, Any], algorithm: Algorithm | None, read: ReadKey, problems: list[Problem]
 ) -> Material | None:
     text = given.get("secret")
-    if text is None or (algorithm is None and isinstance(text, str)):  # of what kind it has to be is not known
+    if text is None or (algorithm is None and isinstance(text, str)):  # the expected form is not known
         return None
     if algorithm is None or not isinstance(text, str):
         problems.append(Problem(message="secret must be a text", pointer="/secret"))

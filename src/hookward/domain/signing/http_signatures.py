@@ -1,4 +1,4 @@
-"""HTTP Message Signatures (RFC 9421) over what we send, with the body bound to them by its digest (RFC 9530)."""
+"""HTTP Message Signatures (RFC 9421) of requests, which cover the body by its digest (RFC 9530)."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def message_signatures(
     signers: Sequence[Signer], *, method: str, address: str, fields: Sequence[tuple[str, str]], body: bytes | None,
     created: int,
 ) -> dict[str, str]:  # fmt: skip
-    """The headers that sign a request: ``Content-Digest`` with a body, ``Signature-Input`` and ``Signature``.
+    """Return the headers that sign a request: ``Signature-Input``, ``Signature`` and, with a body, ``Content-Digest``.
 
-    Covered are the method, authority, path and query (§2.2), the digest of the body and ``fields``, whose names are in
-    lower case, in their order. Each signer has a label of its own, ``sig1`` and so on; ``created`` is seconds since
-    1970. A field that is not ASCII is left out, as a signature base cannot hold it (§2.5).
+    The signatures cover the method, authority, path and query (§2.2), the digest of the body, and ``fields`` (names in
+    lower case) in this order. Signers have the labels ``sig1``, ``sig2`` and so on; ``created`` is in seconds since
+    1970. A field that is not ASCII is not covered, as a signature base cannot hold it (§2.5).
     """
     headers: dict[str, str] = {}
     covered = [*_target(method, address)]
@@ -43,7 +43,7 @@ def message_signatures(
 
 
 def _target(method: str, address: str) -> tuple[tuple[str, str], ...]:
-    """Where a request goes, as its derived components: an authority without its default port, a path, a query."""
+    """Return the derived components of a request's target; the authority is without a default port."""
     parts = urlsplit(address)
     authority = parts.netloc.lower()
     if parts.port == _DEFAULT_PORTS.get(parts.scheme):

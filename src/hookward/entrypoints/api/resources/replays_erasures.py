@@ -51,7 +51,7 @@ def wants_new_id(given: Any) -> bool:
 async def erase(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """Take an erasure: durable when answered, done by workers soon after."""
     _account_only(caller)
-    erasure = await parts.history.erasures.ask(caller.account, await read_json(request, MAX_BODY))
+    erasure = await parts.history.erasures.create(caller.account, await read_json(request, MAX_BODY))
     shown = _erasure(erasure)
     response = json_response(shown, 202)
     response.headers["Location"] = f"/v1/erasures/{shown.id}"

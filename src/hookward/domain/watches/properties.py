@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -71,11 +71,11 @@ class Property:
     example: Any = None
     accepted: tuple[Any, ...] | None = None
     required: bool = False
+    attribute: str = field(init=False)
 
-    @property
-    def attribute(self) -> str:
-        """The name in Python: ``store_bodies`` for ``storeBodies``."""
-        return _CAPITAL.sub(lambda capital: f"_{capital[0].lower()}", self.name)
+    def __post_init__(self) -> None:
+        """Set ``attribute``, the name in Python: ``store_bodies`` for ``storeBodies``."""
+        object.__setattr__(self, "attribute", _CAPITAL.sub(lambda capital: f"_{capital[0].lower()}", self.name))
 
     @property
     def writable(self) -> bool:
@@ -289,8 +289,8 @@ PROPERTIES: tuple[Property, ...] = (
     Property(
         name="retry",
         doc="When failed attempts are repeated: the waits between attempts, within delivery.max_retries and "
-        "delivery.max_retry_wait.",
-        default="`delivery.retry_schedule`",
+        "delivery.max_wait.",
+        default="`delivery.schedule`",
         given=RetryIn,
         read=read_retry,
         shown=dict[str, list[str]] | None,

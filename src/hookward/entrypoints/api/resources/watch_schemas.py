@@ -113,6 +113,8 @@ class WatchPatch(_Fixed, frozen=True, kw_only=True):
 class WatchOut(Wire, frozen=True):
     """A watch. Secrets read as null."""
 
+    id: Annotated[str, Meta(description="The id of the watch: wat_ and 32 hexadecimal digits.")]
+
 
 class WatchList(Wire, frozen=True):
     """A page of watches. ``nextCursor`` is the cursor of the next page, ``null`` on the last."""

@@ -51,7 +51,7 @@ _STATUSES = tuple(each.word for each in WatchStatus)
 
 async def create_watch(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """Register a watch on the resource type that the body names."""
-    return created_response(await parts.watches.service.create(caller, await read_json(request)))
+    return watch_response(await parts.watches.service.create(caller, await read_json(request)), 201)
 
 
 async def create_watch_at(
@@ -64,7 +64,7 @@ async def create_watch_at(
     """Register a watch on the resource type and the scope that the path names."""
     parameters = request.match_info if parameters is None else parameters
     given = await read_json(request)
-    return created_response(await parts.watches.service.create_at(caller, given, resource_type, parameters))
+    return watch_response(await parts.watches.service.create_at(caller, given, resource_type, parameters), 201)
 
 
 async def get_watch(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
@@ -172,18 +172,13 @@ def _bad(name: str, message: str) -> Problem:
     return Problem(message=f"{name} {message}", parameter=name)
 
 
-def created_response(stored: StoredWatch) -> web.Response:
-    """Respond 201 with a new watch and its Location."""
-    response = watch_response(stored, 201)
-    response.headers["Location"] = f"/v1/watches/{to_text(IdPrefix.WATCH, stored.record.id)}"
-    return response
-
-
 def watch_response(stored: StoredWatch, status: int = 200) -> web.Response:
-    """Respond with a watch that was created or changed, its ETag, and the secret of a key that was created with it."""
+    """Respond with a watch, its ETag, and the secret of a key that was created with it; with its Location if 201."""
     shown = watch_out(stored.record, stored.definition, secret=stored.secret)
     response = json_response(shown, status) if stored.secret is None else secret_response(shown, status)
     response.headers["ETag"] = etag_of(stored.record.version)
+    if status == web.HTTPCreated.status_code:
+        response.headers["Location"] = f"/v1/watches/{shown.id}"
     return response
 
 

@@ -12,11 +12,11 @@ INSTALL = $(if $(UV),$(UV_PIP),$(PIP))
 
 PEERS := $(if $(shell command -v npm 2>/dev/null),tests/peers/node_modules/.installed)
 
-# What the unit tests have to cover is counted with them alone: it doubles what a test costs.
-PYTEST := $(BIN)/python -m pytest -n 4 --dist loadfile
+# Two processes: each of them runs its own PostgreSQL, and more of them would only wait for each other on two cores.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test fuzz check fix bench clean
+.PHONY: help setup demo serve test unit contract acceptance coverage fuzz check fix bench clean
 .DELETE_ON_ERROR:
 
 # A target with a `##` comment is listed; text in brackets names the variables that it reads.
@@ -32,9 +32,21 @@ serve: $(VENV)/.runtime ## run the whole service, data in .hookward [CONFIG=file
 	@$(BIN)/hookward serve $(if $(CONFIG),--config $(CONFIG))
 
 test: $(VENV)/.dev $(PEERS) ## run all tests [ARGS=…: only these, with pytest's options]
-	$(if $(ARGS),$(PYTEST) $(ARGS),$(PYTEST) tests/unit --cov=hookward.domain --cov=hookward.application \
-	  --cov-report=term-missing:skip-covered --cov-fail-under=100)
-	$(if $(ARGS),,$(PYTEST) --ignore=tests/unit)
+	$(PYTEST) $(ARGS)
+
+unit: $(VENV)/.dev ## run the unit tests: rules and use cases on fakes and virtual time [ARGS]
+	$(PYTEST) tests/unit $(ARGS)
+
+contract: $(VENV)/.dev ## run the tests on real PostgreSQL and Valkey [POSTGRES=18|16|all; ARGS]
+	$(PYTEST) tests/contract --postgres=$(or $(POSTGRES),18) $(ARGS)
+
+acceptance: $(VENV)/.dev $(PEERS) ## run the tests of commands and the api, and those of single adapters [ARGS]
+	$(PYTEST) tests/acceptance tests/integration $(ARGS)
+
+# Counted with the unit tests alone, and apart from them: it doubles what a test costs.
+coverage: $(VENV)/.dev ## run the unit tests and refuse less than 100 % of the branches of domain and application
+	$(PYTEST) tests/unit --cov=hookward.domain --cov=hookward.application --cov-report=term-missing:skip-covered \
+	  --cov-fail-under=100
 
 fuzz: $(VENV)/.dev ## send generated requests: no 5xx, no response that OpenAPI does not describe [CASES=20000]
 	$(BIN)/python -m pytest -s tests/acceptance/test_fuzz.py --fuzz-cases $(or $(CASES),20000)

@@ -26,7 +26,7 @@ from hookward.domain.resource_types.operations import ChangeKind
 from tests.contract.explaining import RecordingDatabase
 from tests.contract.world import ACCOUNT, new_id
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 NOW_MS = SystemClock().now_us() // 1000
 HOUR_MS = 3_600_000

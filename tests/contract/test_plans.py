@@ -19,7 +19,7 @@ from hookward.domain.ids import DeliveryId, EventId, WatchId
 from tests.contract.explaining import RecordingDatabase, Scan, scans
 from tests.contract.world import ACCOUNT, World, moved, new_attempt, new_entry, new_event, new_watch
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 TOKEN = 7
 NOW_MS = SystemClock().now_us() // 1000

@@ -1,4 +1,4 @@
-"""Measures the budgets of DESIGN.md section 5: ``python -m benchmarks``.
+"""Measure the budgets of docs/figures.md: ``python -m benchmarks``.
 
 Every ratio compares us with a bare aiohttp program under the same load, in the same run, in interleaved rounds; every
 run also checks that each event arrived exactly where it should, exactly once. The parts: ``sink`` (the endpoints of

@@ -1,6 +1,6 @@
 """Accepted per second: one api process against a bare aiohttp.web handler, under the same raw client.
 
-No worker runs and nobody watches: this is the accept path alone, validated and durable.
+No worker runs and no watch matches: this is the accept path alone, validated and durable.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from benchmarks.stack import Stack, spent
 
 CONNECTIONS = 64
 BUDGET = 0.5
-_NOBODY = "nobody"
+_UNWATCHED = "unwatched"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ async def measure(stack: Stack, effort: Effort) -> Figure:
                 before = {**stack.cpu(), "bare": cpu_seconds(server.pid)}
                 port = stack.port if each == "ours" else bare_port
                 rates[each] = await accepted_per_second(
-                    port, request(port, stack.key, event(_NOBODY)),
+                    port, request(port, stack.key, event(_UNWATCHED)),
                     connections=CONNECTIONS, warm_up=effort.warm_up, seconds=effort.seconds,
                 )  # fmt: skip
                 cpu = spent(before, {**stack.cpu(), "bare": cpu_seconds(server.pid)})

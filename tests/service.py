@@ -37,7 +37,7 @@ Condition = Callable[[], object | Awaitable[object]]
 
 
 def free_port() -> int:
-    """A port on loopback that nobody listens on just now."""
+    """A port on loopback that has no listener at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

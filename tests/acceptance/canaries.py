@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 
 class Canaries:
-    """Values that nobody can come upon by chance, by the door through which they go in."""
+    """Values that cannot occur by chance, by the input through which they go in."""
 
     def __init__(self) -> None:
         self.cores: dict[str, bytes] = {}
@@ -28,7 +28,7 @@ class Canaries:
         return f"c/{core}+=&"
 
     def note(self, door: str, core: str | bytes) -> None:
-        """Look for a secret that somebody else made."""
+        """Look for a secret that the service or a peer made."""
         name = door if door not in self.cores else f"{door} {len(self.cores)}"
         self.cores[name] = core if isinstance(core, bytes) else core.encode()
 

@@ -39,14 +39,14 @@ def run(*arguments: str, directory: Path, **settings: str) -> subprocess.Complet
 
 
 def free_port() -> int:
-    """A port that nobody listens on just now."""
+    """A port that has no listener at this moment."""
     with closing(socket.socket()) as asking:
         asking.bind(("127.0.0.1", 0))
         return int(asking.getsockname()[1])
 
 
 def listens(port: int) -> bool:
-    """Whether somebody does."""
+    """Whether the port has a listener."""
     with closing(socket.socket()) as asking:
         return asking.connect_ex(("127.0.0.1", port)) == 0
 

@@ -20,7 +20,7 @@ from tests.service import Service, event, free_port, wait_until
 class Flood:
     """A service that is flooded with canaries, and what it said meanwhile.
 
-    Whatever is shown once, to whoever asked for it, is asked for with ``once`` and not looked through.
+    Whatever is shown once, to the caller that asked for it, is asked for with ``once`` and not looked through.
     """
 
     def __init__(self, service: Service, receiver: Receiver, canaries: Canaries, control: str) -> None:
@@ -240,7 +240,7 @@ async def secrets_in_wrong_places(flood: Flood) -> None:
 
 
 async def stores_that_are_away(flood: Flood) -> None:
-    """Passwords of stores, where nobody listens and where the address is none; and keys that are wrong."""
+    """Passwords of stores, at addresses without a listener and at invalid ones; and wrong keys."""
     port, canary = free_port(), flood.canaries.text
     plain = canary("password of the database").replace("/", "").replace("&", "")
     away = f"postgresql://hookward:{plain}@127.0.0.1:{port}/hookward"

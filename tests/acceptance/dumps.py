@@ -1,4 +1,4 @@
-"""What somebody makes of a dump of both stores, with keys or what may be keys."""
+"""What a reader can learn from a dump of both stores, with keys or guesses of them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def unpacked(cell: bytes) -> Iterator[bytes]:
 
 
 def opened(rows: Sequence[Json], queue: Sequence[bytes], keys: Iterable[bytes]) -> Iterator[bytes]:
-    """What sealed values say to whoever has these keys: what each is bound to can be read off the dump."""
+    """What sealed values say to a reader with these keys: what each is bound to can be read off the dump."""
     for sealer in map(AesGcmSealer, keys):
         for cell, about in (*_of_rows(rows), *_of_flows(rows), *_of_queue(queue, rows, sealer)):
             with suppress(DecryptionFailed):
@@ -77,7 +77,7 @@ def _variants(rows: Iterable[Json], sealer: AesGcmSealer) -> Iterator[bytes]:
 
 
 def guesses(cell: bytes) -> Iterator[str]:
-    """API keys that somebody may make of what the database holds of them."""
+    """API keys that a reader may construct from what the database holds."""
     if len(cell) == 32:
         yield "hw_" + base64.urlsafe_b64encode(cell).rstrip(b"=").decode()
         yield "hw_" + cell.hex()

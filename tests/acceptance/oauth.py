@@ -23,7 +23,7 @@ METHODS = {"post": "client_secret_post", "none": "none"} | dict.fromkeys(("rsa",
 
 
 async def minted(peer: Peer, client: str = "basic") -> str:
-    """A refresh token that somebody has just consented to."""
+    """A refresh token from a consent just given."""
     return str((await peer.ask(do="mint", client=client))["token"])
 
 

@@ -31,7 +31,7 @@ def answered(status: int, **said: object) -> Reply:
 
 
 def all_of(received: Received) -> str:
-    """A whole request in one line, also as whoever decodes it would write it."""
+    """A whole request in one line, also in decoded form."""
     head = " ".join(f"{name}: {value}" for name, value in received.headers.items())
     form = " ".join(value for values in form_of(received).values() for value in values)
     basic = base64.b64decode(received.headers.get("authorization", "").removeprefix("Basic ") + "==").decode()
@@ -160,7 +160,7 @@ async def token_endpoints_that_fail(flood: Flood) -> None:
 
 
 async def waiting(flood: Flood, given: Json) -> Json:
-    """A watch that somebody has to authorize, with an event that waits for it."""
+    """A watch that needs an authorization, with an event that waits for it."""
     company = secrets.token_hex(4)
     whole = {"resourceType": "appointment", "scope": {"companyId": company}, "address": flood.echo("/waits")}
     made: Json = await flood.ask("POST", "/v1/watches", expect=201, json={**whole, "oauth2Auth": given})
@@ -212,7 +212,7 @@ async def send_away(flood: Flood, watch: Json) -> str:
 
 
 async def authorizations(flood: Flood) -> None:
-    """Somebody authorizes in a browser: granted, refused, half done, and played with."""
+    """Authorizing in a browser: granted, refused, abandoned, and manipulated."""
     text = flood.canaries.text
     given = block(flood, Granting(flood, "/consent").address, authUrl="https://login.example.com/", refreshToken=None)
     watch = await waiting(flood, given)
@@ -237,7 +237,7 @@ async def authorizations(flood: Flood) -> None:
         await flood.refused("POST", path, json=wrong)
     back = {"state": await send_away(flood, own), "code": text(f"{CODE} handed over")}
     await flood.ask("POST", path, expect=200, json=back)
-    await send_away(flood, watch)  # and nobody comes back
+    await send_away(flood, watch)  # and no browser returns
 
 
 async def a_rotation_that_cannot_be_written(flood: Flood) -> None:
@@ -272,7 +272,7 @@ async def oauth_in_wrong_places(flood: Flood) -> None:
         canary("client secret instead of a block"),
         {"clientSecret": [canary("client secret in a list")], "refreshToken": {"x": canary("token in a block")}},
         {"clientSecret": canary("client secret of no ASCII") + "é", "refreshToken": canary("cut token") + "\n"},
-        {"clientAuthMethod": "none", "clientSecret": canary("client secret of nobody")},
+        {"clientAuthMethod": "none", "clientSecret": canary("client secret of no client")},
         {"clientAuthMethod": canary("client secret as a method"), "grantType": canary("token as a grant")},
         {"grantType": "client_credentials", "refreshToken": canary("refresh token of a machine")},
         {"accessTokenUrl": f"https://crm:{canary('client secret in a URL')}@login.example.com/"},

@@ -97,7 +97,7 @@ async def flooded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Flo
 
 
 def note_verifiers(canaries: Canaries, rows: list[Json], queue: list[bytes], key: bytes) -> None:
-    """Look for the PKCE verifiers of authorizations that are under way, which nobody outside has ever seen."""
+    """Look for the PKCE verifiers of authorizations that are in progress, which have never left the service."""
     for text in opened(rows, queue, [key]):
         if b'"verifier"' in text:
             canaries.note(UNDER_WAY, json.loads(text)["verifier"])

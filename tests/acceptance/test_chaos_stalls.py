@@ -67,7 +67,7 @@ async def test_what_a_worker_says_after_its_lease_changes_nothing(
         service.kill(victim, signal.SIGCONT)
         async with service.database() as connection:
             holder = "SELECT count(*) = 2 FROM lease WHERE until > now()"
-            await wait_until(lambda: connection.fetchval(holder), what="the late worker has begun anew")
+            await wait_until(lambda: connection.fetchval(holder), what="the late worker has started again")
         await service.publish_batch(companies(200, over=4, name="later"))
         after = await delivered(service, receiver, 1700)
         assert (

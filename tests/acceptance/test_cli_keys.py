@@ -104,7 +104,7 @@ def test_people_are_shown_lines_and_tables(place: Place) -> None:
     assert words["key"] not in "".join(listed)
     revoked = place.run("keys", "revoke", words["id"])
     assert (revoked.returncode, revoked.stdout) == (0, f"{words['id']} was revoked\n")
-    assert place.run("keys", "ls", "--owner", "nobody").stdout == "no API keys\n"
+    assert place.run("keys", "ls", "--owner", "unknown").stdout == "no API keys\n"
     assert "default" in place.run("accounts", "ls").stdout
 
 
@@ -163,7 +163,7 @@ def test_url_and_key_are_read_from_the_environment(place: Place) -> None:
         (["--url", "127.0.0.1"], 2, "--url: must start with http:// or https://"),
         (["--key", "hw_x", "--account", "default"], 2, ONE_ACCOUNT),
         (["--key", "hw_x"], 1, "this key is not known, or was revoked"),
-        (["--account", "nobody"], 1, "there is no such account"),
+        (["--account", "unknown"], 1, "there is no such account"),
         (["--account", "acc_" + "0" * 32], 1, "there is no such account"),
     ],
 )  # fmt: skip

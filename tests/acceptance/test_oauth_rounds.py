@@ -1,4 +1,4 @@
-"""Four workers and tokens that end: one token request for each end, whoever notices and however many."""
+"""Four workers and tokens that end: one token request for each end, however many workers notice."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class Terminal:
 
 
 class Reader:
-    """Somebody who follows the pages beside a service and a receiver that are there for them alone."""
+    """A reader who follows the pages beside a service and a receiver of their own."""
 
     def __init__(self, directory: Path) -> None:
         self.port, self.receiver_port = free_port(), free_port()

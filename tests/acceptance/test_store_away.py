@@ -22,10 +22,11 @@ from tests.service import Service, event, wait_until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.asyncio(loop_scope="module")]
 
-NOBODY = "0" * 32
+UNKNOWN_ID = "0" * 32
 IDS = {
-    "watchId": f"wat_{NOBODY}", "eventId": f"evt_{NOBODY}", "deliveryId": f"dlv_{NOBODY}", "keyId": f"key_{NOBODY}",
-    "apiKeyId": f"apk_{NOBODY}", "accountId": f"acc_{NOBODY}", "erasureId": f"ers_{NOBODY}", "name": "shop.order",
+    "watchId": f"wat_{UNKNOWN_ID}", "eventId": f"evt_{UNKNOWN_ID}", "deliveryId": f"dlv_{UNKNOWN_ID}",
+    "keyId": f"key_{UNKNOWN_ID}", "apiKeyId": f"apk_{UNKNOWN_ID}", "accountId": f"acc_{UNKNOWN_ID}",
+    "erasureId": f"ers_{UNKNOWN_ID}", "name": "shop.order",
 }  # fmt: skip
 APPOINTMENT = "/companies/1/appointments"
 WATCH = {"address": "https://example.com/"}
@@ -38,20 +39,20 @@ NEEDS_THE_STORE: list[tuple[str, str, Any]] = [
     ("DELETE", f"{APPOINTMENT}/1", None),
     ("POST", "/registrations/1/batch", {"operations": [{"operation": "delete", "id": "r1"}]}),
     ("GET", "/v1/events", None),
-    ("GET", f"/v1/events/evt_{NOBODY}", None),
+    ("GET", f"/v1/events/evt_{UNKNOWN_ID}", None),
     ("GET", "/v1/events/key-away", None),
     ("GET", "/v1/deliveries", None),
     ("GET", "/v1/deliveries?q=text", None),
-    ("GET", f"/v1/deliveries/dlv_{NOBODY}", None),
-    ("POST", f"/v1/deliveries/dlv_{NOBODY}/replay", {}),
+    ("GET", f"/v1/deliveries/dlv_{UNKNOWN_ID}", None),
+    ("POST", f"/v1/deliveries/dlv_{UNKNOWN_ID}/replay", {}),
     ("POST", "/v1/watches", {**WATCH, "resourceType": "appointment", "scope": {}}),
     ("POST", f"{APPOINTMENT}/watch", WATCH),
     ("GET", "/v1/watches", None),
-    ("GET", f"/v1/watches/wat_{NOBODY}", None),
-    ("PUT", f"/v1/watches/wat_{NOBODY}", WATCH),
-    ("PATCH", f"/v1/watches/wat_{NOBODY}", {"name": "new"}),
-    ("DELETE", f"/v1/watches/wat_{NOBODY}", None),
-    ("POST", f"/v1/watches/wat_{NOBODY}/test", {}),
+    ("GET", f"/v1/watches/wat_{UNKNOWN_ID}", None),
+    ("PUT", f"/v1/watches/wat_{UNKNOWN_ID}", WATCH),
+    ("PATCH", f"/v1/watches/wat_{UNKNOWN_ID}", {"name": "new"}),
+    ("DELETE", f"/v1/watches/wat_{UNKNOWN_ID}", None),
+    ("POST", f"/v1/watches/wat_{UNKNOWN_ID}/test", {}),
     ("GET", "/v1/crypto-keys", None),
     ("GET", "/v1/resource-types", None),
     ("GET", "/v1/api-keys", None),
@@ -90,7 +91,7 @@ async def no_queue(service: Service) -> AsyncIterator[None]:
 
 
 async def health(service: Service, path: str) -> tuple[int, str, dict[str, str]]:
-    async with aiohttp.ClientSession(service.url) as nobody, nobody.get(path) as answer:
+    async with aiohttp.ClientSession(service.url) as client, client.get(path) as answer:
         document = await answer.json()
         return answer.status, document["status"], document["checks"]
 
@@ -127,7 +128,7 @@ async def refusal(service: Service, method: str, path: str, body: Any, key: str 
 async def status_of(service: Service, entry: Entry) -> int:
     path = entry.path
     for name in entry.parameters:
-        path = path.replace("{" + name + "}", IDS.get(name, NOBODY) if path.startswith("/v1/") else "42")
+        path = path.replace("{" + name + "}", IDS.get(name, UNKNOWN_ID) if path.startswith("/v1/") else "42")
     body = BytesIO(b"{}") if entry.method in {"POST", "PUT", "PATCH"} else None
     headers = {"Content-Type": "application/json"} if body else {}
     async with service.client.request(entry.method, path, data=body, headers=headers) as answer:

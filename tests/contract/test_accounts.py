@@ -69,12 +69,12 @@ async def test_accounts_are_listed_page_by_page_oldest_first(accounts):
 
 
 async def test_an_account_that_is_not_there_is_none(accounts):
-    nobody = AccountRef(new_id())
+    unknown = AccountRef(new_id())
 
-    assert await accounts.one(nobody) is None
-    assert await accounts.named("nobody") is None
-    assert await accounts.listed(after=nobody, limit=9) == []
-    assert await accounts.change(nobody, AccountSettings(name="new")) is None
+    assert await accounts.one(unknown) is None
+    assert await accounts.named("unknown") is None
+    assert await accounts.listed(after=unknown, limit=9) == []
+    assert await accounts.change(unknown, AccountSettings(name="new")) is None
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ async def test_a_watch_that_keeps_its_credential_has_it_asked_for_tokens_again(s
     assert (changed.credential, await stores.mark_of(row.credential)) == (row.credential, None)
 
 
-async def test_a_watch_that_changes_to_another_credential_drops_one_that_nobody_has(stores):
+async def test_a_watch_that_changes_to_another_credential_drops_one_that_is_unused(stores):
     row, sharing = await stores.add(new_credential(b"shared")), await stores.add(new_credential(b"shared"))
     changed = await stores.change(row, new_credential())
     assert (changed.credential == row.credential, await stores.is_there(row.credential)) == (False, True)

@@ -155,14 +155,14 @@ async def test_records_that_hold_and_end_watches_never_deadlock_with_changes_of_
 
 
 def unauthorized(watch, *, version: int | None = None, **values: object):
-    """A delivery for which there is no token until somebody authorizes."""
+    """A delivery for which there is no token until an authorization."""
     consequence = WatchEffect(pause="authorization required", version=watch.version if version is None else version)
     wait = Wait(seconds=1, number=1)
     values = {"reason": "authorization required", "wait": wait, "watch_effect": consequence, **values}
     return new_entry(new_event(watch.account), watch, PENDING, **values)
 
 
-async def test_a_watch_that_nobody_authorizes_is_paused_in_the_same_record_and_its_lane_gives_nothing(
+async def test_a_watch_without_authorization_is_paused_in_the_same_record_and_its_lane_gives_nothing(
     world, watch, token
 ):
     await world.wait(watch)
@@ -182,7 +182,7 @@ async def test_a_watch_that_nobody_authorizes_is_paused_in_the_same_record_and_i
     assert await world.rows("SELECT status FROM delivery") == [(1,), (1,)]
 
 
-async def test_what_waits_for_somebody_who_authorizes_goes_out_when_the_watch_is_enabled(world, watch, token):
+async def test_what_waits_for_an_authorization_goes_out_when_the_watch_is_enabled(world, watch, token):
     await world.wait(watch)
     await record(world, token, unauthorized(watch, wait=Wait(seconds=0, number=1)))
     [paused] = (await world.definitions.changes_since(watch.version)).watches

@@ -126,7 +126,7 @@ async def test_who_read_another_generation_changes_nothing(world, credentials, m
     assert await world.everything() == before
 
 
-async def test_who_was_stopped_before_the_hold_ended_and_nobody_came_may_still_write(world, credentials, mine):
+async def test_who_was_stopped_before_the_hold_ended_and_no_other_came_may_still_write(world, credentials, mine):
     await credentials.acquire(mine, seconds=60)
     await world.value(PASS, mine.credential)
     assert await credentials.write(mine, expected=1, generation=2, state=b"two")

@@ -211,7 +211,7 @@ async def test_the_version_of_keys_is_that_of_their_last_change(newest):
         keys = PostgresCryptoKeys(world.database)
         assert await keys.version() == 0
         key = await keys.add_key(new_key(public=b"first"))
-        await world.rows("UPDATE definition_version SET version = version + 5")  # whoever changes a watch
+        await world.rows("UPDATE definition_version SET version = version + 5")  # as a change of a watch does
         assert await keys.version() == key.version
 
 

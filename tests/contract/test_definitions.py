@@ -183,14 +183,14 @@ async def test_a_watch_is_deleted_at_the_version_that_is_meant(source):
     assert await source.delete_watch(ACCOUNT, watch.id, reason="why", version=watch.version)
 
 
-@pytest.mark.parametrize(("path", "anew"), [((2, 1), False), ((3, 3), False), ((3, 1), True), ((3, 2), True)])
-async def test_only_a_watch_that_was_disabled_becomes_active_anew_in_a_lane_of_its_own(source, path, anew):
+@pytest.mark.parametrize(("path", "new_lane"), [((2, 1), False), ((3, 3), False), ((3, 1), True), ((3, 2), True)])
+async def test_only_a_watch_that_was_disabled_becomes_active_again_in_a_new_lane(source, path, new_lane):
     watch = now = await source.add_watch(new_watch(), slots=None, paused=False, key=None)
     for status in path:
         now = await changed(source, now, status=status, definition=b'{"address":"http://%d/"}' % status)
 
-    assert (now.active_since > watch.active_since, now.lane != watch.lane) == (anew, anew)
-    if anew:
+    assert (now.active_since > watch.active_since, now.lane != watch.lane) == (new_lane, new_lane)
+    if new_lane:
         assert now.active_since == now.version
 
 

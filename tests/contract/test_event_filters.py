@@ -162,7 +162,7 @@ def filters_of(ledger: ResultStore) -> dict[str, list[Any]]:
         "error": ["dns", "timeout"],
         "since_ms": [ledger.now - 9 * HOUR_MS],
         "until_ms": [ledger.now - 5 * HOUR_MS],
-        "owner": ["north", "nobody"],
+        "owner": ["north", "unknown"],
         "search": [
             "needle", "a", "b.ex", "nothing has this", to_text(IdPrefix.DELIVERY, some.id)[:20],
             to_text(IdPrefix.DELIVERY, replay.id), to_text(IdPrefix.EVENT, some.event.id)[:14],

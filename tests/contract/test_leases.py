@@ -104,7 +104,7 @@ async def test_a_watch_deleted_while_paused_is_still_cleared_after_a_crash(world
     assert (await world.lane_row(lane))["in_use"] == 0
 
 
-async def test_nobody_takes_over_just_after_the_start_of_postgresql(world):
+async def test_no_worker_takes_over_just_after_the_start_of_postgresql(world):
     await started_ago(world, 9)
     await overdue(world, await world.lease())
 

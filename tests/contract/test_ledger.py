@@ -86,7 +86,7 @@ async def test_a_parked_delivery_waits_for_anyone_and_its_lane_is_behind(world, 
     assert (lane["wake"], lane["behind"]) == ("now", True)
 
 
-async def test_a_delivery_in_flight_waits_under_its_lease_and_wakes_nobody(world, watch, event, token):
+async def test_a_delivery_in_flight_waits_under_its_lease_and_wakes_no_worker(world, watch, event, token):
     await world.ledger.record(
         token, [new_entry(event, watch, PENDING, wait=Wait(seconds=0, number=1, held=True))], done=[], slots={}
     )

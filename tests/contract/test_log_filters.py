@@ -133,7 +133,7 @@ def filters_of(shelf: Shelf) -> dict[str, list[Any]]:
         "error": ["dns", "timeout"],
         "since_ms": [shelf.now - 10 * HOUR_MS, shelf.now + HOUR_MS],
         "until_ms": [shelf.now - 5 * HOUR_MS, 5],
-        "owner": ["north", "nobody"],
+        "owner": ["north", "unknown"],
         "search": [
             "needle", "ü", "a.example", "a", "b.example:8080/h", "no.example", to_text(IdPrefix.DELIVERY, some.id)[:20],
             to_text(IdPrefix.EVENT, some.event), to_text(IdPrefix.EVENT, some.event)[:14],

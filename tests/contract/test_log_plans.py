@@ -51,7 +51,7 @@ DELIVERY_FILTERS: list[dict[str, Any]] = [
     {"code": 299}, {"error": "timeout"}, {"error": "dns"}, {"since_ms": NOW_MS}, {"until_ms": NOW_MS - 30 * HOUR_MS},
     {"since_ms": NOW_MS + 40 * HOUR_MS}, {"search": "dlv_01"}, {"search": "evt_01"}, {"search": "wat_00"},
     {"search": "evt_00"}, {"search": "host7.example"}, {"search": "host"}, {"search": "nothing has this"},
-    {"owner": "owner 1"}, {"owner": "nobody"}, {"owner": "owner 1", "code": 418},
+    {"owner": "owner 1"}, {"owner": "unknown"}, {"owner": "owner 1", "code": 418},
     {"owner": "owner 1", "event": "none"}, {"watch": 5, "status": DeliveryStatus.FAILED},
     {"watch": 5, "resource_id": "none"}, {"status": DeliveryStatus.FAILED, "resource_id": "none"},
     {"status": DeliveryStatus.DELIVERED, "code": 418}, {"status": DeliveryStatus.FAILED, "code": 418, "error": "dns"},
@@ -60,7 +60,7 @@ DELIVERY_FILTERS: list[dict[str, Any]] = [
 EVENT_FILTERS: list[dict[str, Any]] = [
     {}, {"resource_type": "none"}, {"resource_id": "none"}, {"kind": ChangeKind.MERGED}, {"since_ms": NOW_MS},
     {"until_ms": NOW_MS - 30 * HOUR_MS}, {"search": "evt_01"}, {"search": "evt_00"}, {"search": "nothing has this"},
-    {"owner": "owner 1"}, {"owner": "nobody"}, {"owner": "nobody", "resource_id": "none"}, {"watch": 5},
+    {"owner": "owner 1"}, {"owner": "unknown"}, {"owner": "unknown", "resource_id": "none"}, {"watch": 5},
     {"watch": "none"}, {"event": 5}, {"event": "none"}, *({"status": status} for status in DeliveryStatus),
     {"code": 503}, {"code": 418}, {"code": 200}, {"code": 299}, {"error": "timeout"}, {"error": "dns"},
     {"search": "dlv_01"}, {"search": "dlv_00"}, {"search": "wat_00"}, {"search": "host7.example"}, {"search": "host"},

@@ -121,7 +121,7 @@ async def test_what_begins_to_wait_while_its_lane_is_pulled_is_not_forgotten(wor
 
 
 async def paused_at_lanes(world: World) -> str:
-    """A role whose statements wait, snapshot in hand, before they see a lane while somebody holds advisory lock 1."""
+    """A role whose statements wait, snapshot in hand, before they see a lane while advisory lock 1 is held."""
     role = "slow_" + str(await world.value("SELECT current_database()"))
     async with world.session() as connection:
         await connection.execute(f"""

@@ -1,4 +1,4 @@
-"""Replays: what has ended waits again, once, rendered anew."""
+"""Replays: what has ended waits again, once, rendered again."""
 
 import asyncio
 
@@ -101,7 +101,7 @@ async def test_of_many_replays_at_once_one_counts(world):
 
 
 @pytest.mark.parametrize("status", [PENDING, RETRYING])
-async def test_what_waits_for_its_next_attempt_is_due_at_once_and_rendered_anew(world, status):
+async def test_what_waits_for_its_next_attempt_is_due_at_once_and_rendered_again(world, status):
     watch = await world.watch()
     entry = await world.wait(
         watch, due=3600, number=3, status=status, payload=Payload(method="POST", address="", body=b"old")

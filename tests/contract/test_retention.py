@@ -177,7 +177,7 @@ async def test_chunks_come_to_an_end_although_what_is_open_stays_in_their_way(wo
     assert await kept(world) == rows_of(*left)
 
 
-async def test_whoever_reads_the_old_day_makes_it_stay_and_nobody_waits(world, today):
+async def test_a_reader_of_the_old_day_makes_it_stay_and_no_statement_waits(world, today):
     day = today - 20
     await make_day(world, day)
     await store(world, day)

@@ -72,7 +72,7 @@ def test_every_column_that_the_schema_calls_sealed_is_in_the_list() -> None:
     assert found - {"authorization_flow.sealed"} == {each.name for each in SEALED}  # which lives for minutes
 
 
-async def test_every_sealed_column_is_sealed_anew_and_nothing_else_changes(world: World) -> None:
+async def test_every_sealed_column_is_sealed_again_and_nothing_else_changes(world: World) -> None:
     rows = [await add_watch(world, b"secret %d" % number, owner="o'1") for number in range(PAGE + 5)]
     bare = await world.definitions.add_watch(
         msgspec.structs.replace(new_watch(), secrets=None), slots=None, paused=False, key=None
@@ -120,7 +120,7 @@ async def add_credential(world: World, sealer: AesGcmSealer, given: str) -> Cred
     return id_
 
 
-async def test_what_asks_for_tokens_is_sealed_anew_and_found_again(world: World) -> None:
+async def test_what_asks_for_tokens_is_sealed_again_and_found(world: World) -> None:
     id_ = await add_credential(world, OLD, "given")
     assert (await resealer(world.database).rotate(silent)).complete
     [(digest, sealed)] = await world.rows("SELECT digest, state FROM credential")
@@ -156,7 +156,7 @@ async def test_a_row_that_is_being_changed_is_neither_waited_for_nor_overwritten
     assert NEW.unseal(await secrets_of(world, row), watch_subject(row)) == b"changed meanwhile"
 
 
-async def test_changes_by_processes_with_either_key_go_on_while_everything_is_sealed_anew(world: World) -> None:
+async def test_changes_by_processes_with_either_key_go_on_while_everything_is_sealed_again(world: World) -> None:
     """Each row counts up under version checks; no count is lost, and all opens afterwards."""
     rows = [await add_watch(world, b"0") for _ in range(8)]
     stop = asyncio.Event()

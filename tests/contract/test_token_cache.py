@@ -126,7 +126,7 @@ async def test_a_token_moved_to_another_place_does_not_open(client):
     assert await cache.token(other) is None
 
 
-async def test_what_another_master_key_sealed_or_somebody_wrote_is_not_there(client):
+async def test_what_another_master_key_sealed_or_a_stranger_wrote_is_not_there(client):
     cache = shelf_on(client)
     await shelf_on(client, AesGcmSealer(b"o" * 32)).put_token(GRANT, token())
     assert await cache.token(GRANT) is None

@@ -224,7 +224,7 @@ async def test_who_comes_next_uses_a_rotation_that_is_not_written_yet(fleet):
     assert (await fleet.stored(), fleet.server.revoked) == ("r2", False)
 
 
-async def test_without_postgres_nobody_asks_and_what_is_known_is_used(fleet):
+async def test_without_postgres_no_worker_asks_and_what_is_known_is_used(fleet):
     first, *others = fleet.tokens
     await first.get(fleet.grant, seconds=10.0)
     for database in fleet.databases:

@@ -136,7 +136,7 @@ class World:
         return await self.leases.begin(worker, 60)
 
     async def stale_lease(self) -> int:
-        """A lease that has ended and that nobody has taken over yet."""
+        """A lease that has ended and that no worker has taken over yet."""
         token = await self.leases.begin("gone", 60)
         await self.leases.expire("gone")
         return token

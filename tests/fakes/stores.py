@@ -123,9 +123,9 @@ class FakeDefinitions:
         self.version += 1
         if key is not None:
             self._keys[key.id] = msgspec.structs.replace(key, version=self.version)
-        anew = before.status == WatchStatus.DISABLED != watch.status
-        lane = self._lane() if anew else before.lane
-        active_since = self.version if anew else before.active_since
+        new_lane = before.status == WatchStatus.DISABLED != watch.status
+        lane = self._lane() if new_lane else before.lane
+        active_since = self.version if new_lane else before.active_since
         held = watch.credential if credential is None else self._find_or_make(watch.account, credential)
         stored = msgspec.structs.replace(
             watch, lane=lane, active_since=active_since, version=self.version, credential=held

@@ -62,7 +62,7 @@ def test_nothing_is_read_before_it_is_published(tmp_path):
         assert read_runtime(tmp_path) is None
 
 
-def test_nothing_is_read_where_nobody_ever_served(tmp_path):
+def test_nothing_is_read_where_serve_never_ran(tmp_path):
     assert read_runtime(tmp_path / "nowhere") is None
 
 

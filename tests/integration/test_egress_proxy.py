@@ -29,7 +29,7 @@ from tests.integration.proxy import ESTABLISHED, Tunneling, proxy_of
 
 pytestmark = pytest.mark.both_loops
 
-TARGET = "127.0.0.2"  # the proxy is at 127.0.0.1, which is allowed to nobody
+TARGET = "127.0.0.2"  # the proxy is at 127.0.0.1, which no delivery may reach
 OPENED = EgressPolicy(allow=(ip_network(f"{TARGET}/32"), ip_network("127.0.0.3/32")))
 
 

@@ -131,7 +131,7 @@ async def test_a_cluster_of_another_major_version_is_refused(held):
     assert str(refusal.value) == f"data.dir: {cluster} was made by PostgreSQL 16 and cannot be run by 18"
 
 
-async def test_a_version_that_nobody_ships_is_refused(held):
+async def test_a_version_that_is_not_shipped_is_refused(held):
     with pytest.raises(ConfigError, match="PostgreSQL 9 cannot be embedded"):
         await EmbeddedPostgres(held.path, sockets=held.sockets, major=9).prepare()
 
@@ -226,24 +226,24 @@ async def test_where_a_namespace_cannot_pass_a_directory_the_capability_does():
 
 
 @only_root
-@pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv to become somebody else")
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv to become another user")
 @pytest.mark.parametrize(
-    "somebody",
+    "user_id",
     [
         pytest.param(UNPRIVILEGED_USER, id="a user with a name"),
         pytest.param(54321, id="a user without one", marks=only_with_namespaces),
     ],
 )
-async def test_it_runs_as_a_user_who_is_not_root(somebody):
+async def test_it_runs_as_a_user_who_is_not_root(user_id):
     # may read and enter everything, as the interpreter and this checkout may lie in root's home
     reading = "--inh-caps=-all,+dac_read_search --ambient-caps=+dac_read_search"
-    become = ("setpriv", f"--reuid={somebody}", f"--regid={somebody}", "--clear-groups", *reading.split())
-    with foreign_directory(owner=somebody) as home:
+    become = ("setpriv", f"--reuid={user_id}", f"--regid={user_id}", "--clear-groups", *reading.split())
+    with foreign_directory(owner=user_id) as home:
         async with serving(home / "data", wrapper=become) as (_, runtime):
             connection = await asyncpg.connect(runtime.database_url)
             assert await connection.fetchval("SELECT 1") == 1
             await connection.close()
-            assert (home / "data" / "postgres").stat().st_uid == somebody
+            assert (home / "data" / "postgres").stat().st_uid == user_id
 
 
 def modes_and_owner(path: Path) -> tuple[int, int, int]:
@@ -253,7 +253,7 @@ def modes_and_owner(path: Path) -> tuple[int, int, int]:
 
 @contextmanager
 def foreign_directory(*, owner: int) -> Iterator[Path]:
-    """A private directory that belongs to somebody else, outside of pytest's own, which only root may enter."""
+    """A private directory that belongs to another user, outside of pytest's own, which only root may enter."""
     path = Path(tempfile.mkdtemp())
     os.chown(path, owner, owner)
     try:

@@ -203,7 +203,7 @@ async def test_a_resend_takes_no_kept_connection() -> None:
     assert (endpoint.connections, len(endpoint.requests)) == (3, 4)
 
 
-async def test_an_answer_that_nobody_asked_for_is_nobodys_answer() -> None:
+async def test_an_unexpected_response_is_never_used() -> None:
     forged = b"HTTP/1.1 410 Gone\r\nContent-Length: 6\r\n\r\nforged"
     idle, sent = asyncio.Event(), asyncio.Event()
 

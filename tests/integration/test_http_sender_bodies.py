@@ -44,7 +44,7 @@ async def until_stuck(sender: HttpSender) -> asyncio.Transport:
         held = size
 
 
-async def test_a_body_that_nobody_takes_waits_outside_the_transport() -> None:
+async def test_a_body_that_is_not_read_waits_outside_the_transport() -> None:
     async def script(talk: Talk) -> None:
         talk.writer.transport.pause_reading()  # type: ignore[attr-defined]
         await asyncio.Event().wait()
@@ -103,7 +103,7 @@ async def test_a_server_that_answers_without_reading_gets_no_more_on_that_connec
                 await asyncio.sleep(0.01)
 
 
-async def test_what_a_body_that_nobody_takes_has_filled_is_given_back_at_once() -> None:
+async def test_what_a_body_that_is_not_read_has_filled_is_given_back_at_once() -> None:
     async def script(talk: Talk) -> None:
         talk.writer.transport.pause_reading()  # type: ignore[attr-defined]
         await asyncio.Event().wait()

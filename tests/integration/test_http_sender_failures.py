@@ -78,7 +78,7 @@ async def test_an_answer_that_is_not_there_in_time_is_a_timeout(script: Script) 
     assert 90_000 < outcome.duration_us < 5_000_000  # uvloop's clock ticks in milliseconds
 
 
-async def test_a_body_that_nobody_takes_is_a_timeout() -> None:
+async def test_a_body_that_is_not_read_is_a_timeout() -> None:
     async def script(talk: Talk) -> None:
         talk.writer.transport.pause_reading()  # type: ignore[attr-defined]
         await asyncio.Event().wait()
@@ -195,7 +195,7 @@ async def test_a_reset_is_a_connection_failure() -> None:
         assert kind_of(await send(endpoint.url)) == ErrorKind.CONNECTION
 
 
-async def test_a_port_where_nobody_listens_is_a_connection_failure() -> None:
+async def test_a_port_without_a_listener_is_a_connection_failure() -> None:
     async with Endpoint(silence) as endpoint:
         pass
     outcome = await send(endpoint.url)

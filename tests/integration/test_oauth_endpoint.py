@@ -123,7 +123,7 @@ async def test_a_code_is_exchanged_with_its_verifier() -> None:
     }  # fmt: skip
 
 
-async def test_without_refresh_token_nobody_is_asked() -> None:
+async def test_without_refresh_token_no_request_is_made() -> None:
     async with Endpoint(answering(OK)) as endpoint, HttpSender(LOOPBACK) as sender:
         with pytest.raises(AuthorizationRequired):
             await asking(sender).refresh(grant(endpoint.url), None)
@@ -186,7 +186,7 @@ async def test_a_forbidden_address_is_not_asked() -> None:
     assert endpoint.connections == 0
 
 
-async def test_a_key_that_cannot_sign_asks_nobody() -> None:
+async def test_a_key_that_cannot_sign_makes_no_request() -> None:
     async with Endpoint(answering(OK)) as endpoint, HttpSender(LOOPBACK) as sender:
         with pytest.raises(NoToken, match="the clientSecret must be a private key") as caught:
             await asking(sender).refresh(grant(endpoint.url, ClientAuthMethod.PRIVATE_KEY_JWT), "r1")

@@ -119,7 +119,7 @@ async def test_a_code_is_exchanged_for_each_client_authentication(
     assert await status(oidc, again) == 200
 
 
-async def test_what_somebody_s_browser_brings_back_is_exchanged(oidc: Peer, endpoint: HttpTokenEndpoint) -> None:
+async def test_what_a_browser_brings_back_is_exchanged(oidc: Peer, endpoint: HttpTokenEndpoint) -> None:
     asked = {
         "response_type": "code", "client_id": "none:1", "redirect_uri": oidc.told["redirect"], "state": "s",
         "scope": "openid offline_access read", "code_challenge": CHALLENGE, "code_challenge_method": "S256",

@@ -207,7 +207,7 @@ def test_another_thread_may_not_start_children():
     assert len(problems) == 1
 
 
-async def test_whoever_watches_learns_that_supervision_broke():
+async def test_the_watcher_learns_that_supervision_broke():
     def broken(*_: object) -> None:
         raise LookupError("broken callback")
 

@@ -132,14 +132,14 @@ async def test_a_body_that_does_not_end_is_answered_and_cut_off(head: bytes) -> 
     )
 
 
-async def test_a_body_that_nobody_waits_for_any_more_is_cut_off() -> None:
+async def test_a_body_that_no_handler_waits_for_any_more_is_cut_off() -> None:
     async with serving(request=SHORT) as api, api.connect() as (reader, writer):
         writer.write(b"POST /quick HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n4")
         assert await answered(reader) == (200, b"quick")
         assert await closed(reader) == b""
 
 
-async def test_a_body_that_comes_in_pieces_is_taken_whole_and_its_time_starts_anew() -> None:
+async def test_a_body_that_comes_in_pieces_is_taken_whole_and_its_time_starts_again() -> None:
     async with serving(request=5) as api, api.connect() as (reader, writer):
         for _ in range(2):
             writer.write(b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nab")

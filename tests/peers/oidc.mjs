@@ -85,7 +85,7 @@ const url = await listen(async (issuer) => {
   return (request, response) => {
     if (request.url.startsWith('/resource')) return resource.handle(request, response)
     if (!request.url.startsWith('/login/')) return talk(request, response)
-    return provider.interactionFinished(request, response, { login: { accountId: 'somebody' }, consent: {} })
+    return provider.interactionFinished(request, response, { login: { accountId: 'person' }, consent: {} })
   }
 })
 
@@ -95,7 +95,7 @@ const resource = new Resource(async (value) => {
 })
 
 async function grant (clientId) {
-  const consent = new provider.Grant({ accountId: 'somebody', clientId })
+  const consent = new provider.Grant({ accountId: 'person', clientId })
   consent.addOIDCScope('openid offline_access read')
   consent.addResourceScope(API, 'read')
   await consent.save()
@@ -105,7 +105,7 @@ async function grant (clientId) {
 async function consented (name, Model, more) {
   const client = await provider.Client.find(`${name}:1`)
   const token = new Model({
-    accountId: 'somebody',
+    accountId: 'person',
     client,
     grantId: (await grant(client.clientId)).jti,
     resource: API,

@@ -1,4 +1,4 @@
-"""G10: whoever comes with whatever key, on every route there is, learns nothing and changes nothing of others.
+"""G10: with any key, on every route, a caller learns nothing and changes nothing of others.
 
 The routes come from the router itself. One that names a thing this file cannot make yet fails until it is taught.
 """
@@ -208,7 +208,7 @@ async def test_a_watch_cannot_name_the_crypto_key_of_another_owner_or_account(ca
 
 
 async def test_the_watches_of_an_owners_key_are_stamped_with_it(cast: Cast) -> None:
-    given = {"resourceType": "appointment", "address": "https://example.com/", "owner": "somebody else"}
+    given = {"resourceType": "appointment", "address": "https://example.com/", "owner": "another owner"}
     made = await cast.ours.ask("POST", "/v1/watches", expect=201, json=given, key=cast.integrator)
     own = await cast.ours.ask("POST", "/v1/watches", expect=201, json=given)
     assert (made["owner"], own["owner"]) == (MINE, None)

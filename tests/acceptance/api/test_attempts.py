@@ -121,7 +121,7 @@ async def test_an_attempt_without_an_answer_tells_why(service: Service, receiver
 
 
 @pytest.mark.parametrize(("username", "password"), [("me", "pass:wörd-геслo"), ("ключ", "")])
-async def test_basic_auth_reaches_the_endpoint_as_utf_8_and_nobody_else(
+async def test_basic_auth_reaches_the_endpoint_as_utf_8_and_no_other(
     service: Service, receiver: Receiver, username: str, password: str
 ) -> None:
     mine = new_company()

@@ -1,4 +1,4 @@
-"""OAuth2 as integrators give it, and somebody who authorizes a watch in a browser, over HTTP."""
+"""OAuth2 settings of watches, and authorizing a watch in a browser, over HTTP."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def granted(**tokens: Any) -> Reply:
 
 
 class Server:
-    """An authorization server's token endpoint, and a watch that waits for somebody to authorize it."""
+    """An authorization server's token endpoint, and a watch that waits for its authorization."""
 
     def __init__(self, service: Service, receiver: Receiver) -> None:
         self.service = service
@@ -119,7 +119,7 @@ async def test_a_change_keeps_the_secrets_that_it_does_not_name(server: Server) 
     assert removed["oauth2Auth"] is None
 
 
-async def test_somebody_authorizes_a_watch_in_a_browser(server: Server) -> None:
+async def test_a_watch_is_authorized_in_a_browser(server: Server) -> None:
     watch = await server.watch()
     assert standing(watch) == WAITING
     sent = await server.send_away(watch)
@@ -144,7 +144,7 @@ async def test_a_return_is_good_once(server: Server) -> None:
     assert len(server.receiver.at("/token")) == 1
 
 
-async def test_whoever_only_looks_spends_nothing(server: Server) -> None:
+async def test_a_head_request_uses_up_nothing(server: Server) -> None:
     watch = await server.watch()
     back = {"code": "c0de", "state": (await server.send_away(watch))["state"]}
     assert [(await server.come_back(back, method))[0] for method in ("HEAD", "GET")] == [400, 200]
@@ -276,7 +276,7 @@ async def test_what_waited_for_an_authorization_goes_out_with_its_token(server: 
     assert dict(parse_qsl(renewed.body.decode()))["refresh_token"] == "r3fresh"
 
 
-@pytest.mark.parametrize("cure", ["somebody authorizes", "another refresh token"])
+@pytest.mark.parametrize("cure", ["an authorization", "another refresh token"])
 async def test_a_watch_whose_refresh_token_is_good_for_nothing_waits_for_another(server: Server, cure: str) -> None:
     new = granted(refresh_token="r3fresh")
     server.receiver.on("/token", lambda asked: REFUSED if b"refresh_token=old" in asked.body else new)
@@ -288,7 +288,7 @@ async def test_a_watch_whose_refresh_token_is_good_for_nothing_waits_for_another
 
     await wait_until(waits, what="the watch waits for an authorization")
     assert server.receiver.at("/hooks") == []
-    if cure == "somebody authorizes":
+    if cure == "an authorization":
         state = (await server.send_away(watch))["state"]
         assert (await server.come_back({"code": "c0de", "state": state}))[0] == 200
     else:

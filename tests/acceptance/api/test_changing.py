@@ -281,7 +281,7 @@ async def waiting(service: Service, watch: str, count: int) -> bool:
     return (await statuses(service, watch)).count(("pending", None)) == count
 
 
-async def test_disabling_cancels_what_waits_and_enabling_begins_anew(service: Service, receiver: Receiver) -> None:
+async def test_disabling_cancels_what_waits_and_enabling_starts_again(service: Service, receiver: Receiver) -> None:
     mine = new_company()
     watch = await service.create_watch(receiver.url + "/again", company=mine, status="paused")
     for number in range(5):
@@ -373,7 +373,7 @@ async def test_lists_are_filtered_by_everything_at_once(service: Service) -> Non
     assert await listed(name=f"{mine} Two") == ids[1:2]
     assert await listed(name=mine) == []
     assert await listed(q="/three", name=f"{mine} Three", resourceType="appointment") == ids[2:]
-    assert await listed(q=mine, owner="nobody") == []
+    assert await listed(q=mine, owner="unknown") == []
     first = await service.ask("GET", "/v1/watches", expect=200, params={"q": mine, "limit": "2"})
     rest = await service.ask("GET", "/v1/watches", expect=200, params={"q": mine, "cursor": first["nextCursor"]})
     assert [each["id"] for each in first["data"] + rest["data"]] == ids
@@ -392,7 +392,7 @@ async def test_the_watches_of_an_owner_are_found_by_the_account_which_alone_may_
         return [each["id"] for each in page["data"]]
 
     assert await listed("north") == [made["north"][1]]
-    assert (await listed("nobody"), await listed("south", made[None][0])) == ([], [made["south"][1]])
+    assert (await listed("unknown"), await listed("south", made[None][0])) == ([], [made["south"][1]])
     await tenant.ask("GET", "/v1/watches?owner=north", expect=400, key=made["north"][0])
 
 

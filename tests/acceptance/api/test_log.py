@@ -50,7 +50,7 @@ async def test_each_filter_finds_the_delivery_and_another_value_does_not(service
     }  # fmt: skip
     wrong = {
         "watchId": "wat_" + "0" * 32, "eventId": "evt_" + "0" * 32, "resourceType": "queue.registration",
-        "resourceId": "nobody", "event": "deleted", "status": "cancelled", "statusCode": "500", "errorType": "dns",
+        "resourceId": "unknown", "event": "deleted", "status": "cancelled", "statusCode": "500", "errorType": "dns",
         "since": (created + day).isoformat(), "until": (created - day).isoformat(), "q": "nowhere " + mine,
     }  # fmt: skip
     assert [each["id"] for each in await service.deliveries(**right)] == [found["id"]]
@@ -148,7 +148,7 @@ async def test_an_event_says_what_came_of_it(service: Service, receiver: Receive
     ] == []
 
 
-async def test_an_event_that_nobody_watched_is_visible(service: Service) -> None:
+async def test_an_event_without_a_watch_is_visible(service: Service) -> None:
     mine = new_company()
     published = await service.publish(event(mine, company=mine))
 

@@ -202,7 +202,7 @@ async def test_a_host_that_does_not_exist_is_retried_as_dns(service: Service) ->
     assert kinds(await failing_address(service, "http://nowhere.invalid/")) == ["dns"] * TRIES
 
 
-async def test_a_port_where_nobody_listens_is_retried_as_connection(service: Service) -> None:
+async def test_a_port_without_a_listener_is_retried_as_connection(service: Service) -> None:
     attempts = await failing_address(service, f"http://127.0.0.1:{free_port()}/")
     assert kinds(attempts) == ["connection"] * TRIES
 

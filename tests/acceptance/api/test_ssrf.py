@@ -71,7 +71,7 @@ async def test_no_forbidden_address_is_reached_by_deliveries_or_test_sends(servi
 
 
 @pytest.mark.parametrize("address", REFUSED)
-async def test_an_address_that_means_another_to_somebody_cannot_be_saved(service: Service, address: str) -> None:
+async def test_an_ambiguous_address_cannot_be_saved(service: Service, address: str) -> None:
     problem = await make(service, "1", address.replace("{port}", "8080"), expect=422)
     assert {each["pointer"] for each in problem["errors"]} == {"/address"}
 

@@ -75,9 +75,7 @@ async def test_a_forbidden_token_endpoint_says_why_and_is_not_tried_again(servic
 
 @pytest.mark.parametrize("address", [each for each in REFUSED if "${" not in each])
 @pytest.mark.parametrize("name", ["accessTokenUrl", "authUrl", "redirectUri"])
-async def test_a_url_of_oauth2_that_means_another_to_somebody_cannot_be_saved(
-    service: Service, address: str, name: str
-) -> None:
+async def test_an_ambiguous_url_of_oauth2_cannot_be_saved(service: Service, address: str, name: str) -> None:
     given = {"grantType": "refresh_token", "refreshToken": "r", name: address.replace("{port}", "8080")}
     token_url = given.pop("accessTokenUrl", "https://login.example.com/token")
     problem = await make(service, "1", f"http://{OPENED}/", token_url, expect=422, **given)

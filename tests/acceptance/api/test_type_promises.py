@@ -48,7 +48,7 @@ async def test_every_property_of_a_built_in_type_is_described(service: Service, 
 
 
 @pytest.mark.parametrize("name", SCOPES)
-async def test_a_resource_may_leave_anything_out_hold_null_and_what_nobody_knows(service: Service, name: str) -> None:
+async def test_a_resource_may_leave_anything_out_hold_null_and_unknown_properties(service: Service, name: str) -> None:
     given = {"resourceType": name, "scope": SCOPES[name], "event": "updated"}
     top = {path.split(".")[0].removesuffix("[]") for path in PROPERTIES[name]}
     unknown = {"never.heard of": [1, {"x": None}], "": "", "é": 0.5}

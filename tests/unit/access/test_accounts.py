@@ -15,7 +15,7 @@ from tests.fakes.virtual_time import FixedRandom, VirtualClock
 
 pytestmark = pytest.mark.virtual_time
 
-NOBODY = AccountRef(b"\xff" * 16)
+UNKNOWN = AccountRef(b"\xff" * 16)
 
 
 @pytest.fixture
@@ -58,14 +58,14 @@ async def test_what_is_given_of_an_account_is_changed_and_the_rest_is_left(accou
     assert (reset.name, reset.zone, accounts.retention_days(reset)) == ("new", None, 10)
 
 
-@pytest.mark.parametrize("ref", [None, NOBODY])
+@pytest.mark.parametrize("ref", [None, UNKNOWN])
 async def test_an_account_that_is_not_there_is_not_found(accounts: Accounts, ref: AccountRef | None) -> None:
     with pytest.raises(NotFound):
         await accounts.get(ref)
     with pytest.raises(NotFound):
         await accounts.change(ref, [])
     with pytest.raises(NotFound):
-        await accounts.named("nobody")
+        await accounts.named("unknown")
 
 
 async def test_an_account_that_goes_while_it_is_changed_is_not_found(store: FakeAccounts) -> None:

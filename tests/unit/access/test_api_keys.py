@@ -46,10 +46,10 @@ async def test_keys_are_read_listed_and_revoked(keys: ApiKeys) -> None:
     assert await keys.listed(MINE, limit=9) == [second]
 
 
-@pytest.mark.parametrize("whose", ["nobody's", "unreadable", "another account's", "revoked"])
+@pytest.mark.parametrize("whose", ["unknown", "unreadable", "another account's", "revoked"])
 async def test_a_key_that_is_not_there_is_not_found(keys: ApiKeys, whose: str) -> None:
     row, _ = await make(keys)
-    id_: ApiKeyId | None = {"nobody's": ApiKeyId(bytes(16)), "unreadable": None}.get(whose, row.id)
+    id_: ApiKeyId | None = {"unknown": ApiKeyId(bytes(16)), "unreadable": None}.get(whose, row.id)
     account = OTHER if whose == "another account's" else MINE
     if whose == "revoked":
         await keys.revoke(MINE, row.id)

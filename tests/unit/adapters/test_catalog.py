@@ -285,7 +285,7 @@ def test_an_unknown_property_is_accepted_at_every_level(name: str) -> None:
         ("appointment", "form", [[], [{"id": "f-1"}], {}, {"anything": {"at": "all"}}]),
         ("appointment", "form[].zonedDateTime.dateTime", ["2011-12-03T10:15:30", {}]),
         ("appointment", "form[].zonedDateTime.timeZone", ["Europe/Paris", {}]),
-        ("appointment", "form[].type", ["input", "a kind nobody listed"]),
+        ("appointment", "form[].type", ["input", "an unlisted kind"]),
         ("appointment", "form[].subItem[].subItem[].subItem", [[{"id": "f-1"}]]),
         ("appointment", "paid", [True, False, "true", "false"]),
         ("appointment", "addToWaitingList", [True, "true"]),
@@ -294,7 +294,7 @@ def test_an_unknown_property_is_accepted_at_every_level(name: str) -> None:
         ("appointment", "resourceCount", [2, {"count": 2}]),
         ("appointment", "rescheduleLink", ["https://booking.example.com/r", {"href": "https://booking.example.com/r"}]),
         ("appointment", "created.dateTime", ["2026-11-20T10:15:30", "2026-11-20T10:15:30Z"]),
-        ("appointment", "history[].type", ["a kind nobody listed"]),
+        ("appointment", "history[].type", ["an unlisted kind"]),
         ("appointment", "start.dateTime", ["2026-11-20T10:15:30", "2026-11-20T10:15:30.123"]),
         ("appointment", "extendedProperties.private", [{"anything": [1, "two"]}]),
         ("event.registration", "date", ["2019-08-24T14:15:22Z", "yesterday"]),
@@ -307,7 +307,7 @@ def test_an_unknown_property_is_accepted_at_every_level(name: str) -> None:
             "DateCached",
             ["2024-05-03T02:03:39.8946258-04:00", "0001-01-01T00:00:00.0000000"],
         ),
-        ("event.registrationSession", "Device", ["Desktop", "a kind nobody listed"]),
+        ("event.registrationSession", "Device", ["Desktop", "an unlisted kind"]),
     ],
 )
 def test_where_the_pages_leave_room_every_reading_is_accepted(name: str, path: str, values: list[Any]) -> None:

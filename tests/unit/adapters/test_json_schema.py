@@ -100,7 +100,7 @@ def test_a_pattern_is_as_heavy_as_what_it_compiles_to(pattern: str, size: int | 
 
 
 def test_formats_are_not_asserted() -> None:
-    assert pointers({"format": "email"}, "nobody") == []
+    assert pointers({"format": "email"}, "no address") == []
 
 
 @pytest.mark.parametrize("schema", [{"items": {"type": "string"}}, {"allOf": [{"maxLength": 1}] * 50}])

@@ -93,6 +93,6 @@ def test_two_structs_of_one_name_are_refused() -> None:
 
 
 @pytest.mark.parametrize("kind", [object, set, frozenset[int] | complex])
-def test_a_type_that_nobody_described_is_refused(kind: Any) -> None:
+def test_a_type_without_a_description_is_refused(kind: Any) -> None:
     with pytest.raises(TypeError, match="cannot describe"):
         Schemas().of(kind)

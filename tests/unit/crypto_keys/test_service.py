@@ -356,9 +356,7 @@ ASYMMETRIC = [each for each in Algorithm if each is not Algorithm.HMAC_SHA256]
 
 
 @pytest.mark.parametrize("algorithm", ASYMMETRIC)
-async def test_a_private_key_is_shown_to_nobody_and_its_public_key_to_all(
-    harness: TokenHarness, algorithm: Algorithm
-) -> None:
+async def test_a_private_key_is_never_shown_and_its_public_key_is(harness: TokenHarness, algorithm: Algorithm) -> None:
     row, secret = await harness.keys.create(ACCOUNT, {"name": "k", "algorithm": algorithm.value}, owner=None)
     _, again = await harness.keys.rotate(ACCOUNT, row.id, {}, owner=None)
     assert (secret, again) == (None, None)

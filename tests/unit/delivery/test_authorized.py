@@ -1,4 +1,4 @@
-"""Attempts with access tokens: what is sent, what is recorded, and what waits for somebody to authorize."""
+"""Attempts with access tokens: what is sent, what is recorded, and what waits for an authorization."""
 
 from __future__ import annotations
 
@@ -223,7 +223,7 @@ async def test_a_token_that_took_all_the_time_leaves_none_to_send(harness: Worke
     assert (attempt.error, attempt.duration_us) == ("timeout", 1000)
 
 
-async def test_where_somebody_must_authorize_the_watch_is_paused_and_what_waits_goes_out_afterwards(
+async def test_where_an_authorization_is_needed_the_watch_is_paused_and_what_waits_goes_out_afterwards(
     harness: WorkerHarness,
 ) -> None:
     harness.tokens = FakeTokens(AuthorizationRequired("invalid_grant"))
@@ -258,7 +258,7 @@ async def test_a_watch_that_was_changed_meanwhile_is_not_paused(harness: WorkerH
     assert (harness.statuses(), harness.store.watches[watch.id].status) == ({DELIVERED: 1}, WatchStatus.ENABLED)
 
 
-async def test_what_was_sent_once_stays_as_it_was_until_somebody_authorizes(harness: WorkerHarness) -> None:
+async def test_what_was_sent_once_stays_as_it_was_until_an_authorization(harness: WorkerHarness) -> None:
     harness.tokens = FakeTokens("old", AuthorizationRequired("invalid_grant"), "new")
     harness.endpoints.script[ADDRESS] = answers(401, 200)
     watch = authorized(harness)
@@ -274,7 +274,7 @@ async def test_what_was_sent_once_stays_as_it_was_until_somebody_authorizes(harn
     assert (first.body, len(logged.attempts), logged.attempts[0].code) == (second.body, 1, 200)
 
 
-async def test_what_waits_between_attempts_is_retrying_while_somebody_has_to_authorize(harness: WorkerHarness) -> None:
+async def test_what_waits_between_attempts_is_retrying_while_an_authorization_is_needed(harness: WorkerHarness) -> None:
     harness.tokens = FakeTokens("token", AuthorizationRequired("invalid_grant"))
     harness.endpoints.script[ADDRESS] = status(500)
     watch = authorized(harness)

@@ -89,7 +89,7 @@ async def test_an_outage_in_the_middle_of_a_fan_out_is_waited_out(harness: Worke
     assert harness.statuses() == {DELIVERED: 2500}
 
 
-async def test_many_fan_outs_come_one_after_the_other_and_hold_nobody_up(harness: WorkerHarness) -> None:
+async def test_many_fan_outs_come_one_after_the_other_and_hold_up_no_other(harness: WorkerHarness) -> None:
     other = harness.watch("http://other.test/", events=("created",))
     for number in range(FAN_OUT + 1):
         harness.watch(f"http://{number}.test/", events=("updated",))

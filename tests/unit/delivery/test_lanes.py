@@ -88,7 +88,7 @@ async def test_what_has_just_become_slow_leaves_its_share_to_those_that_wait_for
     assert harness.clock.monotonic() - began < 0.6
 
 
-async def test_an_endpoint_that_nothing_was_sent_to_for_long_is_tried_anew(harness: WorkerHarness) -> None:
+async def test_an_endpoint_that_nothing_was_sent_to_for_long_is_tried_again(harness: WorkerHarness) -> None:
     harness.watch("http://a.test/")
     await harness.start_session()
     harness.publish(40)

@@ -30,7 +30,7 @@ async def test_every_event_reaches_every_watch_once(harness: WorkerHarness) -> N
     )
 
 
-async def test_an_event_that_nobody_watches_leaves_the_outbox(harness: WorkerHarness) -> None:
+async def test_an_event_without_a_watch_leaves_the_outbox(harness: WorkerHarness) -> None:
     await harness.start_session()
     harness.publish()
     await harness.settled()

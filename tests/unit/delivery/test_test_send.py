@@ -130,7 +130,7 @@ async def test_an_account_has_a_few_tests_under_way_and_leaves_the_rest_to_other
 
 
 class Holding(Endpoints):
-    """Answers nobody until it is opened."""
+    """Answers no request until it is opened."""
 
     def __init__(self) -> None:
         super().__init__()

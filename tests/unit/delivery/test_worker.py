@@ -121,7 +121,7 @@ async def test_few_shifts_land_at_a_time(harness: WorkerHarness) -> None:
 
 
 @pytest.mark.parametrize(("healthy", "seconds"), [(True, 1.0), (False, 0.05)])
-async def test_what_nobody_announced_is_found_by_looking_often_only_without_the_queue(
+async def test_what_was_not_announced_is_found_by_looking_often_only_without_the_queue(
     harness: WorkerHarness, healthy: bool, seconds: float
 ) -> None:
     harness.watch("http://a.test/")

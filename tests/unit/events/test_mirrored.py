@@ -180,7 +180,7 @@ def test_a_reference_does_not_say_what_the_id_is() -> None:
 
 
 @pytest.mark.parametrize("nothing", [NOTHING, {}])
-def test_of_a_resource_that_nobody_sent_only_what_the_path_says_is_judged(nothing: Any) -> None:
+def test_of_a_resource_that_was_not_sent_only_what_the_path_says_is_judged(nothing: Any) -> None:
     schema = {"required": ["total"], "properties": {"id": {"type": "integer"}}}
     shop = replace(made_up(), schema=schema, operations=operations_of(SHOP_PATHS, ("id",)))
     known, index = CompiledType(shop, ResourceSchema(schema)), OperationIndex([shop])

@@ -159,7 +159,7 @@ def test_the_moment_of_an_event_needs_date_time_and_offset(value: Any) -> None:
         [],
     ],
 )
-def test_a_time_zone_that_nobody_knows_is_refused(zone: Any) -> None:
+def test_an_unknown_time_zone_is_refused(zone: Any) -> None:
     assert the_problem(timeZone=zone) == ("/timeZone", "timeZone must be an IANA name such as Europe/Paris")
 
 

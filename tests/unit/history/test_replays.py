@@ -1,4 +1,4 @@
-"""Replays: sent again as the watch is now, counted on, scheduled anew."""
+"""Replays: sent again as the watch is now, counted on, scheduled from the start."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def test_a_replay_goes_on_counting_and_keeps_its_id(harness: WorkerHarness
     assert sent(harness) == [(text, str(number)) for number in (1, 2, 3, 4)]
 
 
-async def test_the_schedule_of_a_replay_begins_anew(harness: WorkerHarness) -> None:
+async def test_the_schedule_of_a_replay_starts_again(harness: WorkerHarness) -> None:
     id_ = await failed(harness)
 
     await replay(harness, id_)
@@ -153,7 +153,7 @@ async def test_what_has_no_event_is_a_conflict(harness: WorkerHarness) -> None:
         await replay(harness, id_)
 
 
-async def test_what_waits_is_sent_at_once_and_its_schedule_begins_anew(harness: WorkerHarness) -> None:
+async def test_what_waits_is_sent_at_once_and_its_schedule_starts_again(harness: WorkerHarness) -> None:
     harness.watch("http://a.test/", retry=("1h", "1h"))
     harness.endpoints.script["http://a.test/"] = status(500)
     await harness.start_session()

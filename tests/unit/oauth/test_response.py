@@ -135,7 +135,7 @@ def test_a_cut_answer_is_not_guessed_at() -> None:
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 403])
-def test_an_invalid_grant_asks_for_somebody(status: int) -> None:
+def test_an_invalid_grant_asks_for_an_authorization(status: int) -> None:
     with pytest.raises(AuthorizationRequired, match="refused the refresh token"):
         read(answer({"error": "invalid_grant", "error_description": "s3cret"}, status=status))
 

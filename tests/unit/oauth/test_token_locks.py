@@ -23,7 +23,7 @@ async def test_who_cannot_wait_longer_gives_up_and_the_request_goes_on(harness: 
     assert (harness.store.state.token, await value(tokens, seconds=0.0)) == ("r2", "a1")
 
 
-async def test_who_is_cancelled_while_waiting_cancels_nobody_else(harness: TokenHarness) -> None:
+async def test_who_is_cancelled_while_waiting_cancels_no_other(harness: TokenHarness) -> None:
     harness.endpoint.seconds = 5.0
     tokens = harness.process()
     waiters = [asyncio.create_task(value(tokens)) for _ in range(2)]

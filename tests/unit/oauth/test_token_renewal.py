@@ -47,7 +47,7 @@ async def test_an_endpoint_that_gives_the_refused_token_again_is_not_asked_for_e
     assert ((await tokens.renew(GRANT, first, seconds=15.0)).value, len(harness.endpoint.asked)) == ("a1", 1)
 
 
-async def test_invalid_grant_marks_the_credential_and_nobody_asks_any_more(harness: TokenHarness) -> None:
+async def test_invalid_grant_marks_the_credential_and_no_request_follows(harness: TokenHarness) -> None:
     harness.endpoint.revoked = True
     for _ in range(3):
         with pytest.raises(AuthorizationRequired, match="invalid_grant"):
@@ -89,7 +89,7 @@ async def test_the_newer_refresh_token_is_tried_once_and_marked_too(harness: Tok
     assert (harness.endpoint.asked, harness.store.refused) == (["r1", "fresh"], "invalid_grant")
 
 
-async def test_a_mark_is_not_put_on_what_somebody_has_just_authorized(harness: TokenHarness) -> None:
+async def test_a_mark_is_not_put_on_what_has_just_been_authorized(harness: TokenHarness) -> None:
     harness.endpoint.revoked = True
     refuse = harness.store.refuse
 
@@ -114,7 +114,7 @@ async def test_who_was_refused_after_its_hold_had_ended_leaves_the_mark_to_other
     assert (isinstance(said.value, AuthorizationRequired), harness.store.refused) == (False, None)
 
 
-async def test_without_a_refresh_token_nobody_asks(harness: TokenHarness) -> None:
+async def test_without_a_refresh_token_no_request_is_made(harness: TokenHarness) -> None:
     harness.store = FakeCredentials(harness.clock.monotonic, None)
     with pytest.raises(AuthorizationRequired, match="no refresh token"):
         await value(harness.process())

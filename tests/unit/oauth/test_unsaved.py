@@ -83,7 +83,7 @@ async def test_a_later_rotation_in_valkey_is_written_in_place_of_the_own(harness
     assert (harness.store.state.token, harness.endpoint.current, harness.cache.refresh_tokens) == ("r3", "r3", {})
 
 
-async def test_a_rotation_is_given_up_when_somebody_has_authorized_meanwhile(harness: TokenHarness) -> None:
+async def test_a_rotation_is_given_up_after_an_authorization_in_between(harness: TokenHarness) -> None:
     harness.store.down = {"write"}
     tokens = harness.process()
     await value(tokens)

@@ -1,4 +1,4 @@
-"""What is wrong with an operation that somebody declared."""
+"""What is wrong with a declared operation."""
 
 from __future__ import annotations
 

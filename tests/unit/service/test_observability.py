@@ -1,4 +1,4 @@
-"""Log lines as they are written, and that nothing secret is in them, whoever wrote them."""
+"""Log lines as they are written, and that nothing secret is in them, whichever code wrote them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No struct and no dataclass of the package shows a secret, or somebody's data, in its repr."""
+"""No struct and no dataclass of the package shows a secret, or user data, in its repr."""
 
 from __future__ import annotations
 

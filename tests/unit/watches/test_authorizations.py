@@ -99,7 +99,7 @@ def desk() -> Desk:
     return Desk()
 
 
-async def test_somebody_is_sent_away_for_ten_minutes(desk: Desk) -> None:
+async def test_an_authorization_lasts_ten_minutes(desk: Desk) -> None:
     row = await desk.make(scope="a b")
     begun = await desk.authorizations.begin(row)
     query = dict(parse_qsl(urlsplit(begun.url).query))
@@ -154,7 +154,7 @@ async def test_all_of_the_owners_watches_that_shared_the_credential_go_on(desk: 
     assert [desk.token(row).token for row in rows] == ["granted", "granted", "old"]
 
 
-async def test_whoever_knows_the_former_token_does_not_get_the_new_one(desk: Desk) -> None:
+async def test_a_holder_of_the_former_token_does_not_get_the_new_one(desk: Desk) -> None:
     row = await desk.make(refreshToken="old")
     await desk.finish(await desk.state_of(row))
     other = await desk.make(refreshToken="old")

@@ -155,9 +155,7 @@ async def test_the_digest_can_be_made_again_of_what_is_sealed(desk: Desk) -> Non
 
 
 @pytest.mark.parametrize("status", ["enabled", "paused"])
-async def test_a_watch_that_nobody_has_authorized_waits_for_it_whatever_status_was_given(
-    desk: Desk, status: str
-) -> None:
+async def test_a_watch_without_authorization_waits_for_it_whatever_status_was_given(desk: Desk, status: str) -> None:
     row = await desk.make(INTERACTIVE, status=status)
     assert (status_of(row), desk.state(row)) == (WAITING, CredentialState())
 
@@ -168,7 +166,7 @@ async def test_a_disabled_watch_stays_so_and_waits_when_it_is_enabled(desk: Desk
     assert status_of(await desk.put(row, INTERACTIVE)) == WAITING
 
 
-async def test_what_nobody_gave_is_shared_with_nobody(desk: Desk) -> None:
+async def test_what_was_not_given_is_shared_with_no_watch(desk: Desk) -> None:
     assert (await desk.make(INTERACTIVE)).credential != (await desk.make(INTERACTIVE)).credential
 
 

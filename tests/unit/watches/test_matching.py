@@ -39,7 +39,7 @@ changes = st.lists(subscriptions | watches, max_size=30)
 
 
 def wants(subscription: Subscription, event: ChangeEvent) -> bool:
-    """What CONTRACT and DESIGN say of a match, one watch at a time."""
+    """What a match is, one watch at a time."""
     return (
         subscription.account == event.account
         and subscription.resource_type == event.resource_type

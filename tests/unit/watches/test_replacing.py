@@ -1,4 +1,4 @@
-"""Changes of watches: whole or not at all, never over somebody else's, and what each means for the store."""
+"""Changes of watches: whole or not at all, never over another change, and what each means for the store."""
 
 from __future__ import annotations
 

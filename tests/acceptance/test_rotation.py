@@ -118,7 +118,7 @@ async def test_the_master_key_is_changed_while_deliveries_go_on(tmp_path: Path) 
         await service.start()
         await integrator.receives(3)
         again = await run(service, "secrets", "rotate")
-        assert (again.returncode, again.stdout.splitlines()[0]) == (0, "0 secrets were sealed again")
+        assert (again.returncode, again.stdout.splitlines()[0]) == (0, "0 secrets were re-encrypted")
         await with_the_old_key_alone(service, f"sealed with master key {new['id']}", f"configured is {old['id']};")
 
 

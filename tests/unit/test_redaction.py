@@ -73,7 +73,7 @@ def test_what_looks_like_a_secret_is_masked_in_any_text(text: str, shown: str) -
     "text",
     [
         "PostgreSQL: ConnectionDoesNotExistError", "http://a.test:8080/path", "no key; send Authorization",
-        "https://user@host/", "0 secrets were sealed again", "the code is 5", "hw_short",
+        "https://user@host/", "0 secrets were re-encrypted", "the code is 5", "hw_short",
     ],
 )  # fmt: skip
 def test_other_texts_stay_as_they_are(text: str) -> None:

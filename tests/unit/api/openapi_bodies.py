@@ -32,13 +32,12 @@ from hookward.domain.watches.properties import READ_ONLY as OF_WATCH
 from hookward.domain.watches.rules import read_watch
 from hookward.domain.watches.test_send import preview, read_trial
 from hookward.entrypoints.api.openapi.service import describe
-from hookward.entrypoints.api.resources import accounts as access_wire
+from hookward.entrypoints.api.resources import accounts, api_keys, erasures, replays
 from hookward.entrypoints.api.resources import authorizations as wire_authorizations
 from hookward.entrypoints.api.resources import crypto_keys as wire_keys
-from hookward.entrypoints.api.resources import delivery_schemas as wire_log
 from hookward.entrypoints.api.resources import resource_types as wire_types
 from hookward.entrypoints.api.resources import watch_schemas as wire_watches
-from hookward.entrypoints.api.resources.replays_erasures import wants_new_id
+from hookward.entrypoints.api.resources.replays import wants_new_id
 from tests.unit.watches.watch_input import KEY_IDS, SECOND
 
 TYPES = built_in_types()
@@ -194,16 +193,16 @@ BODIES = {
     ),
     "type": Body(
         reads=lambda given: read_type(given, reserved=(), taken={}, schemas=SCHEMAS),
-        struct=wire_types.TypeGiven,
+        struct=wire_types.ResourceTypeCreate,
         right=TYPE,
         read_only=OF_TYPE,
-        inner={"paths": wire_types.PathsGiven},
+        inner={"paths": wire_types.ResourceTypePathsCreate},
         takes=TYPE_TAKES,
         refuses=(*TYPE_REFUSES, ("name", None)),
     ),
     "replaced type": Body(
         reads=lambda given: read_type(given, reserved=(), taken={}, schemas=SCHEMAS, name="shop.order"),
-        struct=wire_types.TypeReplacement,
+        struct=wire_types.ResourceTypeUpdate,
         right={**TYPE, "name": None},
         read_only=OF_TYPE,
         takes=(*TYPE_TAKES, ("name", "shop.order")),
@@ -211,14 +210,14 @@ BODIES = {
     ),
     "replay": Body(
         reads=wants_new_id,
-        struct=wire_log.ReplayRequest,
+        struct=replays.ReplayCreate,
         right={},
         takes=(("newId", True), ("newId", False)),
         refuses=(("newId", None), ("newId", "true"), ("newId", 1)),
     ),
     "erasure": Body(
         reads=erased,
-        struct=wire_log.ErasureRequest,
+        struct=erasures.ErasureCreate,
         right={"resourceType": "appointment", "resourceId": "1"},
         takes=(("resourceType", "t" * 255), ("resourceId", "r" * 1024)),
         refuses=(
@@ -250,7 +249,7 @@ BODIES = {
     ),
     "authorization": Body(
         reads=read_return,
-        struct=wire_authorizations.AuthorizationReturn,
+        struct=wire_authorizations.AuthorizationFinish,
         right={"code": "c", "state": "s"},
         takes=(("code", "c" * 4096), ("state", "s" * 255)),
         refuses=(
@@ -259,21 +258,21 @@ BODIES = {
     ),
     "api key": Body(
         reads=lambda given: read_api_key(given, may_operate=True),
-        struct=access_wire.NewApiKey,
+        struct=api_keys.ApiKeyCreate,
         right={"name": "n", "scopes": ["publish"]},
         takes=(("owner", None), ("owner", "o" * 255), ("scopes", [str(each) for each in Scope])),
         refuses=(("owner", ""), ("owner", 7), ("name", ""), ("name", "n" * 256), ("scopes", []), ("scopes", ["all"])),
     ),
     "account": Body(
         reads=lambda given: read_account(given, max_days=30, whole=True),
-        struct=access_wire.NewAccount,
+        struct=accounts.AccountCreate,
         right={"name": "n"},
         takes=(("timeZone", None), ("timeZone", "Europe/Paris"), ("retentionDays", None), ("retentionDays", 1)),
         refuses=(("timeZone", 7), ("retentionDays", 0), ("retentionDays", "1"), ("name", ""), ("name", None)),
     ),
     "changed account": Body(
         reads=lambda given: read_account(given, max_days=30, whole=False),
-        struct=access_wire.AccountChanges,
+        struct=accounts.AccountPatch,
         right={},
         read_only=frozenset({"id", "created"}),
         takes=(("timeZone", None), ("retentionDays", None), ("name", "n"), ("id", "x"), ("created", None)),
@@ -283,7 +282,7 @@ BODIES = {
         reads=lambda given: read_rotation(
             given, algorithm=Algorithm.HMAC_SHA256, overlap=1.0, read=CipherSigningKeys().read
         ),
-        struct=wire_keys.KeyRotation,
+        struct=wire_keys.CryptoKeyRotate,
         right={},
         takes=(("secret", None), ("overlap", None), ("overlap", "0s"), ("overlap", f"{MAX_OVERLAP:.0f}s")),
         refuses=(("secret", 7), ("overlap", 7)),

@@ -20,7 +20,7 @@ from hookward.domain.resource_types.paths import RESERVED
 from hookward.domain.resource_types.routing import OperationIndex, WatchMatch, match_in_version
 from hookward.entrypoints.api.dependencies import AUTHENTICATOR, PARTS, ApiParts, Caller, Scope, check_scope
 from hookward.entrypoints.api.http.requests import authorization_of
-from hookward.entrypoints.api.resources.mirrored import match_of, paths_below, publish_match
+from hookward.entrypoints.api.resources.mirrored import operation_of, paths_below, publish_match
 from hookward.entrypoints.api.resources.watches import create_watch_at
 
 _MAYBE_OLD: Final = (Invalid, Forbidden, web.HTTPNotFound, web.HTTPMethodNotAllowed)
@@ -67,7 +67,7 @@ async def _attempt(request: web.Request, caller: Caller, parts: ApiParts, *, fre
         if known is None or watched.route not in known.type.watch_routes:
             raise TypeChanged(watched.type.name)  # since the index was read
         return await create_watch_at(request, caller, parts, known.type, watched.parameters)
-    match = match_of(request, parts, index)
+    match = operation_of(request, parts, index)
     check_scope(caller, Scope.PUBLISH)
     known = await _known(match.type.name, caller, parts, fresh=fresh)
     meant = None if known is None else match_in_version(match, known.type)

@@ -18,7 +18,7 @@ from aiohttp import web
 
 from hookward.domain.errors import Forbidden, HookwardError, RequestRejected, StoreUnavailable, TooManyPending
 from hookward.entrypoints.api.account_routes import own_routes
-from hookward.entrypoints.api.dependencies import AUTHENTICATOR, DEFAULT_ACCOUNT, PARTS, ApiParts, Authenticator
+from hookward.entrypoints.api.dependencies import AUTHENTICATOR, DEFAULT_ACCOUNT, PARTS, ApiParts, Authenticator, Scope
 from hookward.entrypoints.api.http.requests import MAX_BATCH_BYTES, REQUEST_ID, authorization_of
 from hookward.entrypoints.api.http.responses import (
     STORE_RETRY_SECONDS,
@@ -29,12 +29,11 @@ from hookward.entrypoints.api.http.responses import (
 )
 from hookward.entrypoints.api.http.schemas import ProblemDocument
 from hookward.entrypoints.api.openapi.service import as_page, as_text, describe
-from hookward.entrypoints.api.public_routes import OPEN_ROUTES
-from hookward.entrypoints.api.resources import mirrored as mirroring
 from hookward.entrypoints.api.resources.docs import DOCUMENT, PAGE
+from hookward.entrypoints.api.resources.mirrored import mirrored_routes, refuse_unchanging, unchanging_routes
 from hookward.entrypoints.api.resources.watches import watch_routes
 from hookward.entrypoints.api.route import Route
-from hookward.entrypoints.api.routes import ROUTES, mirrored_routes, unchanging_routes
+from hookward.entrypoints.api.routes import ROUTES
 
 ERRORS: web.RequestKey[Callable[..., web.Response] | None] = web.RequestKey("errors")
 """Under this name each request carries how its route writes errors."""
@@ -55,38 +54,39 @@ def make_app(parts: ApiParts) -> web.Application:
     )
     document = describe(known.type for known in parts.resource_types.built_in.values())
     app[DOCUMENT], app[PAGE] = as_text(document), as_page(document)
-    for each in OPEN_ROUTES:
-        app.router.add_route(each.method, each.path, each.handler)
-        if each.method == "GET":
-            app.router.add_route("HEAD", each.path, each.handler)
     for route in ROUTES:
-        app.router.add_route(route.method, route.path, _bound(route, parts, authenticator))
+        handler = route.handler if route.scope is None else _bound(route, route.scope, parts, authenticator)
+        app.router.add_route(route.method, route.path, handler)
+        if route.scope is None and route.method == "GET":
+            app.router.add_route("HEAD", route.path, handler)
     types = [known.type for known in parts.resource_types.built_in.values()]
     for prefix in ("", *parts.path_prefixes):
         for method, path in unchanging_routes(types):
-            app.router.add_route(method, prefix + path, mirroring.refuse_unchanging)
+            app.router.add_route(method, prefix + path, refuse_unchanging)
         for route in (*watch_routes(types), *mirrored_routes(types)):
-            app.router.add_route(route.method, prefix + route.path, _bound(route, parts, authenticator))
+            assert route.scope is not None, "every mirrored path needs a key"
+            handler = _bound(route, route.scope, parts, authenticator)
+            app.router.add_route(route.method, prefix + route.path, handler)
     app[ALLOWED] = Allowed(
         (route.method, route.resource.canonical)
         for route in app.router.routes()
-        if route.resource is not None and route.handler is not mirroring.refuse_unchanging
+        if route.resource is not None and route.handler is not refuse_unchanging
     )
     return app
 
 
 def _bound(
-    route: Route, parts: ApiParts, authenticator: Authenticator
+    route: Route, scope: Scope, parts: ApiParts, authenticator: Authenticator
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    return partial(_authorized, route, parts, authenticator)
+    return partial(_authorized, route, scope, parts, authenticator)
 
 
 async def _authorized(
-    route: Route, parts: ApiParts, authenticator: Authenticator, request: web.Request
+    route: Route, scope: Scope, parts: ApiParts, authenticator: Authenticator, request: web.Request
 ) -> web.StreamResponse:
     """Authenticate the caller, check the route's scope, and call its handler."""
     request[ERRORS] = route.errors
-    caller = await authenticator.authorize(authorization_of(request), route.scope)
+    caller = await authenticator.authorize(authorization_of(request), scope)
     return await route.handler(request, caller, parts)
 
 

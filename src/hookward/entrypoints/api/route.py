@@ -1,4 +1,4 @@
-"""One row of the table of routes that need a key."""
+"""One row of the table of routes."""
 
 from __future__ import annotations
 
@@ -8,28 +8,30 @@ from typing import Any
 
 from aiohttp import web
 
-from hookward.entrypoints.api.dependencies import ApiParts, Caller, Scope
-
-Handler = Callable[[web.Request, Caller, ApiParts], Awaitable[web.Response]]
+from hookward.domain.access.callers import Scope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One route.
 
-    ``status`` and ``answers`` (a wire type) are those of success. ``takes`` is the wire type of the body, ``query`` a
-    wire type whose fields are the query parameters: both describe, handlers check by hand. A body that may be left out
-    is ``X | None``. ``also`` are other successes; ``refuses`` statuses of problems that :mod:`.openapi.refusals` does
-    not tell from the rest; ``reads`` and ``gives`` headers of the request and the answer, those of
-    :mod:`.openapi.headers`. ``errors`` writes problems in another form than a problem document.
+    A key needs ``scope``, and ``handler`` is called with the request, the caller and the parts of the api. With
+    ``scope=None`` no key is needed, and ``handler`` is called with the request alone.
+
+    ``status`` and ``returns`` (a wire type, or a JSON Schema) describe a successful response, ``also`` other successful
+    ones. ``takes`` is the wire type of the body, ``query`` a wire type whose fields are the query parameters: both only
+    describe, handlers validate. A body that may be left out is ``X | None``. ``refuses`` are the statuses of problems
+    that :mod:`.openapi.refusals` cannot derive from the rest; ``reads`` and ``gives`` are headers of the request and
+    the response, defined in :mod:`.openapi.headers`; ``media`` are the content types of both bodies. ``errors`` writes
+    problems in another form than a problem document.
     """
 
     method: str
     path: str
-    scope: Scope
-    handler: Handler
+    scope: Scope | None
+    handler: Callable[..., Awaitable[web.StreamResponse]]
     status: int
-    answers: Any
+    returns: Any
     summary: str
     takes: Any = None
     query: Any = None

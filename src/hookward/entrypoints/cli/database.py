@@ -11,12 +11,8 @@ import msgspec
 from hookward.bootstrap.cli import AccessServices, open_access
 from hookward.config import Settings
 from hookward.domain.ids import AccountRef, ApiKeyId, IdPrefix, from_text
-from hookward.entrypoints.api.resources.accounts import (
-    account_answer,
-    api_key_answer,
-    new_account_answer,
-    new_api_key_answer,
-)
+from hookward.entrypoints.api.resources.accounts import present_account, present_new_account
+from hookward.entrypoints.api.resources.api_keys import present_api_key, present_new_api_key
 
 if TYPE_CHECKING:
     from hookward.application.access.accounts import AccountRecord
@@ -39,7 +35,7 @@ class DatabaseBackend:
 
     async def create_key(self, properties: JsonObject) -> JsonObject:
         account = await self._find_account()
-        return _to_json(new_api_key_answer(*await self._keys.create(account.id, properties, may_operate=True)))
+        return _to_json(present_new_api_key(*await self._keys.create(account.id, properties, may_operate=True)))
 
     async def list_keys(self, owner: str | None) -> list[JsonObject]:
         account = await self._find_account()
@@ -48,7 +44,7 @@ class DatabaseBackend:
             account.id, owner=owner, after=rows[-1].id if rows else None, limit=_PAGE_SIZE
         ):
             rows += page
-        return [_to_json(api_key_answer(row)) for row in rows]
+        return [_to_json(present_api_key(row)) for row in rows]
 
     async def revoke_key(self, key_id: str) -> None:
         account = await self._find_account()
@@ -57,13 +53,13 @@ class DatabaseBackend:
 
     async def create_account(self, properties: JsonObject) -> JsonObject:
         row, first, key = await self._accounts.create(properties)
-        return _to_json(new_account_answer(row, first, key, days=self._accounts.retention_days(row)))
+        return _to_json(present_new_account(row, first, key, days=self._accounts.retention_days(row)))
 
     async def list_accounts(self) -> list[JsonObject]:
         rows: list[AccountRecord] = []
         while page := await self._accounts.listed(after=rows[-1].ref if rows else None, limit=_PAGE_SIZE):
             rows += page
-        return [_to_json(account_answer(row, days=self._accounts.retention_days(row))) for row in rows]
+        return [_to_json(present_account(row, days=self._accounts.retention_days(row))) for row in rows]
 
     async def _find_account(self) -> AccountRecord:
         ref = from_text(IdPrefix.ACCOUNT, self._account)

@@ -16,12 +16,15 @@ _EACH = re.compile(_TAG)
 
 
 def etag_of(version: int) -> str:
-    """The strong entity tag of a watch at a version."""
+    """Return the strong entity tag of a watch at a version."""
     return f'"{version}"'
 
 
 def condition_of(request: web.Request) -> Callable[[int], bool]:
-    """Whether a version is one that the caller means to change: any, when the request says nothing."""
+    """Return a check whether the caller may change a version: any, when the request has no condition.
+
+    Raises Malformed when a condition is not a list of entity tags.
+    """
     wanted, unwanted = _tags(request, "If-Match"), _tags(request, "If-None-Match")
 
     def holds(version: int) -> bool:
@@ -32,14 +35,17 @@ def condition_of(request: web.Request) -> Callable[[int], bool]:
     return holds
 
 
-def match_of(request: web.Request) -> Callable[[int], bool]:
-    """What If-Match alone asks for: of a read."""
+def if_match_of(request: web.Request) -> Callable[[int], bool]:
+    """Return a check of If-Match alone, for a read; raise Malformed when it is not a list of entity tags."""
     wanted = _tags(request, "If-Match")
     return lambda version: wanted is None or "*" in wanted or etag_of(version) in wanted
 
 
-def tagged(request: web.Request, response: web.Response, tag: str | None = None) -> web.Response:
-    """A read's answer with its entity tag, by default one of its bytes; 304 where the caller has it already."""
+def with_etag(request: web.Request, response: web.Response, tag: str | None = None) -> web.Response:
+    """Return the response of a read with its entity tag, by default a digest of its body.
+
+    Returns a 304 response when the caller has that version already.
+    """
     if tag is None:
         assert isinstance(response.body, bytes)
         tag = f'"{sha256(response.body).hexdigest()[:32]}"'
@@ -51,7 +57,7 @@ def tagged(request: web.Request, response: web.Response, tag: str | None = None)
 
 
 def _names(tags: list[str], tag: str) -> bool:
-    """By weak comparison, as If-None-Match is to be taken."""
+    """Compare weakly, as If-None-Match demands (RFC 9110 §13.1.2)."""
     return "*" in tags or tag in [each.removeprefix("W/") for each in tags]
 
 

@@ -139,7 +139,7 @@ class ResponseStatus(_Pascal, frozen=True, kw_only=True):
     meta: ResponseMeta
 
 
-class ResponseStatusAnswer(_Pascal, frozen=True, kw_only=True):
+class ResponseStatusOut(_Pascal, frozen=True, kw_only=True):
     """An error, in the form of the mirrored API."""
 
     response_status: ResponseStatus

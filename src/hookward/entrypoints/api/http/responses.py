@@ -67,19 +67,24 @@ _STATUS[TooSlow] = HTTPStatus.REQUEST_TIMEOUT
 
 
 def json_response(value: Any, status: int = 200) -> web.Response:
-    """A JSON response."""
+    """Return a JSON response."""
     return web.Response(body=_encode(value), status=status, content_type="application/json")
 
 
-def secret_response(value: Any, status: int = 200) -> web.Response:
-    """A JSON response with a secret that is shown this once: nothing on the way may keep it."""
+def secret_response(value: Any, status: int = 200, *, location: str | None = None) -> web.Response:
+    """Return a JSON response with a secret, which no cache may store (RFC 9111 §5.2.2.5).
+
+    ``location`` is the path of what was created.
+    """
     response = json_response(value, status)
+    if location is not None:
+        response.headers["Location"] = location
     response.headers["Cache-Control"] = "no-store"
     return response
 
 
 def problem_of(error: HookwardError, request_id: str = "") -> ProblemDocument:
-    """The problem document of an error; nothing of an unexpected one is shown."""
+    """Return the problem document of an error; an unexpected error shows nothing of itself."""
     status = next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), HTTPStatus.INTERNAL_SERVER_ERROR)
     detail = "something went wrong on our side; the request id helps to find it"
     errors: list[ProblemItem] | msgspec.UnsetType = msgspec.UNSET
@@ -95,7 +100,7 @@ def problem_of(error: HookwardError, request_id: str = "") -> ProblemDocument:
 def problem_document(
     status: HTTPStatus, detail: str, request_id: str, errors: list[ProblemItem] | msgspec.UnsetType = msgspec.UNSET
 ) -> ProblemDocument:
-    """A problem document."""
+    """Return a problem document (RFC 9457)."""
     type_, title = kind_of(status)
     return ProblemDocument(
         type=type_, title=title, status=status, detail=detail, request_id=request_id, errors=errors,
@@ -103,13 +108,13 @@ def problem_document(
 
 
 def kind_of(status: HTTPStatus) -> tuple[str, str]:
-    """``type`` and ``title`` of a problem; Python 3.13 renamed two statuses, what users match must stay."""
+    """Return ``type`` and ``title`` of a problem. They stay the same on Python 3.13, which renamed two statuses."""
     title = _TITLES.get(status, status.phrase)
     return "urn:hookward:problem:" + title.lower().replace(" ", "-"), title
 
 
 def problem_response(document: ProblemDocument, *, retry_after: str | None = None) -> web.Response:
-    """A problem document as a response."""
+    """Return a problem document as a response."""
     headers = {} if retry_after is None else {"Retry-After": retry_after}
     if document.status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
@@ -119,10 +124,10 @@ def problem_response(document: ProblemDocument, *, retry_after: str | None = Non
 
 
 def format_timestamp(value: datetime | None) -> str | None:
-    """``2026-11-20T10:15:30.123456Z``."""
+    """Return a moment as RFC 3339 in UTC: ``2026-11-20T10:15:30.123456Z``."""
     return None if value is None else value.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def as_text(data: bytes | None) -> str | None:
-    """A body as a string; bytes that are not UTF-8 become U+FFFD."""
+def body_text(data: bytes | None) -> str | None:
+    """Return a body as a string; bytes that are not UTF-8 become U+FFFD."""
     return None if data is None else data.decode("utf-8", "replace")

@@ -53,120 +53,6 @@ class ProblemDocument(Wire, frozen=True, omit_defaults=True):
     errors: list[ProblemItem] | msgspec.UnsetType = msgspec.UNSET
 
 
-class AcceptedEvent(Wire, frozen=True):
-    """The event's id; present means durable."""
-
-    id: str
-
-
-class RefusedEvent(Wire, frozen=True):
-    """Why one event of a batch was refused."""
-
-    error: ProblemDocument
-
-
-class BatchResults(Wire, frozen=True):
-    """One result an event, in order."""
-
-    results: list[AcceptedEvent | RefusedEvent]
-
-
-Resource = dict[str, Any]
-"""A resource as its own API writes it; each type's JSON Schema says more."""
-
-PatchDocument = dict[str, Any] | list[dict[str, Any]]
-"""What changed of a resource, or a list of changes (RFC 6902)."""
-
-
-class EventBrief(Wire, frozen=True):
-    """The event that a delivery carries."""
-
-    id: str
-    resource_type: str
-    event: EventWord
-    resource_id: str
-
-
-class WatchBrief(Wire, frozen=True):
-    """The watch that a delivery is for; ``null`` where it is gone."""
-
-    id: str
-    name: str | None
-    address: str | None
-
-
-class DeliveryItem(Wire, frozen=True):
-    """A delivery in a list."""
-
-    id: str
-    status: DeliveryStatusWord
-    status_reason: str | None
-    event: EventBrief
-    watch: WatchBrief
-    attempt_count: int
-    created: str
-    next_attempt: str | None
-    finished: str | None
-    last_status_code: int | None
-    last_error: str | None
-    replay_of: str | msgspec.UnsetType = msgspec.UNSET
-
-
-class RequestAnswer(Wire, frozen=True):
-    """A request as it was sent; secrets are masked.
-
-    ``bodyOmitted`` says that there was a body, and that this answer has no room for it: bodies of the newest attempts
-    are shown, up to 4 MiB of them.
-    """
-
-    method: str
-    address: str
-    headers: dict[str, str]
-    body: str | None
-    body_omitted: bool | msgspec.UnsetType = msgspec.UNSET
-
-
-class ResponseAnswer(Wire, frozen=True):
-    """What the endpoint answered, up to a bound: ``truncated`` says when there was more."""
-
-    status_code: int
-    headers: dict[str, str]
-    body: str | None
-    truncated: bool
-
-
-class AttemptError(Wire, frozen=True):
-    """Why an attempt failed: the kind and a sentence."""
-
-    type: ErrorWord
-    message: str
-
-
-class AttemptAnswer(Wire, frozen=True):
-    """One HTTP request with its answer."""
-
-    number: int
-    sent: str
-    duration_ms: float
-    request: RequestAnswer
-    response: ResponseAnswer | None
-    error: AttemptError | None
-    remote_address: str | None
-
-
-class DeliveryAnswer(DeliveryItem, frozen=True, kw_only=True):
-    """A delivery with every attempt."""
-
-    attempts: list[AttemptAnswer]
-
-
-class Health(Wire, frozen=True):
-    """Whether the service can do its work, dependency by dependency."""
-
-    status: str
-    checks: dict[str, str]
-
-
 WatchIdText = Annotated[str, Meta(pattern="^wat_[0-9a-f]{32}$")]
 EventIdText = Annotated[str, Meta(pattern="^evt_[0-9a-f]{32}$")]
 DeliveryIdText = Annotated[str, Meta(pattern="^dlv_[0-9a-f]{32}$")]
@@ -175,6 +61,8 @@ Duration = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$")]
 ScopeValue = Annotated[str, Meta(min_length=1, max_length=255)] | int
 Kind = Literal["created", "updated", "deleted", "merged"]
 Ignored = Annotated[Any, Meta(description="Read-only: ignored in requests.", extra_json_schema={"readOnly": True})]
+CURSOR = "The nextCursor of the page before."
+
 Limit = Annotated[int, Meta(ge=1, le=200, description="How many to return at most.")]
 
 

@@ -13,8 +13,7 @@ from hookward.entrypoints.api.openapi import headers, refusals, resources
 from hookward.entrypoints.api.openapi.examples import Examples
 from hookward.entrypoints.api.openapi.operations import Operations, plain_path
 from hookward.entrypoints.api.openapi.schemas import Schemas
-from hookward.entrypoints.api.public_routes import OpenRoute
-from hookward.entrypoints.api.resources import watch_schemas as wire_requests
+from hookward.entrypoints.api.resources.events import EventCreate
 from hookward.entrypoints.api.route import Route
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -37,7 +36,7 @@ _TAGS = {
     "erasures": "Remove what is stored of one resource.",
     "api-keys": "Who may do what in an account.",
     "accounts": "Who has a world of their own; for operators.",
-    "service": "Health, and this description; no key needed.",
+    "service": "HealthOut, and this description; no key needed.",
 }
 _SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer hw_…`"},
@@ -46,9 +45,7 @@ _SECURITY_SCHEMES = {
 }
 
 
-def build_document(
-    routes: Iterable[Route], open_routes: Iterable[OpenRoute], types: Iterable[ResourceType], *, version: str
-) -> dict[str, Any]:
+def build_document(routes: Iterable[Route], types: Iterable[ResourceType], *, version: str) -> dict[str, Any]:
     """The OpenAPI 3.1 document: a function of its arguments alone."""
     known = sorted(types, key=lambda each: each.name)
     schemas = Schemas()
@@ -56,11 +53,9 @@ def build_document(
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         paths.setdefault(plain_path(route.path), {})[route.method.lower()] = operations.of(route)
-    for open_route in open_routes:
-        paths.setdefault(plain_path(open_route.path), {})[open_route.method.lower()] = operations.of_open(open_route)
     schemas.of(wire.ProblemDocument)
-    schemas.of(wire_requests.PublishEvent)
-    schemas.components["PublishEvent"]["anyOf"] = resources.event_variants(known)
+    schemas.of(EventCreate)
+    schemas.components[EventCreate.__name__]["anyOf"] = resources.event_variants(known)
     components = {**schemas.components, **{each.name: resources.component_of(each) for each in known}}
     return {
         "openapi": "3.1.0",

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hookward.entrypoints.api.http import schemas as wire
-from hookward.entrypoints.api.resources import delivery_schemas as wire_log
+from hookward.entrypoints.api.resources import deliveries, erasures, events, replays
 
 EVENT = "evt_01935c1f6a7d7c3e8b1f0c9d2e4a6b80"
 WATCH = "wat_01935c1f5d207a118c42be6f00d1e2a7"
@@ -70,11 +69,11 @@ _ERASURE = {
 }
 
 EXAMPLES: Mapping[Any, Mapping[str, Any]] = {
-    wire.AttemptAnswer: {"delivered": _ATTEMPT, "timed out": _TIMED_OUT},
-    wire.DeliveryAnswer: {"delivered": {**_ITEM, "attempts": [_ATTEMPT]}},
-    wire_log.DeliveryPage: {"page": {"data": [_ITEM], "nextCursor": None, "prevCursor": None}},
-    wire_log.EventPage: {"page": {"data": [_EVENT_ITEM], "nextCursor": None, "prevCursor": None}},
-    wire_log.EventAnswer: {
+    deliveries.AttemptOut: {"delivered": _ATTEMPT, "timed out": _TIMED_OUT},
+    deliveries.DeliveryOut: {"delivered": {**_ITEM, "attempts": [_ATTEMPT]}},
+    deliveries.DeliveryListOut: {"page": {"data": [_ITEM], "nextCursor": None, "prevCursor": None}},
+    events.EventListOut: {"page": {"data": [_EVENT_ITEM], "nextCursor": None, "prevCursor": None}},
+    events.EventOut: {
         "matched": {
             **_EVENT_ITEM,
             "resource": {"id": "a-1001", "name": "Consultation"},
@@ -85,10 +84,10 @@ EXAMPLES: Mapping[Any, Mapping[str, Any]] = {
             "moreDeliveries": None,
         }
     },
-    wire_log.ReplayRequest: {"apart": {"newId": True}},
-    wire_log.ReplayAnswer: {"accepted": {"id": DELIVERY}},
-    wire_log.ErasureRequest: {"one": {"resourceType": "appointment", "resourceId": "gone-1001"}},
-    wire_log.ErasureAnswer: {
+    replays.ReplayCreate: {"apart": {"newId": True}},
+    replays.ReplayOut: {"accepted": {"id": DELIVERY}},
+    erasures.ErasureCreate: {"one": {"resourceType": "appointment", "resourceId": "gone-1001"}},
+    erasures.ErasureOut: {
         "running": _ERASURE,
         "done": {**_ERASURE, "status": "done", "finished": "2026-11-20T09:14:03.220Z"},
     },

@@ -35,8 +35,8 @@ _ANSWER = {
 }
 
 EXAMPLES: Mapping[Any, Mapping[str, Any]] = {
-    wire_types.TypeGiven: {"with paths": _GIVEN},
-    wire_types.TypeReplacement: {"renamed": {**_GIVEN, "title": "A loan"}},
-    wire_types.TypeAnswer: {"made": _ANSWER},
-    wire_types.TypeList: {"page": {"data": [_ANSWER], "nextCursor": None}},
+    wire_types.ResourceTypeCreate: {"with paths": _GIVEN},
+    wire_types.ResourceTypeUpdate: {"renamed": {**_GIVEN, "title": "A loan"}},
+    wire_types.ResourceTypeOut: {"made": _ANSWER},
+    wire_types.ResourceTypeListOut: {"page": {"data": [_ANSWER], "nextCursor": None}},
 }

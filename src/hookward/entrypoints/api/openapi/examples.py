@@ -11,15 +11,13 @@ from typing import Any
 
 from hookward.domain.resource_types.model import ResourceType
 from hookward.domain.watches.properties import PROPERTIES
-from hookward.entrypoints.api.http import schemas as wire
 from hookward.entrypoints.api.openapi import example_log, example_types
 from hookward.entrypoints.api.openapi.example_log import ADDRESS, EVENT, MADE
 from hookward.entrypoints.api.openapi.resources import event_example
 from hookward.entrypoints.api.openapi.schemas import Schema
-from hookward.entrypoints.api.resources import accounts as access_wire
+from hookward.entrypoints.api.resources import accounts, api_keys, events, health, jwks
 from hookward.entrypoints.api.resources import authorizations as wire_authorizations
 from hookward.entrypoints.api.resources import crypto_keys as wire_keys
-from hookward.entrypoints.api.resources import watch_schemas as wire_requests
 from hookward.entrypoints.api.resources import watch_schemas as wire_watches
 
 _KEY = "key_01935c1f4b1e7f0d93a2b4c6d8e0f112"
@@ -79,15 +77,15 @@ _FIXED: Mapping[Any, Mapping[str, Any]] = {
         "plain": {"resourceType": "appointment", "scope": {"companyId": "42"}, **_WATCH_INPUT},
         "any queue": {"resourceType": "queue.registration", **_TEMPLATE_INPUT},
     },
-    wire_keys.NewKey: {
+    wire_keys.CryptoKeyCreate: {
         "made": {"name": "calendar sync"},
         "message signatures": {"name": "calendar sync", "algorithm": "ed25519", "format": "rfc9421"},
     },
-    wire.AcceptedEvent: {"accepted": {"id": EVENT}},
-    wire.BatchResults: {"mixed": {"results": [{"id": EVENT}, {"error": _REFUSED}]}},
+    events.EventAcceptedOut: {"accepted": {"id": EVENT}},
+    events.EventBatchOut: {"mixed": {"results": [{"id": EVENT}, {"error": _REFUSED}]}},
     wire_watches.WatchOut: {"watch": _WATCH_OUT},
-    wire_watches.WatchList: {"page": {"data": [_WATCH_OUT], "nextCursor": None}},
-    wire_keys.KeyAnswer: {
+    wire_watches.WatchListOut: {"page": {"data": [_WATCH_OUT], "nextCursor": None}},
+    wire_keys.CryptoKeyOut: {
         "made": {
             "id": _KEY,
             "name": "calendar sync",
@@ -98,38 +96,38 @@ _FIXED: Mapping[Any, Mapping[str, Any]] = {
         },
         "asymmetric": {**_KEY_ANSWER, "algorithm": "ed25519", "kid": _KEY, "publicKey": f"whpk_{'A' * 43}="},
     },
-    wire_keys.KeySet: {
+    jwks.KeySetOut: {
         "set": {"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "A" * 43, "kid": _KEY, "use": "sig", "alg": "EdDSA"}]}
     },
-    access_wire.NewApiKey: {
+    api_keys.ApiKeyCreate: {
         "plain": {"name": "calendar", "scopes": ["publish", "deliveries"]},
         "integrator": {"name": "integrator 7", "scopes": ["watches"], "owner": "integrator-7"},
     },
-    access_wire.NewApiKeyAnswer: {"made": {**_API_KEY, "key": _SHOWN_ONCE}},
-    access_wire.ApiKeyAnswer: {"key": _API_KEY},
-    access_wire.ApiKeyList: {"page": {"data": [_API_KEY], "nextCursor": None}},
-    access_wire.NewAccount: {"made": {"name": "example shops", "timeZone": "Europe/Paris"}},
-    access_wire.AccountChanges: {"zone": {"timeZone": "Europe/Paris"}},
-    access_wire.NewAccountAnswer: {"made": {**_ACCOUNT, "keyId": _API_KEY["id"], "key": _SHOWN_ONCE}},
-    access_wire.AccountAnswer: {"account": _ACCOUNT},
-    access_wire.AccountList: {"page": {"data": [_ACCOUNT], "nextCursor": None}},
+    api_keys.ApiKeyCreatedOut: {"made": {**_API_KEY, "key": _SHOWN_ONCE}},
+    api_keys.ApiKeyOut: {"key": _API_KEY},
+    api_keys.ApiKeyListOut: {"page": {"data": [_API_KEY], "nextCursor": None}},
+    accounts.AccountCreate: {"made": {"name": "example shops", "timeZone": "Europe/Paris"}},
+    accounts.AccountPatch: {"zone": {"timeZone": "Europe/Paris"}},
+    accounts.AccountCreatedOut: {"made": {**_ACCOUNT, "keyId": _API_KEY["id"], "key": _SHOWN_ONCE}},
+    accounts.AccountOut: {"account": _ACCOUNT},
+    accounts.AccountListOut: {"page": {"data": [_ACCOUNT], "nextCursor": None}},
     wire_watches.WatchUpdate: {"plain": _WATCH_INPUT, "template": _TEMPLATE_INPUT},
     wire_watches.WatchPatch: {"pause": {"status": "paused"}, "patience": {"retry": {"schedule": ["5s", "2h"]}}},
     wire_watches.WatchTest: {"created": {"event": "created"}},
     wire_watches.WatchPreview: {"sample": {"resourceType": "appointment", "schema": {"id": "${$.id}"}}},
     wire_watches.WatchPreviewOut: {"rendered": {"body": {"id": "a-1001"}}},
-    wire_authorizations.AuthorizationAnswer: {
+    wire_authorizations.AuthorizationOut: {
         "begun": {
             "url": "https://login.example.com/oauth2/authorize?response_type=code&client_id=hookward&state=…",
             "expires": MADE,
         }
     },
-    wire_authorizations.AuthorizationReturn: {
+    wire_authorizations.AuthorizationFinish: {
         "back": {"code": "SplxlOBeZQQYbYS6WxSbIA", "state": "0qk4WcxVvR7mBqvD2pQm3m4oQyq2Xn8y5kJj0d5q1bE"}
     },
-    wire_keys.KeyRotation: {"slowly": {"overlap": "48h"}},
-    wire_keys.KeyList: {"page": {"data": [_KEY_ANSWER], "nextCursor": None}},
-    wire.Health: {"ok": {"status": "ok", "checks": {"database": "ok", "queue": "ok"}}},
+    wire_keys.CryptoKeyRotate: {"slowly": {"overlap": "48h"}},
+    wire_keys.CryptoKeyListOut: {"page": {"data": [_KEY_ANSWER], "nextCursor": None}},
+    health.HealthOut: {"ok": {"status": "ok", "checks": {"database": "ok", "queue": "ok"}}},
     **example_log.EXAMPLES,
     **example_types.EXAMPLES,
 }
@@ -144,8 +142,8 @@ def _batches(types: list[ResourceType]) -> dict[str, Any]:
 
 
 _MADE_OF_TYPES: Mapping[Any, Callable[[list[ResourceType]], dict[str, Any]]] = {
-    wire_requests.PublishEvent: _events,
-    wire_requests.PublishBatch: _batches,
+    events.EventCreate: _events,
+    events.EventBatchCreate: _batches,
 }
 
 

@@ -10,11 +10,10 @@ from typing import Any, get_args, get_origin
 
 from hookward.domain.resource_types.model import ResourceType
 from hookward.entrypoints.api.dependencies import Scope
-from hookward.entrypoints.api.http.formats import ResponseStatusAnswer
+from hookward.entrypoints.api.http.formats import ResponseStatusOut
 from hookward.entrypoints.api.openapi import headers, refusals, resources
 from hookward.entrypoints.api.openapi.examples import Examples
 from hookward.entrypoints.api.openapi.schemas import Schema, Schemas
-from hookward.entrypoints.api.public_routes import OpenRoute
 from hookward.entrypoints.api.route import Route
 
 JSON = "application/json"
@@ -42,52 +41,43 @@ class Operations:
         self._ids: set[str] = set()
 
     def of(self, route: Route) -> Schema:
-        """The operation of a route that needs a key."""
-        operation = self._begin(route, _tag_of(route))
+        """Return the operation of a route."""
+        operation = self._begin(route)
         operation["parameters"] = self._parameters(route)
         if route.takes is not None:
             kind, required = _body_of(route.takes)
             content = {media: self._media(kind) for media in route.media}
             operation["requestBody"] = {"required": required, "content": content}
-        answered = tuple(media for media in route.media if media not in _ONLY_SENT)
+        operation["responses"] = dict(sorted(self._responses(route).items()))
+        operation["security"] = [] if route.scope is None else [{name: [route.scope.value]} for name in SCHEMES]
+        if route.scope is not None:
+            operation["x-scope"] = route.scope.value
+        return operation
+
+    def _responses(self, route: Route) -> dict[str, Schema]:
+        media = tuple(each for each in route.media if each not in _ONLY_SENT)
         responses = {
-            str(status): self._success(status, answers, route.gives, answered)
-            for status, answers in ((route.status, route.answers), *route.also)
+            str(status): self._success(status, returns, route.gives, media)
+            for status, returns in ((route.status, route.returns), *route.also)
         }
-        for status in refusals.statuses_of(
-            route.method, route.path, takes_body=route.takes is not None, declared=route.refuses
-        ):
-            responses[str(status)] = refusals.reference_to(status)
+        for status in refusals.statuses_of(route):
+            responses[str(status)] = refusals.reference_to_problem(status)
             if route.errors is not None:
-                self._schemas.of(ResponseStatusAnswer)
-                responses[str(status)] = refusals.in_form_of(status, ResponseStatusAnswer.__name__, answered)
-        operation["responses"] = dict(sorted(responses.items()))
-        operation["security"] = [{name: [route.scope.value]} for name in SCHEMES]
-        operation["x-scope"] = route.scope.value
-        return operation
+                self._schemas.of(ResponseStatusOut)
+                responses[str(status)] = refusals.in_form_of(status, ResponseStatusOut.__name__, media)
+        return responses
 
-    def of_open(self, route: OpenRoute) -> Schema:
-        """The operation of a route that needs no key."""
-        operation = self._begin(route, OPEN_TAG)
-        operation["parameters"] = self._parameters(route)
-        operation["responses"] = {
-            str(status): self._success(status, answers, route.gives, (route.media,))
-            for status, answers in ((route.status, route.answers), *route.also)
-        } | {str(status): refusals.reference_to(status) for status in route.refuses}
-        operation["security"] = []
-        return operation
-
-    def _begin(self, route: Route | OpenRoute, tag: str) -> Schema:
+    def _begin(self, route: Route) -> Schema:
         handler: Any = route.handler
         function = handler.func if isinstance(handler, partial) else handler
         return {
             "operationId": self._id(route, function.__name__),
             "summary": route.summary,
             "description": " ".join((getdoc(function) or route.summary).split()),
-            "tags": [tag],
+            "tags": [_tag_of(route)],
         }
 
-    def _id(self, route: Route | OpenRoute, name: str) -> str:
+    def _id(self, route: Route, name: str) -> str:
         """``publishEvent``, by the handler; where one serves several routes, by method and path."""
         first, *rest = name.split("_")
         id_ = first + "".join(word.capitalize() for word in rest)
@@ -99,24 +89,24 @@ class Operations:
         self._ids.add(id_)
         return id_
 
-    def _parameters(self, route: Route | OpenRoute) -> list[Schema]:
+    def _parameters(self, route: Route) -> list[Schema]:
         query = []
         if route.query is not None:
             for name, (schema, required) in self._schemas.fields_of(route.query).items():
                 query.append(_parameter(name, "query", schema, required=required))
         return [*_in_path(route.path), *query, *_read(route.reads)]
 
-    def _success(self, status: int, answers: Any, gives: tuple[str, ...], media: tuple[str, ...]) -> Schema:
+    def _success(self, status: int, returns: Any, gives: tuple[str, ...], media: tuple[str, ...]) -> Schema:
         response: Schema = {
             "description": _DESCRIPTIONS.get(status, "The answer."),
             "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-Id", *gives)},
         }
-        if answers is not None:
-            response["content"] = {each: self._media(answers) for each in media}
+        if returns is not None:
+            response["content"] = {each: self._media(returns) for each in media}
         return response
 
     def _media(self, kind: Any) -> Schema:
-        schema = resources.reference_to(kind) if isinstance(kind, ResourceType) else self._schemas.of(kind)
+        schema = resources.reference_to_resource(kind) if isinstance(kind, ResourceType) else self._schemas.of(kind)
         examples = self._examples.of(kind)
         return {"schema": schema, "examples": examples} if examples else {"schema": schema}
 
@@ -149,6 +139,8 @@ def _read(names: tuple[str, ...]) -> list[Schema]:
 
 
 def _tag_of(route: Route) -> str:
-    """What ``/v1/…`` names; elsewhere what the scope is about."""
+    """Return what ``/v1/…`` names, elsewhere what the scope is about; routes without a key share one tag."""
+    if route.scope is None:
+        return OPEN_TAG
     _, first, *rest = route.path.split("/")
     return rest[0] if first == "v1" and rest else _TAGS.get(route.scope, route.scope.value)

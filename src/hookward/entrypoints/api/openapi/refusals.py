@@ -8,6 +8,7 @@ from typing import Any
 
 from hookward.entrypoints.api.http.responses import kind_of
 from hookward.entrypoints.api.openapi.schemas import Schema
+from hookward.entrypoints.api.route import Route
 
 # Each with a detail that the service gives.
 _REFUSALS: Mapping[int, tuple[str, str]] = {
@@ -42,14 +43,16 @@ _HEADERS: Mapping[int, tuple[str, ...]] = {401: ("WWW-Authenticate",), 429: ("Re
 _CHANGING = frozenset({"PUT", "PATCH", "DELETE"})
 
 
-def statuses_of(method: str, path: str, *, takes_body: bool, declared: tuple[int, ...]) -> list[int]:
-    """The statuses of problems, ascending: what its kind of route may answer, and what it declares."""
-    found = {400, 401, 403, 503, *declared}
-    if "{" in path:
+def statuses_of(route: Route) -> list[int]:
+    """Return the statuses of problems, ascending: those of every route of its kind, and those that it declares."""
+    if route.scope is None:
+        return sorted(route.refuses)
+    found = {400, 401, 403, 503, *route.refuses}
+    if "{" in route.path:
         found |= {404, 422}
-    if takes_body:
+    if route.takes is not None:
         found |= {408, 413, 415, 422}
-    if method in _CHANGING:
+    if route.method in _CHANGING:
         found |= {404, 409, 412}
     return sorted(found)
 
@@ -59,7 +62,7 @@ def name_of(status: int) -> str:
     return kind_of(HTTPStatus(status))[1].replace(" ", "")
 
 
-def reference_to(status: int) -> Schema:
+def reference_to_problem(status: int) -> Schema:
     """Where the document holds the response of a problem."""
     return {"$ref": f"#/components/responses/{name_of(status)}"}
 

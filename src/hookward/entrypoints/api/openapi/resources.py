@@ -13,7 +13,7 @@ _LOCAL = "#/$defs/"
 _DROPPED = frozenset({"$schema", "$id", "readOnly", "writeOnly"})
 
 
-def reference_to(resource_type: ResourceType) -> Schema:
+def reference_to_resource(resource_type: ResourceType) -> Schema:
     """Where the document holds the schema of a type's resources."""
     return {"$ref": f"#/components/schemas/{resource_type.name}"}
 
@@ -53,8 +53,8 @@ def event_variants(types: Iterable[ResourceType]) -> list[Schema]:
                     "required": list(each.scope),
                     "additionalProperties": False,
                 },
-                "resource": reference_to(each),
-                "extraFull": {"anyOf": [reference_to(each), {"type": "null"}]},
+                "resource": reference_to_resource(each),
+                "extraFull": {"anyOf": [reference_to_resource(each), {"type": "null"}]},
             },
             "required": ["scope"],
         }

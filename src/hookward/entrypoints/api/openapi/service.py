@@ -9,17 +9,17 @@ from hookward import __version__
 from hookward.domain.resource_types.model import ResourceType
 from hookward.entrypoints.api.openapi.document import build_document, encode
 from hookward.entrypoints.api.openapi.page import make_page, policy_of
-from hookward.entrypoints.api.public_routes import OPEN_ROUTES
 from hookward.entrypoints.api.resources.docs import Text
+from hookward.entrypoints.api.resources.mirrored import mirrored_routes
 from hookward.entrypoints.api.resources.watches import watch_routes
-from hookward.entrypoints.api.routes import ROUTES, mirrored_routes
+from hookward.entrypoints.api.routes import ROUTES
 
 
 def describe(types: Iterable[ResourceType]) -> dict[str, Any]:
     """The OpenAPI document of a service with these resource types."""
     known = sorted(types, key=lambda each: each.name)
     routes = (*ROUTES, *watch_routes(known), *mirrored_routes(known))
-    return build_document(routes, OPEN_ROUTES, known, version=__version__)
+    return build_document(routes, known, version=__version__)
 
 
 def as_text(document: dict[str, Any]) -> Text:

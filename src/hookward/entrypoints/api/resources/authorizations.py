@@ -23,12 +23,14 @@ from hookward.domain.oauth.authorization_code import (
     known_error,
     read_return,
 )
-from hookward.entrypoints.api.dependencies import PARTS, ApiParts, Caller
+from hookward.entrypoints.api.dependencies import PARTS, ApiParts, Caller, Scope
 from hookward.entrypoints.api.http.requests import read_json
 from hookward.entrypoints.api.http.responses import format_timestamp, problem_of, secret_response
 from hookward.entrypoints.api.http.schemas import Input, Wire
 from hookward.entrypoints.api.resources import authorizing_page
+from hookward.entrypoints.api.resources.watch_schemas import WatchOut
 from hookward.entrypoints.api.resources.watches import watch_response
+from hookward.entrypoints.api.route import Route
 
 
 async def authorize_watch(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
@@ -37,7 +39,7 @@ async def authorize_watch(request: web.Request, caller: Caller, parts: ApiParts)
     begun = await parts.watches.authorizations.begin(row)
     expires = format_timestamp(begun.expires)
     assert expires is not None
-    return secret_response(AuthorizationAnswer(url=begun.url, expires=expires))
+    return secret_response(AuthorizationOut(url=begun.url, expires=expires))
 
 
 async def end_authorization(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
@@ -102,21 +104,21 @@ def _page(title: str, text: str, status: int) -> web.Response:
 _INCOMPLETE = "This return is not complete, or belongs to no authorization that is under way. Start again."
 
 
-class AuthorizationAnswer(Wire, frozen=True):
+class AuthorizationOut(Wire, frozen=True):
     """Where to send whoever is to authorize, in a browser, and until when; good for one return."""
 
     url: str
     expires: str
 
 
-class AuthorizationReturn(Input, frozen=True):
+class AuthorizationFinish(Input, frozen=True):
     """What came back to a redirectUri of the integrator's own."""
 
     code: Annotated[str, Meta(min_length=1, max_length=MAX_CODE)]
     state: Annotated[str, Meta(min_length=1, max_length=MAX_STATE)]
 
 
-class AuthorizationQuery(Input, frozen=True, rename=None):
+class AuthorizationCallbackParams(Input, frozen=True, rename=None):
     """Query parameters with which an authorization server sends browsers back (RFC 6749 §4.1.2)."""
 
     state: Annotated[str | UnsetType, Meta(description="That of the authorization.")] = UNSET
@@ -125,3 +127,43 @@ class AuthorizationQuery(Input, frozen=True, rename=None):
     error_description: Annotated[str | UnsetType, Meta(description="Ignored: anybody may have written it.")] = UNSET
     error_uri: Annotated[str | UnsetType, Meta(description="Ignored.")] = UNSET
     iss: Annotated[str | UnsetType, Meta(description="Ignored: a watch has one server only (RFC 9207).")] = UNSET
+
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        method="POST",
+        path="/v1/watches/{watchId}/oauth2/authorize",
+        scope=Scope.WATCHES,
+        handler=authorize_watch,
+        status=200,
+        returns=AuthorizationOut,
+        summary="Begin to authorize a watch in a browser",
+        refuses=(409,),
+        gives=("Cache-Control",),
+    ),
+    Route(
+        method="POST",
+        path="/v1/watches/{watchId}/oauth2/callback",
+        scope=Scope.WATCHES,
+        handler=end_authorization,
+        status=200,
+        returns=WatchOut,
+        summary="Hand over what came back from authorizing a watch",
+        takes=AuthorizationFinish,
+        refuses=(409, 429, 502),
+        gives=("ETag",),
+    ),
+    Route(
+        method="GET",
+        path="/oauth2/callback",
+        scope=None,
+        handler=return_from_authorization,
+        status=200,
+        returns={"type": "string"},
+        summary="Come back from authorizing a watch",
+        query=AuthorizationCallbackParams,
+        also=tuple((status, {"type": "string"}) for status in (400, 409, 429, 502, 503)),
+        gives=("Cache-Control",),
+        media=("text/html",),
+    ),
+)

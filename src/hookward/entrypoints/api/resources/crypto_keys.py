@@ -1,123 +1,29 @@
-"""``/v1/crypto-keys``: the keys that sign.
-
-The shapes of ``/v1/crypto-keys``.
-"""
+"""``/v1/crypto-keys``: the keys that sign deliveries."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
 
-from hookward.application.crypto_keys.service import KeyQuery
+from hookward.application.crypto_keys.service import CryptoKeys, KeyQuery
+from hookward.application.ports import Clock
 from hookward.application.records import KeyRecord
+from hookward.domain.access.callers import Scope
 from hookward.domain.crypto_keys.model import Algorithm, SignatureFormat, kid_of
 from hookward.domain.ids import CryptoKeyId, IdPrefix, from_text, to_text
 from hookward.entrypoints.api.dependencies import ApiParts, Caller
-from hookward.entrypoints.api.http.requests import bad_parameter, check_parameters, limit_of, read_json, together
+from hookward.entrypoints.api.http.listing import ListParams, next_page
+from hookward.entrypoints.api.http.requests import read_json
 from hookward.entrypoints.api.http.responses import format_timestamp, json_response, secret_response
 from hookward.entrypoints.api.http.schemas import Duration, Input, KeyIdText, Limit, Wire
-
-_PARAMETERS = ("name", "owner", "limit", "cursor")
-
-
-async def create_key(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
-    """A crypto key; the secret of an HMAC key is shown this once, a private key never."""
-    row, secret = await parts.crypto_keys.service.create(caller.account, await read_json(request), owner=caller.owner)
-    response = secret_response(_with(secret, row, parts), 201)
-    response.headers["Location"] = f"/v1/crypto-keys/{to_text(IdPrefix.CRYPTO_KEY, row.id)}"
-    return response
+from hookward.entrypoints.api.route import Route
 
 
-async def get_key(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
-    """One crypto key, without its secret."""
-    row = await parts.crypto_keys.service.get(caller.account, _key_id(request), owner=caller.owner)
-    return json_response(_key_answer(row, parts))
-
-
-async def list_keys(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
-    """Crypto keys, oldest first."""
-    _, limit, after, name, owner = together(
-        lambda: check_parameters(request, _PARAMETERS),
-        lambda: limit_of(request),
-        lambda: _cursor(request),
-        lambda: _text(request, "name"),
-        lambda: _text(request, "owner"),
-    )
-    if caller.owner is not None and owner not in (None, caller.owner):
-        return json_response(KeyList(data=[], next_cursor=None))
-    query = KeyQuery(
-        account=caller.account, owner=caller.owner or owner, name=name,
-        after=after, limit=limit + 1,
-    )  # fmt: skip
-    rows = await parts.crypto_keys.service.list(query)
-    page = rows[:limit]
-    cursor = to_text(IdPrefix.CRYPTO_KEY, page[-1].id) if len(rows) > limit else None
-    return json_response(KeyList(data=[_key_answer(row, parts) for row in page], next_cursor=cursor))
-
-
-async def rotate_key(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
-    """A new secret, shown this once; the former goes on signing beside it for a while."""
-    given: Any = await read_json(request) if await request.read() else {}
-    row, secret = await parts.crypto_keys.service.rotate(caller.account, _key_id(request), given, owner=caller.owner)
-    return secret_response(_with(secret, row, parts))
-
-
-async def retire_key(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
-    """Let a key sign no more; refused while a watch would be left without one."""
-    await parts.crypto_keys.service.retire(caller.account, _key_id(request), owner=caller.owner)
-    return web.Response(status=204)
-
-
-def _key_id(request: web.Request) -> CryptoKeyId | None:
-    id_ = from_text(IdPrefix.CRYPTO_KEY, request.match_info["keyId"])
-    return None if id_ is None else CryptoKeyId(id_)
-
-
-def _cursor(request: web.Request) -> CryptoKeyId | None:
-    if "cursor" not in request.query:
-        return None
-    after = from_text(IdPrefix.CRYPTO_KEY, request.query["cursor"])
-    if after is None:
-        raise bad_parameter("cursor", "must be a nextCursor of this list")
-    return CryptoKeyId(after)
-
-
-def _text(request: web.Request, name: str) -> str | None:
-    text = request.query.get(name)
-    if text is not None and "\0" in text:
-        raise bad_parameter(name, "must not hold U+0000")
-    return text
-
-
-def _with(secret: str | None, row: KeyRecord, parts: ApiParts) -> KeyAnswer:
-    shown = _key_answer(row, parts)
-    return shown if secret is None else msgspec.structs.replace(shown, secret=secret)
-
-
-def _key_answer(row: KeyRecord, parts: ApiParts) -> KeyAnswer:
-    definition = row.read_definition()
-    now = datetime.fromtimestamp(parts.clock.now_us() / 1_000_000, UTC)
-    id_, named = to_text(IdPrefix.CRYPTO_KEY, row.id), row.public or definition.format is SignatureFormat.RFC9421
-    ends = [old.until for old in row.previous if old.until > now]
-    return KeyAnswer(
-        id=id_,
-        name=definition.name,
-        algorithm=definition.algorithm,
-        format=definition.format,
-        created=format_timestamp(row.created),
-        owner=row.owner,
-        rotated=format_timestamp(row.rotated),
-        overlap_until=format_timestamp(max(ends, default=None)),
-        public_key=parts.crypto_keys.service.public_text(row),
-        kid=kid_of(id_, row.generation) if named else None,
-    )
-
-
-class NewKey(Wire, frozen=True):
+class CryptoKeyCreate(Wire, frozen=True):
     """A crypto key to make, or with ``secret`` to import.
 
     An imported secret is ``whsec_`` and 24 to 64 bytes in base64 for ``hmac-sha256``, ``whsk_`` and the key in base64
@@ -131,7 +37,7 @@ class NewKey(Wire, frozen=True):
     secret: str | None = None
 
 
-class KeyRotation(Input, frozen=True):
+class CryptoKeyRotate(Input, frozen=True):
     """How to rotate: the new secret, where it is not to be made, and how long the former signs beside it."""
 
     secret: str | None = None
@@ -140,7 +46,7 @@ class KeyRotation(Input, frozen=True):
     ] = None
 
 
-class KeyQueryParameters(Input, frozen=True):
+class CryptoKeyListParams(Input, frozen=True):
     """Query parameters of the list of crypto keys."""
 
     name: Annotated[str | UnsetType, Meta(description="A name, whole.")] = UNSET
@@ -149,7 +55,7 @@ class KeyQueryParameters(Input, frozen=True):
     cursor: Annotated[KeyIdText | UnsetType, Meta(description="The nextCursor of the page before.")] = UNSET
 
 
-class KeyAnswer(Wire, frozen=True, omit_defaults=True):
+class CryptoKeyOut(Wire, frozen=True, omit_defaults=True):
     """A crypto key; ``secret`` only in the answer that made it, and only of HMAC.
 
     ``overlapUntil``: when its last former secret ends. ``kid`` names what it signs with now to receivers, where they
@@ -169,34 +75,147 @@ class KeyAnswer(Wire, frozen=True, omit_defaults=True):
     secret: str | msgspec.UnsetType = msgspec.UNSET
 
 
-class PublicKey(Wire, frozen=True, omit_defaults=True):
-    """A public key as a JSON Web Key (RFC 7517, RFC 7518, RFC 8037): ``kty`` says which of the numbers it has."""
-
-    kty: Literal["OKP", "EC", "RSA"]
-    kid: str
-    use: Literal["sig"]
-    alg: Literal["EdDSA", "ES256", "PS512"]
-    crv: str | msgspec.UnsetType = msgspec.UNSET
-    x: str | msgspec.UnsetType = msgspec.UNSET
-    y: str | msgspec.UnsetType = msgspec.UNSET
-    n: str | msgspec.UnsetType = msgspec.UNSET
-    e: str | msgspec.UnsetType = msgspec.UNSET
-
-
-class KeySet(Wire, frozen=True):
-    """A JSON Web Key Set."""
-
-    keys: list[PublicKey]
-
-
-class KeySetQuery(Input, frozen=True):
-    """Query parameters of the key set."""
-
-    kid: Annotated[str | UnsetType, Meta(description="The kid of a key: only that one's.")] = UNSET
-
-
-class KeyList(Wire, frozen=True):
+class CryptoKeyListOut(Wire, frozen=True):
     """A page of crypto keys; ``nextCursor`` leads to the next, ``null`` ends."""
 
-    data: list[KeyAnswer]
+    data: list[CryptoKeyOut]
     next_cursor: str | None
+
+
+async def create_key(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
+    """Create or import a crypto key; only this response shows the secret of an HMAC key, none shows a private key."""
+    record, secret = await parts.crypto_keys.service.create(
+        caller.account, await read_json(request), owner=caller.owner
+    )
+    shown = _present(record, parts.crypto_keys.service, parts.clock, secret=secret)
+    return secret_response(shown, 201, location=f"/v1/crypto-keys/{shown.id}")
+
+
+async def get_key(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
+    """Read one crypto key, without its secret."""
+    record = await parts.crypto_keys.service.get(caller.account, _key_id(request), owner=caller.owner)
+    return json_response(_present(record, parts.crypto_keys.service, parts.clock))
+
+
+async def list_keys(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
+    """List crypto keys, oldest first."""
+    params = ListParams(request)
+    params.check_names(("name", "owner", "limit", "cursor"))
+    limit, after = params.limit(), params.cursor(IdPrefix.CRYPTO_KEY)
+    name, owner = params.read("name", _text), params.read("owner", _text)
+    params.check()
+    if caller.owner is not None and owner not in (None, caller.owner):
+        return json_response(CryptoKeyListOut(data=[], next_cursor=None))
+    query = KeyQuery(
+        account=caller.account,
+        owner=caller.owner or owner,
+        name=name,
+        after=None if after is None else CryptoKeyId(after),
+        limit=limit + 1,
+    )
+    keys = parts.crypto_keys.service
+    page, cursor = next_page(await keys.list(query), limit, lambda last: to_text(IdPrefix.CRYPTO_KEY, last.id))
+    return json_response(
+        CryptoKeyListOut(data=[_present(each, keys, parts.clock) for each in page], next_cursor=cursor)
+    )
+
+
+async def rotate_key(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
+    """Give a crypto key a new secret, which only this response shows; the former one also signs for a while."""
+    given: Any = await read_json(request) if await request.read() else {}
+    record, secret = await parts.crypto_keys.service.rotate(caller.account, _key_id(request), given, owner=caller.owner)
+    return secret_response(_present(record, parts.crypto_keys.service, parts.clock, secret=secret))
+
+
+async def retire_key(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
+    """Retire a crypto key, which then signs no more; refused while a watch would be left without a key."""
+    await parts.crypto_keys.service.retire(caller.account, _key_id(request), owner=caller.owner)
+    return web.Response(status=204)
+
+
+def _present(record: KeyRecord, keys: CryptoKeys, clock: Clock, *, secret: str | None = None) -> CryptoKeyOut:
+    """Return a crypto key as it is shown, with its secret where it was just created."""
+    definition = record.read_definition()
+    now = datetime.fromtimestamp(clock.now_us() / 1_000_000, UTC)
+    id_, named = to_text(IdPrefix.CRYPTO_KEY, record.id), record.public or definition.format is SignatureFormat.RFC9421
+    ends = [old.until for old in record.previous if old.until > now]
+    return CryptoKeyOut(
+        id=id_,
+        name=definition.name,
+        algorithm=definition.algorithm,
+        format=definition.format,
+        created=format_timestamp(record.created),
+        owner=record.owner,
+        rotated=format_timestamp(record.rotated),
+        overlap_until=format_timestamp(max(ends, default=None)),
+        public_key=keys.public_text(record),
+        kid=kid_of(id_, record.generation) if named else None,
+        secret=msgspec.UNSET if secret is None else secret,
+    )
+
+
+def _key_id(request: web.Request) -> CryptoKeyId | None:
+    id_ = from_text(IdPrefix.CRYPTO_KEY, request.match_info["keyId"])
+    return None if id_ is None else CryptoKeyId(id_)
+
+
+def _text(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("must not hold U+0000")
+    return text
+
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        method="POST",
+        path="/v1/crypto-keys",
+        scope=Scope.WATCHES,
+        handler=create_key,
+        status=201,
+        returns=CryptoKeyOut,
+        summary="Make or import a crypto key",
+        takes=CryptoKeyCreate,
+        refuses=(409,),
+        gives=("Location", "Cache-Control"),
+    ),
+    Route(
+        method="GET",
+        path="/v1/crypto-keys",
+        scope=Scope.WATCHES,
+        handler=list_keys,
+        status=200,
+        returns=CryptoKeyListOut,
+        summary="List crypto keys",
+        query=CryptoKeyListParams,
+    ),
+    Route(
+        method="GET",
+        path="/v1/crypto-keys/{keyId}",
+        scope=Scope.WATCHES,
+        handler=get_key,
+        status=200,
+        returns=CryptoKeyOut,
+        summary="Read a crypto key",
+    ),
+    Route(
+        method="POST",
+        path="/v1/crypto-keys/{keyId}/rotate",
+        scope=Scope.WATCHES,
+        handler=rotate_key,
+        status=200,
+        returns=CryptoKeyOut,
+        summary="Give a crypto key a new secret, beside which the former signs for a while",
+        takes=CryptoKeyRotate | None,
+        refuses=(409,),
+        gives=("Cache-Control",),
+    ),
+    Route(
+        method="DELETE",
+        path="/v1/crypto-keys/{keyId}",
+        scope=Scope.WATCHES,
+        handler=retire_key,
+        status=204,
+        returns=None,
+        summary="Retire a crypto key",
+    ),
+)

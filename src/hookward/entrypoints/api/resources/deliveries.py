@@ -3,127 +3,283 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated
 
 import msgspec
 from aiohttp import web
+from msgspec import UNSET, Meta, UnsetType
 
 from hookward.application.history.model import LoggedAttempt, LoggedDelivery, LogQuery
 from hookward.application.records import read_watch_definition
+from hookward.domain.access.callers import Scope
 from hookward.domain.errors import NotFound
 from hookward.domain.ids import DeliveryId, EventId, IdPrefix, from_text, to_text, unix_ms_of
 from hookward.entrypoints.api.dependencies import ApiParts, Caller
-from hookward.entrypoints.api.http.listing import LOG_PARAMETERS, Filters, cursors, id_of
-from hookward.entrypoints.api.http.responses import as_text, format_timestamp, json_response
+from hookward.entrypoints.api.http.listing import LogParams, cursors, id_of
+from hookward.entrypoints.api.http.responses import body_text, format_timestamp, json_response
 from hookward.entrypoints.api.http.schemas import (
-    AttemptAnswer,
-    AttemptError,
-    DeliveryAnswer,
-    DeliveryItem,
-    EventBrief,
-    RequestAnswer,
-    ResponseAnswer,
-    WatchBrief,
+    DeliveryStatusWord,
+    ErrorWord,
+    EventIdText,
+    EventWord,
+    Input,
+    Limit,
+    WatchIdText,
+    Wire,
 )
-from hookward.entrypoints.api.resources.delivery_schemas import DeliveryPage, Searched
+from hookward.entrypoints.api.route import Route
+
+_Text = Annotated[str, Meta(min_length=1, max_length=512)]
+
+
+_Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+
+
+class DeliveryListParams(Input, frozen=True):
+    """Query parameters of the list of deliveries."""
+
+    resource_type: Annotated[_Text | UnsetType, Meta(description="The name of a type.")] = UNSET
+    resource_id: Annotated[_Text | UnsetType, Meta(description="The id of a resource, whole.")] = UNSET
+    event: Annotated[EventWord | UnsetType, Meta(description="What happened.")] = UNSET
+    since: Annotated[
+        _Moment | UnsetType, Meta(description="From this moment on: RFC 3339 with offset, a + sent as %2B.")
+    ] = UNSET
+    until: Annotated[_Moment | UnsetType, Meta(description="Before this moment, likewise.")] = UNSET
+    q: Annotated[
+        _Text | UnsetType,
+        Meta(description="The beginning of an id or of a watch's host, or a text within a bounded stretch of time."),
+    ] = UNSET
+    limit: Limit = 50
+    cursor: Annotated[
+        str | UnsetType,
+        Meta(pattern="^[A-Za-z0-9_-]{23}$", description="A nextCursor or prevCursor that this list answered."),
+    ] = UNSET
+    watch_id: Annotated[WatchIdText | UnsetType, Meta(description="The watch they are for.")] = UNSET
+    event_id: Annotated[EventIdText | UnsetType, Meta(description="The event they carry.")] = UNSET
+    status: Annotated[DeliveryStatusWord | UnsetType, Meta(description="Where they stand.")] = UNSET
+    status_code: Annotated[int | UnsetType, Meta(ge=100, le=999, description="The last answer's status code.")] = UNSET
+    error_type: Annotated[ErrorWord | UnsetType, Meta(description="Why the last attempt had no usable answer.")] = UNSET
+
+
+class SearchWindowOut(Wire, frozen=True):
+    """The stretch of time in which a text was looked for."""
+
+    since: str
+    until: str
+
+
+class LogListOut(Wire, frozen=True, kw_only=True):
+    """What every list of the log says beside its data."""
+
+    next_cursor: str | None
+    prev_cursor: str | None
+    searched: SearchWindowOut | msgspec.UnsetType = msgspec.UNSET
+
+
+class EventSummaryOut(Wire, frozen=True):
+    """The event that a delivery carries."""
+
+    id: str
+    resource_type: str
+    event: EventWord
+    resource_id: str
+
+
+class WatchSummaryOut(Wire, frozen=True):
+    """The watch that a delivery is for; ``null`` where it is gone."""
+
+    id: str
+    name: str | None
+    address: str | None
+
+
+class DeliveryListItemOut(Wire, frozen=True):
+    """A delivery in a list."""
+
+    id: str
+    status: DeliveryStatusWord
+    status_reason: str | None
+    event: EventSummaryOut
+    watch: WatchSummaryOut
+    attempt_count: int
+    created: str
+    next_attempt: str | None
+    finished: str | None
+    last_status_code: int | None
+    last_error: str | None
+    replay_of: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class DeliveryListOut(LogListOut, frozen=True, kw_only=True):
+    """Deliveries, newest first. A page may hold fewer than asked for: only ``nextCursor`` says whether more come."""
+
+    data: list[DeliveryListItemOut]
+
+
+class AttemptRequestOut(Wire, frozen=True):
+    """A request as it was sent; secrets are masked.
+
+    ``bodyOmitted`` says that there was a body, and that this answer has no room for it: bodies of the newest attempts
+    are shown, up to 4 MiB of them.
+    """
+
+    method: str
+    address: str
+    headers: dict[str, str]
+    body: str | None
+    body_omitted: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class AttemptResponseOut(Wire, frozen=True):
+    """What the endpoint answered, up to a bound: ``truncated`` says when there was more."""
+
+    status_code: int
+    headers: dict[str, str]
+    body: str | None
+    truncated: bool
+
+
+class AttemptErrorOut(Wire, frozen=True):
+    """Why an attempt failed: the kind and a sentence."""
+
+    type: ErrorWord
+    message: str
+
+
+class AttemptOut(Wire, frozen=True):
+    """One HTTP request with its answer."""
+
+    number: int
+    sent: str
+    duration_ms: float
+    request: AttemptRequestOut
+    response: AttemptResponseOut | None
+    error: AttemptErrorOut | None
+    remote_address: str | None
+
+
+class DeliveryOut(DeliveryListItemOut, frozen=True, kw_only=True):
+    """A delivery with every attempt."""
+
+    attempts: list[AttemptOut]
 
 
 async def list_deliveries(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
-    """Deliveries, newest first."""
-    filters = Filters(request, LOG_PARAMETERS)
-    event = filters.read("eventId", id_of(IdPrefix.EVENT))
+    """List deliveries, newest first."""
+    params = LogParams(request)
+    event = params.read("eventId", id_of(IdPrefix.EVENT))
     query = LogQuery(
         account=caller.account,
         owner=caller.owner,
         event=None if event is None else EventId(event),
-        **filters.of_delivery(),
-        **filters.common(),
+        **params.of_delivery(),
+        **params.common(),
     )
-    filters.check()
+    params.check()
     page = await parts.history.deliveries.deliveries(query, now_ms=parts.clock.now_us() // 1000)
     return json_response(
-        DeliveryPage(
-            data=[DeliveryItem(**delivery_item(row)) for row in page.rows],
-            searched=searched(page.searched_ms),
+        DeliveryListOut(
+            data=[present_delivery(each) for each in page.rows],
+            searched=search_window(page.searched_ms),
             **cursors(page.older, page.newer),
         )
     )
 
 
 async def get_delivery(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
-    """One delivery with every attempt."""
+    """Read one delivery with all its attempts."""
     id_ = from_text(IdPrefix.DELIVERY, request.match_info["deliveryId"])
-    found = (
-        None
-        if id_ is None
-        else await parts.history.deliveries.delivery(caller.account, DeliveryId(id_), owner=caller.owner)
-    )
+    log = parts.history.deliveries
+    found = None if id_ is None else await log.delivery(caller.account, DeliveryId(id_), owner=caller.owner)
     if found is None:
         raise NotFound("there is no such delivery")
     delivery, attempts = found
-    return json_response(
-        DeliveryAnswer(**delivery_item(delivery), attempts=[attempt_answer(each) for each in attempts])
-    )
+    shown = msgspec.structs.asdict(present_delivery(delivery))
+    return json_response(DeliveryOut(**shown, attempts=[present_attempt(each) for each in attempts]))
 
 
-def searched(window_ms: tuple[int, int] | None) -> Searched | msgspec.UnsetType:
-    """The window of a search for a text, as a page tells it."""
+def search_window(window_ms: tuple[int, int] | None) -> SearchWindowOut | msgspec.UnsetType:
+    """Return the stretch of time (milliseconds since 1970) in which a text was looked for, as a page shows it."""
     if window_ms is None:
         return msgspec.UNSET
     since, until = (str(format_timestamp(datetime.fromtimestamp(ms / 1000, UTC))) for ms in window_ms)
-    return Searched(since=since, until=until)
+    return SearchWindowOut(since=since, until=until)
 
 
-def delivery_item(row: LoggedDelivery) -> dict[str, Any]:
-    definition = None if row.watch_definition is None else read_watch_definition(row.watch_definition)
-    return {
-        "id": to_text(IdPrefix.DELIVERY, row.id),
-        "status": row.status.word,
-        "status_reason": row.reason,
-        "event": EventBrief(
-            id=to_text(IdPrefix.EVENT, row.event),
-            resource_type=row.resource_type,
-            event=row.kind.word,
-            resource_id=row.resource_id,
+def present_delivery(record: LoggedDelivery) -> DeliveryListItemOut:
+    """Return a delivery as it is listed."""
+    definition = None if record.watch_definition is None else read_watch_definition(record.watch_definition)
+    return DeliveryListItemOut(
+        id=to_text(IdPrefix.DELIVERY, record.id),
+        status=record.status.word,
+        status_reason=record.reason,
+        event=EventSummaryOut(
+            id=to_text(IdPrefix.EVENT, record.event),
+            resource_type=record.resource_type,
+            event=record.kind.word,
+            resource_id=record.resource_id,
         ),
-        "watch": WatchBrief(
-            id=to_text(IdPrefix.WATCH, row.watch),
+        watch=WatchSummaryOut(
+            id=to_text(IdPrefix.WATCH, record.watch),
             name=definition.name if definition else None,
             address=definition.address if definition else None,
         ),
-        "attempt_count": row.attempts,
-        "created": str(format_timestamp(datetime.fromtimestamp(unix_ms_of(row.id) / 1000, UTC))),
-        "next_attempt": format_timestamp(row.next_attempt),
-        "finished": format_timestamp(row.finished),
-        "last_status_code": row.last_code,
-        "last_error": row.last_error,
-        "replay_of": msgspec.UNSET if row.replay_of is None else to_text(IdPrefix.DELIVERY, row.replay_of),
-    }
+        attempt_count=record.attempts,
+        created=str(format_timestamp(datetime.fromtimestamp(unix_ms_of(record.id) / 1000, UTC))),
+        next_attempt=format_timestamp(record.next_attempt),
+        finished=format_timestamp(record.finished),
+        last_status_code=record.last_code,
+        last_error=record.last_error,
+        replay_of=msgspec.UNSET if record.replay_of is None else to_text(IdPrefix.DELIVERY, record.replay_of),
+    )
 
 
-def attempt_answer(row: LoggedAttempt) -> AttemptAnswer:
-    """An attempt as ops read it."""
-    request = msgspec.json.decode(row.request)
+def present_attempt(record: LoggedAttempt) -> AttemptOut:
+    """Return an attempt with its request and its response, as operations staff reads it."""
+    request = msgspec.json.decode(record.request)
     response = None
-    if row.code is not None and row.response is not None:
-        response = ResponseAnswer(
-            status_code=row.code,
-            headers=msgspec.json.decode(row.response),
-            body=as_text(row.response_body),
-            truncated=row.truncated,
+    if record.code is not None and record.response is not None:
+        response = AttemptResponseOut(
+            status_code=record.code,
+            headers=msgspec.json.decode(record.response),
+            body=body_text(record.response_body),
+            truncated=record.truncated,
         )
-    return AttemptAnswer(
-        number=row.number,
-        sent=str(format_timestamp(row.sent)),
-        duration_ms=row.duration_us / 1000,
-        request=RequestAnswer(
+    return AttemptOut(
+        number=record.number,
+        sent=str(format_timestamp(record.sent)),
+        duration_ms=record.duration_us / 1000,
+        request=AttemptRequestOut(
             method=request["method"],
             address=request["address"],
             headers=request["headers"],
-            body=as_text(row.request_body),
-            body_omitted=row.body_omitted or msgspec.UNSET,
+            body=body_text(record.request_body),
+            body_omitted=record.body_omitted or msgspec.UNSET,
         ),
         response=response,
-        error=None if row.error is None else AttemptError(type=row.error, message=row.message or ""),
-        remote_address=row.remote,
+        error=None if record.error is None else AttemptErrorOut(type=record.error, message=record.message or ""),
+        remote_address=record.remote,
     )
+
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        method="GET",
+        path="/v1/deliveries",
+        scope=Scope.DELIVERIES,
+        handler=list_deliveries,
+        status=200,
+        returns=DeliveryListOut,
+        summary="List deliveries",
+        query=DeliveryListParams,
+    ),
+    Route(
+        method="GET",
+        path="/v1/deliveries/{deliveryId}",
+        scope=Scope.DELIVERIES,
+        handler=get_delivery,
+        status=200,
+        returns=DeliveryOut,
+        summary="Read a delivery with its attempts",
+    ),
+)

@@ -1,4 +1,4 @@
-"""``/openapi.json`` and ``/docs``: the api describes itself."""
+"""``/openapi.json`` and ``/docs``: the description of the api, as a document and as a page."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from aiohttp import web
+
+from hookward.entrypoints.api.route import Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +45,32 @@ def _answer(request: web.Request, text: Text) -> web.Response:
     if any(each.value in (etag, "*") for each in request.if_none_match or ()):
         return web.Response(status=304, headers=headers)
     return web.Response(body=text.body, headers={**headers, "Content-Type": text.content_type})
+
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        method="GET",
+        path="/openapi.json",
+        scope=None,
+        handler=get_document,
+        status=200,
+        returns={"type": "object"},
+        summary="This document",
+        also=((304, None),),
+        reads=("If-None-Match",),
+        gives=("ETag", "Cache-Control"),
+    ),
+    Route(
+        method="GET",
+        path="/docs",
+        scope=None,
+        handler=get_page,
+        status=200,
+        returns={"type": "string"},
+        summary="This document, as a page for people",
+        also=((304, None),),
+        reads=("If-None-Match",),
+        gives=("ETag", "Cache-Control"),
+        media=("text/html",),
+    ),
+)

@@ -1,4 +1,4 @@
-"""``/livez`` and ``/readyz``: for load balancers and people at night."""
+"""``/livez`` and ``/readyz``: for load balancers and on-call engineers."""
 
 from __future__ import annotations
 
@@ -10,16 +10,24 @@ from aiohttp import web
 from hookward.domain.errors import StoreUnavailable
 from hookward.entrypoints.api.dependencies import PARTS
 from hookward.entrypoints.api.http.responses import json_response
-from hookward.entrypoints.api.http.schemas import Health
+from hookward.entrypoints.api.http.schemas import Wire
+from hookward.entrypoints.api.route import Route
 
 _PATIENCE_SECONDS = 2.0
 # Publishing goes on without the queue: it is named, and does not make the service unready.
 _NEEDED = ("database",)
 
 
+class HealthOut(Wire, frozen=True):
+    """Whether the service can do its work, dependency by dependency."""
+
+    status: str
+    checks: dict[str, str]
+
+
 async def live(_request: web.Request) -> web.Response:
     """The process runs and its loop turns."""
-    return json_response(Health(status="ok", checks={}))
+    return json_response(HealthOut(status="ok", checks={}))
 
 
 async def ready(request: web.Request) -> web.Response:
@@ -29,7 +37,7 @@ async def ready(request: web.Request) -> web.Response:
     checks = dict(zip(parts.checks, states, strict=True))
     needed = all(checks.get(name) == "ok" for name in _NEEDED)
     status = "ok" if all(state == "ok" for state in checks.values()) else "degraded" if needed else "unavailable"
-    return json_response(Health(status=status, checks=checks), 200 if needed else 503)
+    return json_response(HealthOut(status=status, checks=checks), 200 if needed else 503)
 
 
 async def _state(check: Callable[[], Awaitable[bool]]) -> str:
@@ -38,3 +46,26 @@ async def _state(check: Callable[[], Awaitable[bool]]) -> str:
             return "ok" if await check() else "away"
     except (TimeoutError, StoreUnavailable):
         return "away"
+
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        method="GET",
+        path="/livez",
+        scope=None,
+        handler=live,
+        status=200,
+        returns=HealthOut,
+        summary="Whether the process runs",
+    ),
+    Route(
+        method="GET",
+        path="/readyz",
+        scope=None,
+        handler=ready,
+        status=200,
+        returns=HealthOut,
+        summary="Whether the service can take events",
+        also=((503, HealthOut),),
+    ),
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, NoReturn
 from urllib.parse import quote
@@ -19,15 +19,15 @@ from hookward.domain.events.jsv import read_jsv
 from hookward.domain.events.mirrored import MirroredEvent, read_item, read_mirrored
 from hookward.domain.ids import IdPrefix, to_text
 from hookward.domain.json import check_depth, decode_exact
-from hookward.domain.resource_types.model import CompiledType
+from hookward.domain.resource_types.model import CompiledType, ResourceType
 from hookward.domain.resource_types.operations import Format, Operation, OperationBatch
 from hookward.domain.resource_types.routing import Match, OperationIndex
-from hookward.entrypoints.api.dependencies import ApiParts, Caller
-from hookward.entrypoints.api.http.formats import CONTENT_TYPES, format_of_body, formatted
+from hookward.entrypoints.api.dependencies import ApiParts, Caller, Scope
+from hookward.entrypoints.api.http.formats import CONTENT_TYPES, as_response_status, format_of_body, formatted
 from hookward.entrypoints.api.http.requests import read_bytes
 from hookward.entrypoints.api.http.responses import UnsupportedType, json_response
-from hookward.entrypoints.api.http.schemas import AcceptedEvent
-from hookward.entrypoints.api.resources.events import batch_response, read_items
+from hookward.entrypoints.api.resources.events import EventAcceptedOut, EventBatchOut, batch_response, read_items
+from hookward.entrypoints.api.route import Route
 
 _AT_ONCE = 8 << 10
 """Bytes of JSV or of a form that are read on the loop; more may take seconds (G6)."""
@@ -39,7 +39,7 @@ async def publish_mirrored(
     request: web.Request, caller: Caller, parts: ApiParts, *, index: OperationIndex
 ) -> web.Response:
     """What the operation at this method and path is published as: 202 once it is durable; 404 or 405 for none."""
-    match = match_of(request, parts, index)
+    match = operation_of(request, parts, index)
     return await publish_match(request, caller, parts, match, parts.resource_types.built_in[match.type.name])
 
 
@@ -55,7 +55,7 @@ async def publish_match(
         )
         return batch_response(request, outcomes)
     id_ = await parts.events.publish_mirrored(caller.account, partial(_read_operation, request, match, known))
-    accepted = AcceptedEvent(id=to_text(IdPrefix.EVENT, id_))
+    accepted = EventAcceptedOut(id=to_text(IdPrefix.EVENT, id_))
     return formatted(request, accepted, 202) if len(match.operation.formats) > 1 else json_response(accepted, 202)
 
 
@@ -64,7 +64,7 @@ async def refuse_unchanging(_request: web.Request) -> NoReturn:
     raise web.HTTPNotFound
 
 
-def match_of(request: web.Request, parts: ApiParts, index: OperationIndex) -> Match:
+def operation_of(request: web.Request, parts: ApiParts, index: OperationIndex) -> Match:
     """The operation at this method and path, below any prefix; raises 404 or 405 where ``index`` knows none."""
     allowed = set[str]()
     for path in paths_below(request, parts):
@@ -131,3 +131,62 @@ def _decoded(data: bytes, content_type: str, operation: Operation, schema: Mappi
     value = coerce(read_jsv(text), schema) if format_ is Format.JSV else read_form(text, schema)
     check_depth(value)
     return value
+
+
+Resource = dict[str, Any]
+"""A resource as its own API writes it; the JSON Schema of its type says more."""
+
+PatchDocument = dict[str, Any] | list[dict[str, Any]]
+"""What changed of a resource, or a list of changes (RFC 6902)."""
+
+
+def mirrored_routes(types: Iterable[ResourceType]) -> list[Route]:
+    """The routes at which resources are published by repeating an operation of their own API."""
+    known = tuple(types)
+    handler = partial(publish_mirrored, index=OperationIndex(known))
+    return [
+        Route(
+            method=operation.method,
+            path=path,
+            scope=Scope.PUBLISH,
+            handler=handler,
+            status=202,
+            returns=EventAcceptedOut if operation.batch is None else EventBatchOut,
+            summary=_summary(each, operation),
+            takes=_takes(each, operation),
+            media=tuple(CONTENT_TYPES[each] for each in operation.formats),
+            reads=() if operation.batch else ("Idempotency-Key",),
+            refuses=(429,),
+            errors=as_response_status if len(operation.formats) > 1 else None,
+        )
+        for each in known
+        for operation in each.operations
+        for path in operation.paths
+        if operation.publishes
+    ]
+
+
+def _takes(resource_type: ResourceType, operation: Operation) -> Any:
+    """What an operation's body is; a type stands for its resources."""
+    if not operation.body:
+        return Resource | None
+    if operation.method == "PATCH":
+        return PatchDocument
+    return Resource if operation.batch or operation.renames else resource_type
+
+
+def _summary(resource_type: ResourceType, operation: Operation) -> str:
+    if operation.event is None:
+        return f"Publish several changes of {resource_type.name}"
+    return f"Publish {resource_type.name} as {operation.event.word}"
+
+
+def unchanging_routes(types: Iterable[ResourceType]) -> list[tuple[str, str]]:
+    """Method and path of the operations that change nothing: they are not found, whatever other paths match."""
+    return [
+        (operation.method, path)
+        for each in types
+        for operation in each.operations
+        for path in operation.paths
+        if not operation.publishes
+    ]

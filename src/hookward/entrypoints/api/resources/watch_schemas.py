@@ -116,7 +116,7 @@ class WatchOut(Wire, frozen=True):
     id: Annotated[str, Meta(description="The id of the watch: wat_ and 32 hexadecimal digits.")]
 
 
-class WatchList(Wire, frozen=True):
+class WatchListOut(Wire, frozen=True):
     """A page of watches. ``nextCursor`` is the cursor of the next page, ``null`` on the last."""
 
     data: list[WatchOut]
@@ -197,44 +197,3 @@ def watch_out(record: WatchRecord, definition: WatchDefinition, *, secret: str |
         updated=format_timestamp(record.updated),
         **shown,
     )
-
-
-class PublishEvent(Input, frozen=True, kw_only=True):
-    """A change event: what happened to one resource, and the resource after it."""
-
-    resource_type: Annotated[str, Meta(description="The name of the type, such as appointment.")]
-    scope: Annotated[
-        dict[str, ScopeValue] | None,
-        Meta(description="The parameters of the type's paths that say whose resource it is; every one is needed."),
-    ] = None
-    event: Annotated[Kind, Meta(description="What happened.")]
-    resource: Annotated[dict[str, Any], Meta(description="The resource after the change, by the schema of its type.")]
-    previous_data: Annotated[dict[str, Any] | None, Meta(description="The resource before the change.")] = None
-    extra_full: Annotated[
-        dict[str, Any] | None,
-        Meta(description="A fuller resource, for watches whose levelDetails is extraFull; by the same schema."),
-    ] = None
-    resource_id: Annotated[
-        str | int | None,
-        Meta(description="1 to 1024 characters. The type's identity by default, several values joined by a slash."),
-    ] = None
-    occurred_at: Annotated[
-        str | None,
-        Meta(description="When it happened: RFC 3339 with offset.", extra_json_schema={"format": "date-time"}),
-    ] = None
-    time_zone: Annotated[
-        str | None, Meta(max_length=64, description="The IANA name of the zone of the document's date.")
-    ] = None
-    id: Annotated[
-        str | None,
-        Meta(
-            pattern="^[!-~]{1,255}$",
-            description="Idempotency key, as the header Idempotency-Key: again it answers the first result for 24 h.",
-        ),
-    ] = None
-
-
-class PublishBatch(Input, frozen=True, kw_only=True):
-    """Events to publish together; each is accepted or refused on its own. At most 16 MiB."""
-
-    events: Annotated[list[PublishEvent], Meta(min_length=1, max_length=1000)]

@@ -9,29 +9,29 @@ from functools import partial
 import msgspec
 from aiohttp import web
 
+from hookward.application.resource_types.cache import ResourceTypeCache
 from hookward.application.watches.changes import Target
 from hookward.application.watches.registry import WatchQuery
 from hookward.application.watches.service import StoredWatch
-from hookward.domain.errors import NotFound, Problem
+from hookward.domain.errors import NotFound
 from hookward.domain.events.rules import type_names
 from hookward.domain.ids import IdPrefix, WatchId, from_text, to_text
 from hookward.domain.problems import is_string
 from hookward.domain.resource_types.model import ResourceType
 from hookward.domain.watches.model import WatchStatus
 from hookward.entrypoints.api.dependencies import ApiParts, Caller, Scope
-from hookward.entrypoints.api.http.conditional import condition_of, etag_of, match_of, tagged
-from hookward.entrypoints.api.http.requests import check_parameters, limit_of, read_json
+from hookward.entrypoints.api.http.conditional import condition_of, etag_of, if_match_of, with_etag
+from hookward.entrypoints.api.http.listing import ListParams, next_page
+from hookward.entrypoints.api.http.requests import read_json
 from hookward.entrypoints.api.http.responses import (
-    BadParameter,
     UnsupportedType,
     json_response,
     secret_response,
 )
-from hookward.entrypoints.api.http.schemas import AttemptAnswer
-from hookward.entrypoints.api.resources.deliveries import attempt_answer
+from hookward.entrypoints.api.resources.deliveries import AttemptOut, present_attempt
 from hookward.entrypoints.api.resources.watch_schemas import (
     WatchCreate,
-    WatchList,
+    WatchListOut,
     WatchListParams,
     WatchOut,
     WatchPatch,
@@ -69,19 +69,18 @@ async def create_watch_at(
 
 async def get_watch(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """Read a watch."""
-    record = await parts.watches.changes.find(_target(request, caller, match_of(request)))
-    return tagged(request, json_response(watch_out(record, record.read_definition())), etag_of(record.version))
+    record = await parts.watches.changes.find(_target(request, caller, if_match_of(request)))
+    return with_etag(request, json_response(watch_out(record, record.read_definition())), etag_of(record.version))
 
 
 async def list_watches(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """List watches, oldest first."""
-    query = await _query(request, caller, parts)
+    query = await _query(request, caller, parts.resource_types.cache)
     rows = await parts.watches.service.list(msgspec.structs.replace(query, limit=query.limit + 1))
-    page = rows[: query.limit]
-    cursor = to_text(IdPrefix.WATCH, page[-1].id) if len(rows) > query.limit else None
-    return tagged(
+    page, cursor = next_page(rows, query.limit, lambda last: to_text(IdPrefix.WATCH, last.id))
+    return with_etag(
         request,
-        json_response(WatchList(data=[watch_out(row, row.read_definition()) for row in page], next_cursor=cursor)),
+        json_response(WatchListOut(data=[watch_out(row, row.read_definition()) for row in page], next_cursor=cursor)),
     )
 
 
@@ -113,7 +112,7 @@ async def test_watch(request: web.Request, caller: Caller, parts: ApiParts) -> w
     known = await parts.resource_types.cache.find(caller.account, row.resource_type)
     if known is None:
         raise NotFound("the resource type of the watch is gone")
-    return json_response(attempt_answer(await parts.watches.tester.send(row, known, given)))
+    return json_response(present_attempt(await parts.watches.tester.send(row, known, given)))
 
 
 async def preview_watch(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
@@ -132,44 +131,40 @@ def _target(request: web.Request, caller: Caller, at: Callable[[int], bool]) -> 
     return Target(account=caller.account, id=None if id_ is None else WatchId(id_), owner=caller.owner, at=at)
 
 
-async def _query(request: web.Request, caller: Caller, parts: ApiParts) -> WatchQuery:
-    given = request.query
-    problems: list[Problem] = []
+async def _query(request: web.Request, caller: Caller, types: ResourceTypeCache) -> WatchQuery:
     known = ("resourceType", "status", "name", "q", "owner", "limit", "cursor")
-    limit = 0
-    try:
-        limit = limit_of(request)
-    except BadParameter as error:
-        problems += error.problems
-    try:  # a key of one owner cannot ask for others
-        check_parameters(request, tuple(each for each in known if each != "owner" or caller.owner is None))
-    except BadParameter as error:
-        problems += error.problems
-    after = from_text(IdPrefix.WATCH, given.get("cursor", ""))
-    if "cursor" in given and after is None:
-        problems.append(_bad("cursor", "must be a nextCursor of this list"))
-    status = given.get("status")
-    if "resourceType" in given and await parts.resource_types.cache.find(caller.account, given["resourceType"]) is None:
-        names = type_names(parts.resource_types.cache.names(caller.account))
-        problems.append(_bad("resourceType", f"must be one of {names}"))
-    if status not in (None, *_STATUSES):
-        problems.append(_bad("status", f"must be one of {', '.join(_STATUSES)}"))
-    problems += [
-        _bad(name, f"must be a text of 1 to {_MAX_TEXT} characters")
-        for name in ("name", "q", "owner")
-        if name in given and (not is_string(given[name], _MAX_TEXT) or "\0" in given[name])
-    ]
-    if problems:
-        raise BadParameter("; ".join(each.message for each in problems), tuple(problems))
+    params = ListParams(request)
+    limit = params.limit()  # a key of one owner knows of no others
+    params.check_names(tuple(each for each in known if each != "owner" or caller.owner is None))
+    after = params.cursor(IdPrefix.WATCH)
+    resource_type = request.query.get("resourceType")
+    if resource_type is not None and await types.find(caller.account, resource_type) is None:
+        params.refuse("resourceType", f"must be one of {type_names(types.names(caller.account))}")
+    status = params.read("status", _status)
+    name, text, owner = (params.read(each, _text) for each in ("name", "q", "owner"))
+    params.check()
     return WatchQuery(
-        account=caller.account, owner=caller.owner or given.get("owner"), limit=limit,
-        after=None if after is None else WatchId(after), resource_type=given.get("resourceType"),
-        status=None if status is None else WatchStatus[status.upper()], name=given.get("name"), text=given.get("q"),
-    )  # fmt: skip
+        account=caller.account,
+        owner=caller.owner or owner,
+        limit=limit,
+        after=None if after is None else WatchId(after),
+        resource_type=resource_type,
+        status=status,
+        name=name,
+        text=text,
+    )
 
 
-def _bad(name: str, message: str) -> Problem:
-    return Problem(message=f"{name} {message}", parameter=name)
+def _status(word: str) -> WatchStatus:
+    if word not in _STATUSES:
+        raise ValueError(f"must be one of {', '.join(_STATUSES)}")
+    return WatchStatus[word.upper()]
+
+
+def _text(text: str) -> str:
+    if not is_string(text, _MAX_TEXT) or "\0" in text:
+        raise ValueError(f"must be a text of 1 to {_MAX_TEXT} characters")
+    return text
 
 
 def watch_response(stored: StoredWatch, status: int = 200) -> web.Response:
@@ -185,43 +180,43 @@ def watch_response(stored: StoredWatch, status: int = 200) -> web.Response:
 ROUTES: tuple[Route, ...] = (
     Route(
         method="POST", path="/v1/watches", scope=Scope.WATCHES, handler=create_watch,
-        status=201, answers=WatchOut, summary="Register a watch",
+        status=201, returns=WatchOut, summary="Register a watch",
         takes=WatchCreate, refuses=(409,), gives=("Location", "ETag", "Cache-Control"),
     ),
     Route(
         method="GET", path="/v1/watches", scope=Scope.WATCHES, handler=list_watches,
-        status=200, answers=WatchList, summary="List watches", query=WatchListParams,
+        status=200, returns=WatchListOut, summary="List watches", query=WatchListParams,
         also=((304, None),), reads=("If-None-Match",), gives=("ETag",),
     ),
     Route(
         method="POST", path="/v1/watches/preview", scope=Scope.WATCHES, handler=preview_watch,
-        status=200, answers=WatchPreviewOut, summary="Render a template without saving it",
+        status=200, returns=WatchPreviewOut, summary="Render a template without saving it",
         takes=WatchPreview, refuses=(429,),
     ),
     Route(
         method="GET", path="/v1/watches/{watchId}", scope=Scope.WATCHES, handler=get_watch,
-        status=200, answers=WatchOut, summary="Read a watch", also=((304, None),), refuses=(412,),
+        status=200, returns=WatchOut, summary="Read a watch", also=((304, None),), refuses=(412,),
         reads=("If-Match", "If-None-Match"), gives=("ETag",),
     ),
     Route(
         method="PUT", path="/v1/watches/{watchId}", scope=Scope.WATCHES, handler=replace_watch,
-        status=200, answers=WatchOut, summary="Replace a watch", takes=WatchUpdate,
+        status=200, returns=WatchOut, summary="Replace a watch", takes=WatchUpdate,
         reads=("If-Match", "If-None-Match"), gives=("ETag", "Cache-Control"),
     ),
     Route(
         method="PATCH", path="/v1/watches/{watchId}", scope=Scope.WATCHES, handler=patch_watch,
-        status=200, answers=WatchOut, summary="Change some properties of a watch",
+        status=200, returns=WatchOut, summary="Change some properties of a watch",
         takes=WatchPatch, reads=("If-Match", "If-None-Match"), gives=("ETag", "Cache-Control"),
         media=("application/merge-patch+json", "application/json"),
     ),
     Route(
         method="DELETE", path="/v1/watches/{watchId}", scope=Scope.WATCHES, handler=delete_watch,
-        status=204, answers=None, summary="Delete a watch and cancel what waits for it",
+        status=204, returns=None, summary="Delete a watch and cancel what waits for it",
         reads=("If-Match", "If-None-Match"),
     ),
     Route(
         method="POST", path="/v1/watches/{watchId}/test", scope=Scope.WATCHES, handler=test_watch,
-        status=200, answers=AttemptAnswer, summary="Send a watch the sample of its type now",
+        status=200, returns=AttemptOut, summary="Send a watch the sample of its type now",
         takes=WatchTest | None, refuses=(412, 429), reads=("If-Match", "If-None-Match"),
     ),
 )  # fmt: skip
@@ -236,7 +231,7 @@ def watch_routes(types: Iterable[ResourceType]) -> list[Route]:
             scope=Scope.WATCHES,
             handler=partial(create_watch_at, resource_type=each),
             status=201,
-            answers=WatchOut,
+            returns=WatchOut,
             summary=f"Register a watch on {each.name}",
             takes=WatchRouteCreate,
             gives=("Location", "ETag", "Cache-Control"),

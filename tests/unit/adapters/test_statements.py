@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 from enum import IntEnum
 from pathlib import Path
 
@@ -41,6 +42,29 @@ def test_a_module_uses_all_statements_of_its_file_and_no_others(file: Path) -> N
     room = ".".join(file.relative_to(FOLDER).with_suffix("").parts)
     read = importlib.import_module(f"hookward.adapters.postgres.{room}").SQL
     assert names_used(file.read_text("utf-8")) == set(read)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_statements_say_why_in_a_sentence_and_use_words_for_what_they_compute(file: Path) -> None:
+    text = file.with_suffix(".sql").read_text("utf-8")
+    assert [
+        why for why in re.findall(r"^-- why: (.*)$", text, re.MULTILINE) if not re.fullmatch(r"[A-Z].+\.", why)
+    ] == []
+    assert re.findall(r"(?:\bWITH|\bRECURSIVE|\),)\s+(\w{1,2}) AS (?:MATERIALIZED )?\(", text) == []
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_statuses_are_named_not_numbered(file: Path) -> None:
+    text = file.with_suffix(".sql").read_text("utf-8")
+    assert re.findall(r"\b(?:status|phase)\s*(?:=|<|>|<=|>=|<>|IN)\s*\(?\d", text) == []
+
+
+def test_the_lease_fence_stands_in_one_place() -> None:
+    holding = [file.stem for file in FOLDER.rglob("*.sql") if "until > now() FOR KEY SHARE" in file.read_text("utf-8")]
+    assert sorted(holding) == [
+        "leases",
+        "statements",
+    ]  # a statement of its own holds a lease to the end of a transaction
 
 
 def test_a_statement_has_its_header_and_its_text() -> None:

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from hookward.application.delivery.admission import DueDelivery
+from hookward.application.delivery.poller import DueDelivery
 from hookward.application.records import WatchRecord
 from hookward.domain.delivery.model import DeliveryStatus, DeliveryUpdate, Wait
 from tests.contract.world import World, moved, new_attempt, new_entry, new_event

@@ -12,14 +12,12 @@ import pytest
 
 from hookward.adapters.clock import SystemClock
 from hookward.adapters.postgres.pool import open_pool
-from hookward.application.delivery.executor import AttemptExecutor
-from hookward.application.delivery.lease import Lease
-from hookward.application.delivery.recorder import Recorder
-from hookward.application.delivery.session import Store, WorkerLimits
+from hookward.application.delivery.executor import AttemptExecutor, SendWindow
+from hookward.application.delivery.session import WorkerLimits, WorkerStores
 from hookward.application.delivery.task import DeliveryTask
 from hookward.application.delivery.worker import Worker
 from hookward.application.watches.registry import WatchRegistry
-from hookward.domain.delivery.model import DeliveryStatus
+from hookward.domain.delivery.model import DeliveryStatus, DeliveryUpdate
 from tests.contract.breaking import BreakingDatabase
 from tests.contract.world import SLOTS, World, new_attempt
 from tests.fakes.null_log import Silence
@@ -33,14 +31,13 @@ class Postman:
     def __init__(self) -> None:
         self.sent: Counter[bytes] = Counter()
 
-    async def deliver(self, parcel: DeliveryTask, recorder: Recorder, lease: Lease) -> None:
-        self.sent[parcel.id] += 1
-        number = parcel.number
-        recorder.settle(parcel, parcel.update(DeliveryStatus.DELIVERED, attempts=number, attempt=new_attempt(number)))
+    async def execute(self, task: DeliveryTask, _window: SendWindow) -> DeliveryUpdate:
+        self.sent[task.id] += 1
+        return task.update(DeliveryStatus.DELIVERED, attempts=task.number, attempt=new_attempt(task.number))
 
 
 class BreakingWorker:
-    """A worker on a database that can break, with a postman instead of a courier."""
+    """A worker on a database that can break, with a postman instead of an executor."""
 
     def __init__(self, world: World, database: BreakingDatabase) -> None:
         self.database = database
@@ -51,12 +48,12 @@ class BreakingWorker:
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
         world, clock, log = self._world, SystemClock(), Silence()
-        store = Store(
-            leases=world.leases, outbox=world.outbox, ledger=world.ledger, slots=world.lanes, waiting=world.lanes
+        stores = WorkerStores(
+            leases=world.leases, outbox=world.outbox, results=world.ledger, slots=world.lanes, waiting=world.lanes
         )  # fmt: skip
-        courier, bounds = cast("AttemptExecutor", self.postman), WorkerLimits(slots=SLOTS)
-        definitions = WatchRegistry(world.definitions, {})
-        worker = Worker("worker", store, definitions, courier, waker=log, bounds=bounds, clock=clock, log=log)
+        executor, limits = cast("AttemptExecutor", self.postman), WorkerLimits(slots=SLOTS)
+        registry = WatchRegistry(world.definitions, {})
+        worker = Worker("worker", stores, registry, executor, waker=log, limits=limits, clock=clock, log=log)
         running = asyncio.create_task(worker.run(self._stop))
         try:
             yield

@@ -6,7 +6,7 @@ import pytest
 
 from hookward.adapters.postgres.lanes import PostgresLanes
 from hookward.adapters.postgres.pool import open_pool
-from hookward.application.delivery.admission import DueDelivery
+from hookward.application.delivery.poller import DueDelivery
 from hookward.application.records import WatchRecord
 from hookward.domain.delivery.model import DeliveryStatus, DeliveryUpdate, Payload
 from tests.contract.world import SLOTS, World, new_attempt

@@ -21,7 +21,7 @@ from hookward.adapters.postgres.outbox import PostgresOutbox
 from hookward.adapters.postgres.pool import ConnectionPool, open_pool
 from hookward.adapters.postgres.results import PostgresResults
 from hookward.adapters.postgres.watches import PostgresWatches
-from hookward.application.delivery.dispatcher import Claim
+from hookward.application.delivery.outbox import Claim
 from hookward.application.events.publisher import NewEvent
 from hookward.application.records import WatchRecord
 from hookward.domain.delivery.model import Attempt, DeliveryStatus, DeliveryUpdate, Wait

@@ -14,7 +14,7 @@ from hookward.adapters.crypto.signing_keys import CipherSigningKeys
 from hookward.application.delivery.endpoints import EndpointCache
 from hookward.application.delivery.executor import AttemptExecutor
 from hookward.application.delivery.lease import Lease
-from hookward.application.delivery.session import Store, WorkerLimits, WorkerSession
+from hookward.application.delivery.session import WorkerLimits, WorkerSession, WorkerStores
 from hookward.application.delivery.worker import Worker
 from hookward.application.ports import Sealer
 from hookward.application.records import WatchRecord
@@ -235,16 +235,19 @@ class WorkerHarness:
 
     async def start_session(
         self, *, lease: float = 45.0, in_flight: int = 1024, room: int | None = None, grace: float = 20.0,
-        load: int = 16 << 20,
+        load: int = 16 << 20, fan_out: int = 256, fan_outs: int = 256,
     ) -> WorkerSession:  # fmt: skip
         """Start a session and let it work."""
         began = await Lease.begin(self.store, "worker", seconds=lease, clock=self.clock, log=self.log)
-        definitions = WatchRegistry(self.store, {SHOP.name: SHOP})
-        await definitions.refresh()
+        registry = WatchRegistry(self.store, {SHOP.name: SHOP})
+        await registry.refresh()
+        limits = WorkerLimits(
+            lease=lease, slots=self.slots, in_flight=in_flight, room=room or in_flight, grace=grace, load=load,
+            fan_out=fan_out, fan_outs=fan_outs,
+        )  # fmt: skip
         session = WorkerSession(
-            self._ports(), began, definitions, self._courier(definitions),
-            waker=self.wakes, bounds=self._bounds(lease, in_flight, room or in_flight, grace, load),
-            clock=self.clock, log=self.log,
+            self._stores(), began, registry, self._executor(registry),
+            waker=self.wakes, limits=limits, clock=self.clock, log=self.log,
         )  # fmt: skip
         self.sessions.append(session)
         self.tasks.append(asyncio.create_task(self._work(session), name="harness.work"))
@@ -252,28 +255,27 @@ class WorkerHarness:
 
     def start_worker(self, *, lease: float = 45.0, grace: float = 20.0) -> Worker:
         """Start a worker: one session after the other."""
-        definitions = WatchRegistry(self.store, {SHOP.name: SHOP})
+        registry = WatchRegistry(self.store, {SHOP.name: SHOP})
+        limits = WorkerLimits(lease=lease, slots=self.slots, grace=grace)
         worker = Worker(
-            "worker", self._ports(), definitions, self._courier(definitions),
-            waker=self.wakes, bounds=self._bounds(lease, 1024, 1024, grace), clock=self.clock, log=self.log,
+            "worker", self._stores(), registry, self._executor(registry),
+            waker=self.wakes, limits=limits, clock=self.clock, log=self.log,
         )  # fmt: skip
         self.workers.append(worker)
         self.tasks.append(asyncio.create_task(worker.run(self.stop), name="harness.worker"))
         return worker
 
-    def _courier(self, definitions: WatchRegistry) -> AttemptExecutor:
+    def _executor(self, registry: WatchRegistry) -> AttemptExecutor:
         return AttemptExecutor(
-            EndpointCache(definitions, self.sealer, CipherSigningKeys(), clock=self.clock, user_agent="Hookward/test"),
+            EndpointCache(registry, self.sealer, CipherSigningKeys(), clock=self.clock, user_agent="Hookward/test"),
             self.endpoints,
             self.tokens,
             timeout=self.timeout, schedule=self.schedule, clock=self.clock, random=FixedRandom(), log=self.lines,
         )  # fmt: skip
 
-    def _ports(self) -> Store:
-        return Store(leases=self.store, outbox=self.store, ledger=self.store, slots=self.store, waiting=self.store)
-
-    def _bounds(self, lease: float, in_flight: int, room: int, grace: float, load: int = 16 << 20) -> WorkerLimits:
-        return WorkerLimits(lease=lease, slots=self.slots, in_flight=in_flight, room=room, grace=grace, load=load)
+    def _stores(self) -> WorkerStores:
+        store = self.store
+        return WorkerStores(leases=store, outbox=store, results=store, slots=store, waiting=store)
 
     async def _work(self, session: WorkerSession) -> None:
         try:

@@ -1,4 +1,4 @@
-"""The worker's parts."""
+"""Wire a worker."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hookward.adapters.valkey.wakeups import QueueWaker, WakeUps, open_queue
 from hookward.application.aio.tasks import supervised_tasks
 from hookward.application.delivery.endpoints import EndpointCache
 from hookward.application.delivery.executor import AttemptExecutor
-from hookward.application.delivery.session import Store, WorkerLimits
+from hookward.application.delivery.session import WorkerLimits, WorkerStores
 from hookward.application.delivery.worker import Worker
 from hookward.application.history.erasures import Eraser
 from hookward.application.history.retention import Retainer
@@ -44,7 +44,7 @@ _LATER_SECONDS = 30.0
 
 
 async def run_worker(settings: Settings, *, name: str, stop: asyncio.Event) -> None:
-    """One worker process: shift after shift until ``stop`` is set, then what is in flight is finished."""
+    """Run one worker process until ``stop`` is set, then until what is in flight is recorded."""
     stores = find_stores(settings)
     log = get_log(process="worker", worker=name)
     clock, random, sealer = SystemClock(), SystemRandom(), build_sealer(settings)
@@ -56,13 +56,13 @@ async def run_worker(settings: Settings, *, name: str, stop: asyncio.Event) -> N
             open_pool(stores.database_url, name="hookward worker", size=settings.database.pool_size)
         )
         await check_master_keys(database, settings, sealer)
-        definitions = WatchRegistry(PostgresWatches(database), built_in_types())
+        registry = WatchRegistry(PostgresWatches(database), built_in_types())
         sender = await stack.enter_async_context(open_sender(settings))
         tokens = await stack.enter_async_context(
             open_tokens(settings, database, sealer, clock=clock, random=random, log=log)
         )
-        courier = AttemptExecutor(
-            EndpointCache(definitions, sealer, CipherSigningKeys(), clock=clock, user_agent=USER_AGENT),
+        executor = AttemptExecutor(
+            EndpointCache(registry, sealer, CipherSigningKeys(), clock=clock, user_agent=USER_AGENT),
             sender,
             tokens,
             timeout=settings.delivery.timeout,
@@ -76,40 +76,40 @@ async def run_worker(settings: Settings, *, name: str, stop: asyncio.Event) -> N
         stack.push_async_callback(queue.aclose, close_connection_pool=True)
         waker = QueueWaker(queue, clock=clock, log=log)
         tasks.start(waker.run)
-        tasks.start(lambda: _keep_house(PostgresUpkeep(database), log))
+        tasks.start(lambda: _run_upkeep(PostgresUpkeep(database), log))
         tasks.start(Eraser(PostgresErasures(database), log=log).run)
         retention = PostgresRetention(database)
         tasks.start(Retainer(retention, seconds=settings.retention.days * 86400.0, log=log).run)
-        store = _store(database, settings)
-        bounds = WorkerLimits(
+        worker_stores = _worker_stores(database, settings)
+        limits = WorkerLimits(
             lease=settings.worker.lease,
             slots=settings.delivery.concurrency,
             in_flight=settings.worker.in_flight,
             grace=settings.worker.grace,
         )
-        worker = Worker(name, store, definitions, courier, waker=waker, bounds=bounds, clock=clock, log=log)
+        worker = Worker(name, worker_stores, registry, executor, waker=waker, limits=limits, clock=clock, log=log)
         wake_ups = WakeUps(stores.queue_url, on_wake=worker.wake, on_health=worker.on_queue_health, log=log)
         tasks.start(wake_ups.run)
         await worker.run(stop)
 
 
-def _store(database: ConnectionPool, settings: Settings) -> Store:
+def _worker_stores(database: ConnectionPool, settings: Settings) -> WorkerStores:
     lanes = PostgresLanes(database, default_slots=settings.delivery.concurrency)
-    return Store(
+    return WorkerStores(
         leases=PostgresLeases(database),
         outbox=PostgresOutbox(database),
-        ledger=PostgresResults(database),
+        results=PostgresResults(database),
         slots=lanes,
         waiting=lanes,
     )
 
 
-async def _keep_house(upkeep: PostgresUpkeep, log: Log) -> None:
-    """Partitions ahead of time and expired keys out of the way, until cancelled."""
+async def _run_upkeep(upkeep: PostgresUpkeep, log: Log) -> None:
+    """Create partitions ahead of time and delete expired idempotency keys, until cancelled."""
     while True:
         try:
             made, forgotten = await upkeep.run()
-        except StoreUnavailable as error:  # there are days of slack
+        except StoreUnavailable as error:  # partitions are made days ahead
             log.warning("upkeep.later", error=str(error))
             await asyncio.sleep(_LATER_SECONDS)
             continue

@@ -64,9 +64,9 @@ def delivery_id(event: EventId, watch: WatchId) -> DeliveryId:
     return DeliveryId(uuid7(unix_ms_of(event), blake2b(event + watch, digest_size=10).digest()))
 
 
-def delivery_ids(event: EventId, watches: Iterable[WatchId]) -> list[DeliveryId]:
+def delivery_ids(event: EventId, watches: Iterable[WatchId]) -> dict[WatchId, DeliveryId]:
     """Return the id of the delivery of this event for each watch, in the order of the watches."""
-    return [delivery_id(event, watch) for watch in watches]
+    return {watch: delivery_id(event, watch) for watch in watches}
 
 
 def to_text(prefix: IdPrefix, identifier: bytes) -> str:

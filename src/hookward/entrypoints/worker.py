@@ -13,7 +13,7 @@ from hookward.config import Settings
 
 
 async def run(settings: Settings, stop: asyncio.Event, *, incarnation: str | None) -> None:
-    """Work until ``stop`` is set. ``incarnation`` names this life, so that ``serve`` can end its lease."""
+    """Work until ``stop`` is set. ``incarnation`` names this process, so that ``serve`` can end its lease."""
     name = incarnation or f"{socket.gethostname()}/{os.getpid()}/{SystemRandom().bytes(4).hex()}"
     raise_descriptor_limit()
     await run_worker(settings, name=name, stop=stop)

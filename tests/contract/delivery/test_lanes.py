@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hookward.application.delivery.admission import DueDelivery
+from hookward.application.delivery.poller import DueDelivery
 from hookward.domain.delivery.model import DeliveryStatus, Payload, WatchEffect
 from hookward.domain.errors import LeaseLost
 from tests.contract.delivery.worlds import DeliveryWorld

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 
 from hookward.adapters.postgres.history.replays import PostgresReplays
-from hookward.application.delivery.admission import SlotStore
-from hookward.application.delivery.dispatcher import Outbox
 from hookward.application.delivery.lease import Leases
+from hookward.application.delivery.outbox import Outbox
 from hookward.application.delivery.poller import WaitingStore
 from hookward.application.delivery.recorder import ResultStore
+from hookward.application.delivery.slots import SlotStore
 from hookward.application.history.replays import ReplayStore
 from hookward.application.records import WatchRecord
 from hookward.application.watches.registry import DefinitionSource

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from hookward.application.delivery.dispatcher import Claim
+from hookward.application.delivery.outbox import Claim
 from hookward.domain.delivery.model import POISON_CRASHES
 from hookward.domain.errors import LeaseLost
 from hookward.domain.events.model import ChangeEvent

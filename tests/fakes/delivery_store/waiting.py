@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from hookward.application.delivery.admission import DueDelivery
+from hookward.application.delivery.poller import DueDelivery
 from hookward.domain.delivery.model import DeliveryStatus
 from hookward.domain.events.model import ChangeEvent
 from hookward.domain.ids import DeliveryId

@@ -47,7 +47,8 @@ def groups_of(store: Store, items: str = "", **limits: int) -> GroupCommit[str]:
     [
         ({"max_items": 2, "max_weight": 1000}, ["ab", "cd", "e"]),
         ({"max_weight": 97}, ["a", "b", "c", "d", "e"]),
-        ({"max_weight": 98}, ["ab", "c", "d", "e"]),
+        ({"max_weight": 97 + 98 - 1}, ["a", "b", "c", "d", "e"]),
+        ({"max_weight": 97 + 98}, ["ab", "c", "d", "e"]),
         ({"max_weight": 1000}, ["abcde"]),
     ],
 )

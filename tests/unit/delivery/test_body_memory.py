@@ -8,7 +8,8 @@ from functools import partial
 import msgspec
 import pytest
 
-from hookward.application.delivery.admission import BodyMemory, CapacityShare, EndpointSpeed
+from hookward.application.delivery.admission import BodyMemory, CapacityShare
+from hookward.application.delivery.lane import EndpointSpeed
 from hookward.application.delivery.task import LARGE_BYTES, DeliveryTask, LoadedEvent
 from hookward.domain.delivery.model import DeliveryStatus, Payload
 from hookward.domain.ids import DeliveryId, WatchId

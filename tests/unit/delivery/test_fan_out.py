@@ -7,7 +7,6 @@ from functools import partial
 import msgspec
 import pytest
 
-from hookward.application.delivery.dispatcher import FAN_OUT, MAX_FAN_OUTS
 from hookward.domain.delivery.model import DeliveryStatus
 from hookward.domain.resource_types.operations import ChangeKind
 from tests.fakes.worker_harness import WorkerHarness
@@ -91,14 +90,14 @@ async def test_an_outage_in_the_middle_of_a_fan_out_is_waited_out(harness: Worke
 
 async def test_many_fan_outs_come_one_after_the_other_and_hold_up_no_other(harness: WorkerHarness) -> None:
     other = harness.watch("http://other.test/", events=("created",))
-    for number in range(FAN_OUT + 1):
+    for number in range(4):
         harness.watch(f"http://{number}.test/", events=("updated",))
-    await harness.start_session()
-    harness.publish(MAX_FAN_OUTS + 1)
+    await harness.start_session(fan_out=3, fan_outs=3)
+    harness.publish(4)
     harness.store.publish(msgspec.structs.replace(harness.event(), kind=ChangeKind.CREATED))
     await harness.until(partial(harness.endpoints.have_received, "http://other.test/", 1), seconds=1.0)
     await harness.settled()
-    assert harness.statuses() == {DELIVERED: (FAN_OUT + 1) * (MAX_FAN_OUTS + 1) + 1}
+    assert harness.statuses() == {DELIVERED: 4 * 4 + 1}
     assert other.id in harness.store.watches
 
 
@@ -109,7 +108,7 @@ async def test_a_watch_that_is_disabled_and_enabled_during_a_fan_out_gets_nothin
     harness.publish(1)
     await harness.until(lambda: len(harness.store.log) == 1000, seconds=10)
     harness.reopen(watches[-1], lane=9999)
-    await session.dispatcher._definitions.refresh()
+    await session.registry.refresh()
     harness.store.away.clear()
     await harness.settled()
     assert harness.statuses() == {DELIVERED: 2499}

@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
-from hookward.application.delivery.admission import SLOW_SECONDS
-from hookward.application.delivery.lanes import LEFT_ALONE_SECONDS, UPKEEP_SECONDS
+from hookward.application.delivery.lane import SLOW_SECONDS
+from hookward.application.delivery.lane_upkeep import UPKEEP_SECONDS
+from hookward.application.delivery.lanes import PAUSED_SECONDS
 from hookward.domain.delivery.model import DeliveryStatus
 from hookward.domain.delivery.outcome import Outcome, Response
 from hookward.domain.delivery.request import OutgoingRequest
@@ -153,11 +154,11 @@ async def test_what_was_pulled_as_its_watch_was_held_goes_back_to_wait(harness: 
     session = await harness.start_session()
     harness.publish(2)
     await harness.until(lambda: len(harness.store.waiting) == 2)
-    lane = session.lanes._lanes[1]
+    lane = session.lanes.table[1]
     await harness.until(lambda: lane.granted == 0, seconds=0.9)
-    lane.alone_until = harness.clock.monotonic() + LEFT_ALONE_SECONDS
+    lane.paused_until = harness.clock.monotonic() + PAUSED_SECONDS
     harness.store.lanes[1].wake_at = harness.clock.monotonic()
-    await asyncio.sleep(LEFT_ALONE_SECONDS / 2)
+    await asyncio.sleep(PAUSED_SECONDS / 2)
     assert len(harness.endpoints.received) == 2
     await harness.settled()
     assert (harness.statuses(), numbers(harness)) == ({FAILED: 2}, [2, 2])

@@ -7,8 +7,9 @@ from functools import partial
 
 import pytest
 
-from hookward.application.delivery.admission import PROBES, SLOW_SECONDS
-from hookward.application.delivery.lanes import FORGET_SECONDS
+from hookward.application.delivery.admission import PROBES
+from hookward.application.delivery.lane import SLOW_SECONDS
+from hookward.application.delivery.lane_upkeep import FORGET_SECONDS
 from hookward.domain.delivery.model import DeliveryStatus
 from tests.fakes.worker_harness import WorkerHarness, hang
 
@@ -153,8 +154,8 @@ async def test_a_lane_that_has_rested_for_long_is_forgotten(harness: WorkerHarne
     session = await harness.start_session()
     harness.publish()
     await harness.settled()
-    assert len(session.lanes._lanes) == 1
-    await harness.until(lambda: not session.lanes._lanes, seconds=700)
+    assert len(session.lanes.table) == 1
+    await harness.until(lambda: len(session.lanes.table) == 0, seconds=700)
 
 
 async def test_what_is_queued_here_waits_when_its_watch_is_paused(harness: WorkerHarness) -> None:

@@ -1,4 +1,4 @@
-"""What the ledger refuses, and what definitions know."""
+"""What the store refuses to record, and what definitions know."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ async def test_a_group_is_bounded(harness: WorkerHarness) -> None:
 async def test_a_look_for_slots_that_finds_none_writes_nothing(harness: WorkerHarness) -> None:
     asked: list[bool] = []
     recorder = Recorder(
-        harness.store, 1, log=harness.log, slots=dict, after=lambda *, woke: asked.append(woke), doubt=harness.stop.set
+        harness.store, 1, log=harness.log, slots=dict, on_recorded=asked.append, mark_uncertain=harness.stop.set
     )
     recording = asyncio.create_task(recorder.run())
-    recorder.give_back()
+    recorder.wake()
     await recorder.drained()
     recording.cancel()
     assert (asked, harness.store.groups) == ([False], [])

@@ -166,7 +166,7 @@ async def test_costly_filters_let_others_have_their_turn(harness: WorkerHarness)
             await asyncio.sleep(0)
 
     task = asyncio.create_task(other())
-    filters = session.dispatcher._definitions.filters
+    filters = session.registry.filters
     assert (
         await apply_filters(filters, event, [row.id for row in rows], second=1, home=None, shape=SHOP.body)
     ).wanted == []
@@ -177,7 +177,7 @@ async def test_costly_filters_let_others_have_their_turn(harness: WorkerHarness)
 async def test_a_filter_that_is_taken_away_is_asked_no_more(harness: WorkerHarness) -> None:
     watch = harness.watch(A, filter="$.resource.no", concurrency=2)
     session = await harness.start_session()
-    definitions = session.dispatcher._definitions
+    definitions = session.registry
     assert (list(definitions.filters), definitions.slots) == ([watch.id], {watch.id: 2})
     harness.change(watch, definition=b'{"address":"http://a.test/"}')
     await definitions.refresh()
@@ -282,7 +282,7 @@ async def test_a_watch_that_ends_while_a_send_waits_for_the_lease_is_not_sent_to
     harness.publish()
     await asyncio.sleep(5)
     harness.change(watch, deleted=True)
-    await harness.sessions[0].dispatcher._definitions.refresh()
+    await harness.sessions[0].registry.refresh()
     harness.store.away.clear()
     await harness.settled()
     assert (harness.statuses(), harness.endpoints.received) == ({CANCELLED: 1}, [])

@@ -9,7 +9,7 @@ from hookward.adapters.postgres.leases import is_held
 from hookward.adapters.postgres.outbox import read_event
 from hookward.adapters.postgres.pool import Acquired, ConnectionPool
 from hookward.adapters.postgres.statements import read_statements
-from hookward.application.delivery.admission import DueDelivery
+from hookward.application.delivery.poller import DueDelivery
 from hookward.domain.delivery.model import Payload
 from hookward.domain.errors import LeaseLost
 from hookward.domain.events.model import ChangeEvent

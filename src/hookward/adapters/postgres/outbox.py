@@ -11,7 +11,7 @@ import msgspec
 from hookward.adapters.postgres.leases import is_held
 from hookward.adapters.postgres.pool import ConnectionPool
 from hookward.adapters.postgres.statements import read_statements
-from hookward.application.delivery.dispatcher import Claim
+from hookward.application.delivery.outbox import Claim
 from hookward.domain.delivery.model import POISON_CRASHES
 from hookward.domain.errors import LeaseLost
 from hookward.domain.events.model import ChangeEvent

@@ -17,7 +17,7 @@ class Write(Protocol[Written_contra]):
 
 
 class GroupCommit(Generic[Item]):
-    """A queue of items that are written in groups of at most ``max_items``, and not many more than ``max_weight``.
+    """A queue of items that are written in groups of at most ``max_items`` and ``max_weight``; a heavier item is alone.
 
     ``weight`` returns the size of an item in bytes. A group is halved when writing it raises, until the guilty item is
     alone: ``refuse`` then gets it with the error, and returns what is to be written in its place, or ``None``. Errors
@@ -55,10 +55,12 @@ class GroupCommit(Generic[Item]):
         """Remove the next group from the queue and return it; empty when the queue is."""
         group: list[Item] = []
         weight = 0
-        while self._pending and len(group) < self._max_items and weight < self._max_weight:
-            item = self._pending.popleft()
-            weight += self._weigh(item)
-            group.append(item)
+        while self._pending and len(group) < self._max_items:
+            more = self._weigh(self._pending[0])
+            if group and weight + more > self._max_weight:
+                break
+            weight += more
+            group.append(self._pending.popleft())
         self.weight -= weight
         return group
 

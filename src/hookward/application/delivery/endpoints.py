@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
+from hookward.application.aio.cache import LruCache
 from hookward.application.crypto_keys.ports import SigningKeys
 from hookward.application.delivery.endpoint import CompiledWatch, DocumentView, Endpoint, EndpointBuilder
 from hookward.application.ports import Clock, Sealer
@@ -14,7 +13,7 @@ from hookward.domain.watches.model import WatchDefinition, WatchStatus
 
 
 class EndpointCache:
-    """Endpoints by watch, at most ``limit`` (G12); those built first are dropped first.
+    """Endpoints by watch, at most ``limit`` (G12); those used longest ago are dropped first.
 
     A change of any watch, key, time zone or type drops them all. What was compiled of a watch stays until the watch
     itself changes.
@@ -33,9 +32,8 @@ class EndpointCache:
         self._registry = registry
         self._builder = EndpointBuilder(sealer, signing_keys, clock=clock, user_agent=user_agent)
         self._clock = clock
-        self._limit = limit
-        self._endpoints: OrderedDict[WatchId, Endpoint] = OrderedDict()
-        self._compiled: OrderedDict[WatchId, tuple[int, CompiledWatch]] = OrderedDict()
+        self._endpoints: LruCache[WatchId, Endpoint] = LruCache(limit)
+        self._compiled: LruCache[WatchId, tuple[int, CompiledWatch]] = LruCache(limit)
         registry.on_change(self._forget)
 
     def get(self, watch: WatchId) -> Endpoint | None:
@@ -52,10 +50,7 @@ class EndpointCache:
             if valid_until_us is None or self._clock.now_us() < valid_until_us:
                 return known
         endpoint = self._build(record)
-        self._endpoints[watch] = endpoint
-        self._endpoints.move_to_end(watch)
-        if len(self._endpoints) > self._limit:
-            self._endpoints.popitem(last=False)
+        self._endpoints.put(watch, endpoint)
         return endpoint
 
     def reason_for_none(self, watch: WatchId) -> str:
@@ -88,11 +83,7 @@ class EndpointCache:
     def _compile(self, record: WatchRecord, definition: WatchDefinition) -> CompiledWatch:
         known = self._compiled.get(record.id)
         if known is not None and known[0] == record.version:
-            self._compiled.move_to_end(record.id)
             return known[1]
         compiled = CompiledWatch.compile(definition)
-        self._compiled[record.id] = (record.version, compiled)
-        self._compiled.move_to_end(record.id)
-        if len(self._compiled) > self._limit:
-            self._compiled.popitem(last=False)
+        self._compiled.put(record.id, (record.version, compiled))
         return compiled

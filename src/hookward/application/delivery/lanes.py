@@ -1,289 +1,271 @@
-"""Lanes as one worker sees them: who may send now, within each watch's slots and the worker's own bound.
+"""Lanes: the queues of one worker, and which of their deliveries are sent now, within slots and the worker's bounds.
 
-A watch's slots are shared by all workers. A worker that finds work for a watch asks for slots, uses them for one
-delivery after the other, and gives them back when it has not needed them for a while. What cannot be sent soon is
-parked: it waits in the store, where every worker can take it, and its lane takes new deliveries only behind it.
+All workers share the slots of a watch. A worker that has work for a watch asks for slots, uses them for one delivery
+after the other, and returns them when it has not needed them for a while. A delivery that cannot be sent soon is
+deferred: it waits in the store, where every worker can take it, and new deliveries of its lane wait behind it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable
 from itertools import islice
+from typing import Any
 
-from hookward.application.delivery.admission import Admission, BodyMemory, Lane, SlotStore
-from hookward.application.delivery.executor import AttemptExecutor
-from hookward.application.delivery.lease import Lease
+from hookward.application.delivery.admission import Admission, BodyMemory
+from hookward.application.delivery.executor import AttemptExecutor, SendWindow
+from hookward.application.delivery.lane import Lane, LaneTable
 from hookward.application.delivery.recorder import Recorder
+from hookward.application.delivery.slots import SlotClient
 from hookward.application.delivery.task import DeliveryTask, TaskState
-from hookward.application.ports import Clock, Log
-from hookward.domain.errors import StoreUnavailable
-from hookward.domain.ids import WatchId
+from hookward.application.ports import Clock
 
-UPKEEP_SECONDS = 0.25
-FORGET_SECONDS = 600.0
 SLOW_WAIT_SECONDS = 5.0
-LEFT_ALONE_SECONDS = 1.0
-_BACKOFF_SECONDS = 0.2
-_UNBLOCK = 8
+PAUSED_SECONDS = 1.0
+_RESUMED = 8
+
+
+class ReadyList:
+    """The lanes that could send and wait for something, each in the order in which they began to wait.
+
+    ``blocked`` lanes wait for a share of the sends, ``heavy`` ones for memory, and those in ``again`` only for their
+    turn.
+    """
+
+    __slots__ = ("again", "blocked", "heavy")
+
+    def __init__(self) -> None:
+        self.blocked: dict[Lane, None] = {}
+        self.heavy: dict[Lane, None] = {}
+        self.again: dict[Lane, None] = {}
+
+
+class RunningSends:
+    """The asyncio tasks that send. ``on_end`` is called when one has ended; ``raise_failure`` raises a bug in one."""
+
+    def __init__(self, on_end: Callable[[], None]) -> None:
+        self._on_end = on_end
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failure: BaseException | None = None
+        self.closed = False
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run ``work`` to its end."""
+        running = asyncio.create_task(work, name="lane.run")
+        self._tasks.add(running)
+        running.add_done_callback(self._ended)
+
+    def raise_failure(self) -> None:
+        """Raise the first exception that a task ended with, if there was one."""
+        if self._failure is not None:
+            raise self._failure
+
+    async def cancel(self) -> None:
+        """Cancel all tasks and start no more."""
+        self.closed = True
+        for running in self._tasks:
+            running.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def finished(self) -> None:
+        """Wait until no task is left."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _ended(self, running: asyncio.Task[None]) -> None:
+        self._tasks.discard(running)
+        if not running.cancelled() and running.exception() is not None:
+            self._failure = self._failure or running.exception()
+        self._on_end()
 
 
 class Lanes:
-    """All lanes of one worker under one lease.
+    """Sends the deliveries of one worker under one lease (``window``).
 
-    ``slots`` is how many sends one watch may have in flight, ``own_slots`` the same for the watches that say so
-    themselves, ``in_flight`` how many this worker may have in all. ``load`` bounds the bytes of large sends in flight,
-    and of large records that are not written yet; twice as much may be held with what is queued.
-    ``doubt`` is called when it cannot be known which slots were granted. ``send`` answers whether the watch is to be
-    left alone from now on.
+    ``in_flight`` bounds its sends. ``load`` bounds the bytes of large sends in flight, and of large results that are
+    not written yet; twice as much may be held together with what is queued.
     """
 
     def __init__(
-        self, store: SlotStore, lease: Lease, recorder: Recorder, executor: AttemptExecutor,
-        *, slots: int, own_slots: Mapping[WatchId, int], in_flight: int, load: int, clock: Clock, log: Log,
-        doubt: Callable[[], None],
-    ) -> None:  # fmt: skip
-        self._store = store
-        self._lease = lease
-        self._recorder = recorder
+        self,
+        executor: AttemptExecutor,
+        recorder: Recorder,
+        window: SendWindow,
+        *,
+        table: LaneTable,
+        slots: SlotClient,
+        in_flight: int,
+        load: int,
+        clock: Clock,
+    ) -> None:
         self._executor = executor
+        self._recorder = recorder
+        self._window = window
+        self.table = table
         self._slots = slots
-        self._own_slots = own_slots
         self._admission = Admission(in_flight, load)
         self._load = load
-        self._large = BodyMemory()
+        self._memory = BodyMemory()
         self._clock = clock
-        self._log = log
-        self._doubt = doubt
-        self._lanes: dict[int, Lane] = {}
-        self._wanting: dict[Lane, None] = {}
-        self._want = asyncio.Event()
-        self._blocked: dict[Lane, None] = {}
-        self._heavy: dict[Lane, None] = {}
-        self._slow: set[Lane] = set()
-        self._again: dict[Lane, None] = {}
+        self._ready = ReadyList()
         self._queued = 0
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._failed: BaseException | None = None
-        self._over = False
-        self._returned: dict[int, int] = {}
-        self._stopped: set[Lane] = set()
+        self.sends = RunningSends(self._resume_ready)
 
     @property
     def busy(self) -> int:
-        """Parcels queued here or in flight to endpoints that are not slow: those close the door to nobody."""
-        return self._queued + self._admission.total - sum(len(lane.queue) + lane.running for lane in self._slow)
+        """Deliveries queued or in flight, slow endpoints excluded: those must not block new work."""
+        return self._queued + self._admission.total - sum(len(lane.queue) + lane.running for lane in self.table.slow)
 
     def has_room(self, room: int) -> bool:
-        """Whether more may be taken: fewer than ``room`` are busy, and memory is left."""
-        return self.busy < room and self._large.bytes + self._recorder.held < 2 * self._load
+        """Return whether more may be taken: fewer than ``room`` are busy, and memory is left."""
+        return self.busy < room and self._memory.bytes + self._recorder.unwritten_bytes < 2 * self._load
 
     @property
     def in_flight(self) -> int:
         """Sends that have begun and not ended."""
         return self._admission.total
 
-    def offer(self, tasks: Iterable[DeliveryTask]) -> None:
-        """Take new deliveries: send them as slots allow, or park them behind what waits."""
+    def submit_new(self, tasks: Iterable[DeliveryTask]) -> None:
+        """Queue new deliveries and send them as slots allow; defer those of lanes with a backlog."""
         touched: dict[Lane, None] = {}
         for task in tasks:
-            lane = self._lane_of(task)
+            lane = self.table.lane_of(task)
             if not lane.takes_more():
-                self._stop(lane)
-                self._recorder.park(task)
+                self.table.stop(lane)
+                self._recorder.defer(task)
                 continue
             self._queue(lane, task)
             touched[lane] = None
         for lane in touched:
-            self._go(lane)
-        self.lift()
+            self.start_sends(lane)
+        self.resume_heavy()
 
-    def take(self, tasks: Iterable[DeliveryTask]) -> None:
-        """Take pulled deliveries, each of which comes with a slot; those of slow lanes that cannot start wait more."""
+    def submit_pulled(self, tasks: Iterable[DeliveryTask]) -> None:
+        """Queue pulled deliveries, each of which comes with a slot; defer those of slow lanes that cannot start."""
         slow: dict[Lane, None] = {}
         now = self._clock.monotonic()
         for task in tasks:
-            lane = self._lane_of(task)
+            lane = self.table.lane_of(task)
             lane.granted += 1
             self._queue(lane, task)
-            if lane.alone_until > now:  # it was pulled just before the store learned that its watch is held
-                self._park_all(lane, seconds=lane.alone_until - now)
+            if lane.paused_until > now:  # it was pulled just before the store learned that its watch is held
+                self.defer_queued(lane, seconds=lane.paused_until - now)
                 continue
-            self._go(lane)
+            self.start_sends(lane)
             if lane.slow:
                 slow[lane] = None
-        self.lift()
+        self.resume_heavy()
         for lane in slow:
             startable = lane.running - len(lane.sending)
-            self._park_all(lane, beyond=startable, seconds=SLOW_WAIT_SECONDS)
+            self.defer_queued(lane, beyond=startable, seconds=SLOW_WAIT_SECONDS)
 
     def return_slot(self, lane: int) -> None:
-        """Give back the slot that came with a pulled delivery which is not sent."""
-        self._returned[lane] = self._returned.get(lane, 0) + 1
-        self._recorder.give_back()
+        """Return the slot that came with a pulled delivery which is not sent."""
+        self._slots.give_back(lane, 1)
+        self._recorder.wake()
 
-    def park_queued(self, task: DeliveryTask) -> None:
-        """Take a task out of its queue, where it is until it starts, and make it wait in the store."""
-        lane = self._lanes[task.lane]
+    def defer(self, task: DeliveryTask) -> None:
+        """Take a delivery that has not started out of its queue and let it wait in the store."""
+        lane = self.table[task.lane]
         lane.queue.remove(task)
         self._queued -= 1
-        self._large.drop(task)
-        self._stop(lane)
-        self._recorder.park(task)
+        self._memory.drop(task)
+        self.table.stop(lane)
+        self._recorder.defer(task)
 
     def slots_to_return(self) -> dict[int, int]:
-        """Take off, to give back, what idle lanes held, and what stopped lanes do not use: others wait for it."""
-        back, self._returned = self._returned, {}
-        for lane in self._stopped:
+        """Return the slots to give back now, by lane: of idle lanes, and those that stopped lanes do not use."""
+        returned = self._slots.take_returned()
+        for lane in self.table.stopped:
             spare = lane.spare
             if spare:
                 lane.granted -= spare
-                back[lane.id] = back.get(lane.id, 0) + spare
-        return back
+                returned[lane.id] = returned.get(lane.id, 0) + spare
+        return returned
 
     async def ask(self) -> None:
         """Ask for slots, for many lanes at a time, until cancelled."""
         while True:
-            await self._want.wait()
-            self._want.clear()
-            wanting, self._wanting = self._wanting, {}
-            wanted = {lane.id: min(lane.demand, lane.slots) - lane.granted for lane in wanting}
-            wanted = {id_: count for id_, count in wanted.items() if count > 0}
-            try:
-                granted = await self._store.acquire(self._lease.token, wanted) if wanted else {}
-            except StoreUnavailable as error:
-                self._doubt()
-                self._log.warning("lanes.store_unavailable", error=str(error))
-                self._wanting = wanting | self._wanting
-                await asyncio.sleep(_BACKOFF_SECONDS)
-                self._want.set()
-                continue
-            for lane in wanting:
-                lane.asked = False
-                lane.granted += granted.get(lane.id, 0)
-                lane.full = granted.get(lane.id, 0) < wanted.get(lane.id, 0)
+            for lane in await self._slots.acquire():
                 if lane.granted == 0:
-                    self._park_all(lane)
+                    self.defer_queued(lane)
                 else:
-                    self._go(lane)
-            self.lift()
+                    self.start_sends(lane)
+            self.resume_heavy()
 
-    async def keep_up(self) -> None:
-        """Look after lanes until cancelled: give idle slots back, notice backlogs and endpoints that hang."""
-        while True:
-            await asyncio.sleep(UPKEEP_SECONDS)
-            if self._failed is not None:
-                raise self._failed
-            now = self._clock.monotonic()
-            for lane in self._lanes.values():
-                if lane.full:
-                    lane.full = False
-                    self._go(lane)
-                if lane.sending:
-                    lane.last_busy = now
-                    oldest = now - min(task.started for task in lane.sending)
-                    lane.pace = max(lane.pace, oldest)
-                    self._judge(lane)
-            self._unblock(self._blocked)  # what has just become slow left its share to others
-            self.lift()
-            await self._look_at_backlogs()
-            self._give_back_idle(now)
+    def defer_all_queued(self) -> None:
+        """At a graceful stop: let everything that has not started wait in the store."""
+        for lane in self.table:
+            self.defer_queued(lane)
 
-    async def stop(self) -> None:
-        """Cancel what is in flight, and start nothing more."""
-        self._over = True
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-
-    def park_everything_queued(self) -> None:
-        """At a graceful stop: what has not started waits in the store."""
-        for lane in self._lanes.values():
-            self._park_all(lane)
-
-    async def landed(self) -> None:
-        """Wait until nothing is in flight."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
-
-    def _lane_of(self, task: DeliveryTask) -> Lane:
-        lane = self._lanes.get(task.lane)
-        slots = self._own_slots.get(task.watch, self._slots)
-        if lane is None:
-            lane = self._lanes[task.lane] = Lane(task.lane, slots=slots, now=self._clock.monotonic())
-        lane.slots = slots
-        return lane
-
-    def lift(self) -> None:
-        """Memory may be free: each lane that waits for it has its turn, with one delivery at a time."""
-        light = [lane for lane in self._heavy if self._carries(lane)]
-        while light:
-            for lane in light:
-                if self._carries(lane):
-                    del self._heavy[lane]
-                    self._go(lane)
-            light = [lane for lane in self._heavy if self._carries(lane)]
-
-    def _queue(self, lane: Lane, task: DeliveryTask) -> None:
-        lane.queue.append(task)
-        self._queued += 1
-        self._large.add(task)
-
-    def _carries(self, lane: Lane) -> bool:
-        """Whether memory takes what ``lane`` would send next: what is small always, what is large in its turn."""
-        if not lane.queue or not lane.queue[0].large:
-            return True
-        return self._recorder.held < self._load and self._admission.carries(lane)
-
-    def _stop(self, lane: Lane) -> None:
-        lane.stopped = True
-        self._stopped.add(lane)
-
-    def _park_all(self, lane: Lane, *, beyond: int = 0, seconds: float = 0.0) -> None:
-        """Make what is queued beyond the first few wait in the store, for so long at least."""
-        self._stop(lane)
+    def defer_queued(self, lane: Lane, *, beyond: int = 0, seconds: float = 0.0) -> None:
+        """Let what is queued beyond the first few wait in the store, for at least ``seconds``."""
+        self.table.stop(lane)
         while len(lane.queue) > beyond:
             self._queued -= 1
             task = lane.queue.pop()
-            self._large.drop(task)
-            self._recorder.park(task, seconds=seconds)
+            self._memory.drop(task)
+            self._recorder.defer(task, seconds=seconds)
 
-    def _judge(self, lane: Lane) -> None:
-        if self._admission.judge(lane):
-            self._slow.add(lane)
-            self._park_all(lane, beyond=lane.running - len(lane.sending))
+    def resume_heavy(self) -> None:
+        """Let lanes that wait for memory send, one delivery each, while there is some."""
+        light = [lane for lane in self._ready.heavy if self._fits_memory(lane)]
+        while light:
+            for lane in light:
+                if self._fits_memory(lane):
+                    del self._ready.heavy[lane]
+                    self.start_sends(lane)
+            light = [lane for lane in self._ready.heavy if self._fits_memory(lane)]
+
+    def resume_blocked(self) -> None:
+        """Let a few lanes that wait for a share of the sends go on."""
+        self._resume(self._ready.blocked)
+
+    def reclassify(self, lane: Lane) -> None:
+        """Count a lane by its present speed. One that has become slow keeps only what is about to be sent."""
+        if self._admission.reclassify(lane):
+            self.table.slow.add(lane)
+            self.defer_queued(lane, beyond=lane.running - len(lane.sending))
         elif not lane.slow:
-            self._slow.discard(lane)
-            self._go(lane)  # it may have more in flight than before
+            self.table.slow.discard(lane)
+            self.start_sends(lane)  # it may have more in flight than before
 
-    def _go(self, lane: Lane) -> None:
-        while not self._over and lane.running < min(lane.usable, lane.demand):
+    def start_sends(self, lane: Lane) -> None:
+        """Start as many sends of a lane as slots, shares and memory allow, and ask for the slots that it lacks."""
+        while not self.sends.closed and lane.running < min(lane.usable, lane.demand):
             if not self._admission.admits(lane):
-                self._blocked[lane] = None
+                self._ready.blocked[lane] = None
                 return
-            if not self._carries(lane):
-                self._heavy[lane] = None
+            if not self._fits_memory(lane):
+                self._ready.heavy[lane] = None
                 return
             self._admission.begin(lane)
             reserved = lane.queue[0]  # what is wanted beyond what runs is queued
             self._admission.load(lane, reserved)
-            task = asyncio.create_task(self._run(lane, reserved), name="lane.run")
-            self._tasks.add(task)
-            task.add_done_callback(self._ended)
+            self.sends.start(self._run(lane, reserved))
             if reserved.large:
-                self._heavy[lane] = None
+                self._ready.heavy[lane] = None
                 break
         if not lane.asked and not lane.full and lane.granted < min(lane.demand, lane.slots):
-            lane.asked = True
-            self._wanting[lane] = None
-            self._want.set()
+            self._slots.want(lane)
+
+    def _queue(self, lane: Lane, task: DeliveryTask) -> None:
+        lane.queue.append(task)
+        self._queued += 1
+        self._memory.add(task)
+
+    def _fits_memory(self, lane: Lane) -> bool:
+        """Return whether memory allows the next delivery of ``lane``: a small one always, a large one in its turn."""
+        if not lane.queue or not lane.queue[0].large:
+            return True
+        return self._recorder.unwritten_bytes < self._load and self._admission.fits_memory(lane)
 
     async def _run(self, lane: Lane, reserved: DeliveryTask) -> None:
-        """Send one task after the other on one slot; memory is ``reserved`` for the first."""
+        """Send one delivery after the other on one slot; memory is ``reserved`` for the first."""
         self._admission.unload(lane, reserved)
         try:
-            while lane.queue and lane.running <= lane.usable and self._carries(lane):
+            while lane.queue and lane.running <= lane.usable and self._fits_memory(lane):
                 task = lane.queue.popleft()
                 self._queued -= 1
                 task.state = TaskState.SENDING
@@ -291,77 +273,37 @@ class Lanes:
                 lane.sending.add(task)
                 lane.peak = max(lane.peak, len(lane.sending))
                 self._admission.load(lane, task)
-                alone = False
                 try:
-                    update = await self._executor.execute(task, self._lease)
+                    update = await self._executor.execute(task, self._window)
                     self._recorder.settle(task, update)
-                    alone = update.watch_effect is not None
                 finally:
                     lane.sending.discard(task)
                     self._admission.unload(lane, task)
-                    self._large.drop(task)
+                    self._memory.drop(task)
                 lane.last_busy = self._clock.monotonic()
-                if alone:
-                    lane.alone_until = lane.last_busy + LEFT_ALONE_SECONDS
-                    self._park_all(lane)
-                lane.took(lane.last_busy - task.started)
-                if lane.standing is not lane.counted:
-                    self._judge(lane)
+                if update.watch_effect is not None:  # the store learns of it with the record
+                    lane.paused_until = lane.last_busy + PAUSED_SECONDS
+                    self.defer_queued(lane)
+                lane.record_duration(lane.last_busy - task.started)
+                if lane.speed is not lane.counted_as:
+                    self.reclassify(lane)
                 if task.large:
                     break  # others may wait for the memory that it took
         finally:
             self._admission.end(lane)
             if lane.queue:
-                (self._heavy if lane.queue[0].large else self._again)[lane] = None
+                (self._ready.heavy if lane.queue[0].large else self._ready.again)[lane] = None
             elif lane.stopped and lane.spare:
-                self._recorder.give_back()
+                self._recorder.wake()
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            self._failed = self._failed or task.exception()
-        self._unblock(self._again)
-        self._unblock(self._blocked)
-        self.lift()
+    def _resume_ready(self) -> None:
+        """Use what the end of a send has left."""
+        self._resume(self._ready.again)
+        self._resume(self._ready.blocked)
+        self.resume_heavy()
 
-    def _unblock(self, blocked: dict[Lane, None]) -> None:
-        """Let a few lanes go on, in the order in which they were blocked: every end of a send comes by here."""
-        for lane in list(islice(blocked, _UNBLOCK)):
-            del blocked[lane]
-            self._go(lane)
-
-    async def _look_at_backlogs(self) -> None:
-        known = [lane for lane in self._lanes.values() if lane.stopped or lane.granted]
-        if not known:
-            return
-        try:
-            stopped = await self._store.stopped([lane.id for lane in known])
-        except StoreUnavailable:
-            return
-        now = self._clock.monotonic()
-        for lane in known:
-            if stopped.get(lane.id, False) and lane.queue:
-                self._park_all(lane)  # held, paused or disabled: what is queued here must wait or end with the rest
-            if lane.id in stopped or lane.alone_until > now:
-                self._stop(lane)
-                if lane.spare:
-                    self._recorder.give_back()
-            else:
-                lane.stopped = False
-                self._stopped.discard(lane)
-
-    def _give_back_idle(self, now: float) -> None:
-        """Hold no more slots than were needed since the last look."""
-        for lane in list(self._lanes.values()):
-            forgettable = not (lane.granted or lane.queue or lane.asked or lane.stopped)
-            if forgettable and now - lane.last_busy > FORGET_SECONDS:
-                del self._lanes[lane.id]
-                self._slow.discard(lane)
-                continue
-            unused = min(lane.spare, lane.granted - min(lane.peak, lane.slots))
-            lane.peak = len(lane.sending)
-            if unused > 0 and not lane.asked:
-                lane.granted -= unused
-                self._returned[lane.id] = self._returned.get(lane.id, 0) + unused
-        if self._returned:
-            self._recorder.give_back()
+    def _resume(self, waiting: dict[Lane, None]) -> None:
+        """Let a few lanes go on, in the order in which they began to wait; called at every end of a send."""
+        for lane in list(islice(waiting, _RESUMED)):
+            del waiting[lane]
+            self.start_sends(lane)

@@ -1,4 +1,4 @@
-"""A lease as its holder sees it: until when it may start to send, by a clock that nobody sets."""
+"""The holder's side of a lease. Deadlines use the monotonic clock."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Leases(Protocol):
 
 
 class Lease:
-    """One incarnation's right to send and record."""
+    """The right of one worker session to send and record."""
 
     def __init__(self, leases: Leases, token: int, *, seconds: float, began: float, clock: Clock, log: Log) -> None:
         self.token = token
@@ -39,12 +39,12 @@ class Lease:
 
     @classmethod
     async def begin(cls, leases: Leases, worker: str, *, seconds: float, clock: Clock, log: Log) -> Lease:
-        """Open a lease; the clock is read before PostgreSQL is asked, so ours never ends later."""
+        """Open a lease. The clock is read before PostgreSQL is asked, so our deadline is never the later one."""
         began = clock.monotonic()
         return cls(leases, await leases.begin(worker, seconds), seconds=seconds, began=began, clock=clock, log=log)
 
     def covers(self, seconds: float) -> bool:
-        """Whether a send that may last ``seconds`` can start now and still be recorded."""
+        """Return whether a send that may last ``seconds`` can start now and still be recorded."""
         return self._clock.monotonic() + seconds + MARGIN < self._until
 
     async def until_covers(self, seconds: float) -> None:
@@ -54,7 +54,7 @@ class Lease:
             await self._renewed.wait()
 
     async def keep(self) -> None:
-        """Renew until cancelled; raises LeaseLost when it was not in time."""
+        """Renew until cancelled. Raises LeaseLost when a renewal came too late."""
         pause = self._seconds / 9
         while True:
             await asyncio.sleep(pause)

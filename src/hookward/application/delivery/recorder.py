@@ -1,4 +1,4 @@
-"""Record: outcomes of many deliveries in one transaction, as soon as the one before has committed."""
+"""Recorder: writes the results of many deliveries in one transaction, as soon as the one before has committed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from hookward.application.aio.group_commit import GroupCommit
 from hookward.application.delivery.task import DeliveryTask, TaskState
 from hookward.application.ports import Log
 from hookward.domain.delivery.model import DeliveryStatus, DeliveryUpdate
@@ -20,165 +21,163 @@ _UNRECORDABLE = "its record was refused by the store"
 
 
 class ResultStore(Protocol):
-    """Where outcomes become durable."""
+    """Where results become durable."""
 
     async def record(
         self, token: int, entries: Sequence[DeliveryUpdate], *, done: Sequence[int], slots: Mapping[int, int]
     ) -> None:
-        """Write all in one transaction; LeaseLost (and nothing changed) when the lease has ended."""
+        """Write everything in one transaction. Raises LeaseLost, having changed nothing, when the lease has ended."""
         ...
 
 
 class Recorder:
-    """Group commit of ledger entries under one lease.
+    """Group commit of delivery updates under one lease.
 
-    ``slots`` is asked, before each group, which lane slots to give back with it. ``linger`` is how long, in seconds,
-    a group waits for company under load. ``after`` is told of every group, with ``woke`` when a lane may have been
-    woken by it; ``doubt`` when it cannot be known whether a group was written.
+    ``slots`` returns, before each group, the slots of lanes to give back with it. ``linger`` is how long, in seconds,
+    a group waits for more updates under load. ``on_recorded`` is called after each round, with ``woke`` true when a
+    lane may have deliveries that are due; ``mark_uncertain`` when it is not known whether a group was written.
     """
 
     def __init__(
-        self, ledger: ResultStore, token: int, *, log: Log, slots: Callable[[], dict[int, int]],
-        after: Callable[..., None], doubt: Callable[[], None], linger: float = 0.003,
-    ) -> None:  # fmt: skip
-        self._ledger = ledger
+        self,
+        results: ResultStore,
+        token: int,
+        *,
+        log: Log,
+        slots: Callable[[], dict[int, int]],
+        on_recorded: Callable[[bool], None],
+        mark_uncertain: Callable[[], None],
+        linger: float = 0.003,
+    ) -> None:
+        self._results = results
         self._token = token
         self._log = log
         self._slots = slots
         self._linger = linger
-        self._after = after
-        self._doubt = doubt
-        self._entries: list[DeliveryUpdate] = []
+        self._on_recorded = on_recorded
+        self._mark_uncertain = mark_uncertain
+        self._updates = GroupCommit[DeliveryUpdate](
+            refuse=self._refused,
+            weight=_weight,
+            max_items=MAX_GROUP,
+            max_weight=MAX_GROUP_BYTES,
+            fatal=(LeaseLost,),
+        )
+        self._writing_bytes = 0
         self._done: list[int] = []
+        self._with_last: tuple[list[int], dict[int, int]] = ([], {})
         self._some = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self.held = 0
+
+    @property
+    def unwritten_bytes(self) -> int:
         """Bytes of the bodies that are not written yet."""
+        return self._updates.weight + self._writing_bytes
 
-    def settle(self, task: DeliveryTask, entry: DeliveryUpdate) -> None:
-        """Take what became of a task's attempt."""
+    def settle(self, task: DeliveryTask, update: DeliveryUpdate) -> None:
+        """Record the result of a delivery's attempt."""
         task.state = TaskState.SETTLED
-        self._add(entry)
-        self._leave(task)
+        self.add(update)
+        self._release_row(task)
 
-    def park(self, task: DeliveryTask, *, seconds: float = 0.0) -> None:
-        """Make a task wait in the store: in flight under our lease, or free for whoever has slots, then."""
+    def defer(self, task: DeliveryTask, *, seconds: float = 0.0) -> None:
+        """Let a delivery wait in the store.
+
+        One that is being sent waits under our lease; any other is free after ``seconds`` for every worker.
+        """
         sending = task.state is TaskState.SENDING
-        self._add(task.wait_for_slot(held=sending, seconds=seconds))
+        self.add(task.wait_for_slot(held=sending, seconds=seconds))
         task.waited = True
         if not sending:
             task.state = TaskState.SETTLED
-        self._leave(task)
+        self._release_row(task)
 
-    def enter(self, entry: DeliveryUpdate) -> None:
-        """Take an entry that no task stands for."""
-        self._add(entry)
+    def add(self, update: DeliveryUpdate) -> None:
+        """Record an update of a delivery that no task stands for."""
+        self._updates.add(update)
+        self.wake()
 
-    def close(self, seq: int) -> None:
-        """Take an outbox row for which nothing is left to do."""
+    def close_row(self, seq: int) -> None:
+        """Delete an outbox row for which nothing is left to do."""
         self._done.append(seq)
-        self._wake()
+        self.wake()
 
-    def give_back(self) -> None:
-        """Look for slots to give back even if nothing is recorded."""
-        self._wake()
-
-    async def drained(self) -> None:
-        """Wait until all that was taken is durable."""
-        await self._idle.wait()
-
-    async def run(self) -> None:
-        """Record until cancelled; raises LeaseLost."""
-        while True:
-            await self._some.wait()
-            await asyncio.sleep(self._linger if len(self._entries) > 1 else 0)
-            self._some.clear()
-            entries, self._entries = self._entries, []
-            done, self._done = self._done, []
-            slots = self._slots()
-            woke = bool(slots) or any(entry.wait is not None for entry in entries)
-            await self._write(entries, done, slots)
-            self.held -= sum(map(_weight, entries))
-            del entries  # large ones, maybe, and the next may be long in coming
-            self._after(woke=woke)
-            if not self._some.is_set():
-                self._idle.set()
-
-    def _add(self, entry: DeliveryUpdate) -> None:
-        self._entries.append(entry)
-        self.held += _weight(entry)
-        self._wake()
-
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Write, and return slots, even if there is no update."""
         self._some.set()
         self._idle.clear()
 
-    def _leave(self, task: DeliveryTask) -> None:
+    async def drained(self) -> None:
+        """Wait until everything that was added is durable."""
+        await self._idle.wait()
+
+    async def run(self) -> None:
+        """Record until cancelled. Raises LeaseLost."""
+        while True:
+            await self._some.wait()
+            await asyncio.sleep(self._linger if len(self._updates) > 1 else 0)
+            self._some.clear()
+            done, self._done = self._done, []
+            slots = self._slots()
+            woke = bool(slots)
+            if len(self._updates) or done or slots:
+                self._with_last = (done, slots)
+                woke = await self._write_pending() or woke
+            self._on_recorded(woke)
+            if not self._some.is_set():
+                self._idle.set()
+
+    async def _write_pending(self) -> bool:
+        """Write the updates that are pending now; return whether one of them waits.
+
+        The rows and slots of this round go with the last group: every update that was added before them is durable by
+        then.
+        """
+        left, woke = len(self._updates), False
+        while True:
+            pending = self._updates.weight
+            group = self._updates.take()
+            self._writing_bytes = pending - self._updates.weight
+            left -= len(group)
+            woke = woke or any(update.wait is not None for update in group)
+            await self._updates.commit(group, self._write, last=left <= 0)
+            self._writing_bytes = 0
+            if left <= 0:
+                return woke
+
+    async def _write(self, group: Sequence[DeliveryUpdate], *, last: bool) -> None:
+        done, slots = self._with_last if last else ([], {})
+        while True:
+            try:
+                await self._results.record(self._token, group, done=done, slots=slots)
+            except StoreUnavailable as error:
+                self._mark_uncertain()
+                self._log.warning("record.store_unavailable", error=str(error), waiting=len(group))
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                return
+
+    def _refused(self, update: DeliveryUpdate, error: Exception) -> DeliveryUpdate:
+        """Return what replaces an attempt that PostgreSQL refuses. Raises ``error`` where there is no attempt."""
+        if update.attempt is None:
+            raise error
+        self._log.error("record.refused_by_store", delivery_id=update.id.hex(), error=type(error).__name__)
+        return msgspec.structs.replace(
+            update, attempt=None, wait=None, payload=None, status=DeliveryStatus.FAILED, reason=_UNRECORDABLE
+        )
+
+    def _release_row(self, task: DeliveryTask) -> None:
         claimed, task.claimed = task.claimed, None
         if claimed is not None:
             claimed.tasks.discard(task)
             if not claimed.tasks:
                 self._done.append(claimed.seq)
 
-    async def _write(self, entries: list[DeliveryUpdate], done: list[int], slots: dict[int, int]) -> None:
-        if not entries and not done and not slots:
-            return
-        *groups, last = _groups(entries)
-        for group in groups:
-            await self._write_group(group, [], {})
-        await self._write_group(last, done, slots)
 
-    async def _write_group(self, entries: list[DeliveryUpdate], done: list[int], slots: dict[int, int]) -> None:
-        while True:
-            try:
-                await self._ledger.record(self._token, entries, done=done, slots=slots)
-            except StoreUnavailable as error:
-                self._doubt()
-                self._log.warning("record.store_unavailable", error=str(error), waiting=len(entries))
-                await asyncio.sleep(_RETRY_SECONDS)
-            except LeaseLost:
-                raise
-            except Exception as error:  # noqa: BLE001  a row that PostgreSQL refuses: find it, spare its neighbours
-                await self._isolate(entries, done, slots, error)
-                return
-            else:
-                return
-
-    async def _isolate(
-        self, entries: list[DeliveryUpdate], done: list[int], slots: dict[int, int], error: Exception
-    ) -> None:
-        if len(entries) == 1 and entries[0].attempt is not None:
-            entry = entries[0]
-            self._log.error("record.refused_by_store", delivery_id=entry.id.hex(), error=type(error).__name__)
-            ended = msgspec.structs.replace(
-                entry, attempt=None, wait=None, payload=None, status=DeliveryStatus.FAILED, reason=_UNRECORDABLE
-            )
-            await self._write_group([ended], done, slots)
-            return
-        if len(entries) <= 1:
-            raise error
-        middle = len(entries) // 2
-        await self._write_group(entries[:middle], [], {})
-        await self._write_group(entries[middle:], done, slots)
-
-
-def _groups(entries: list[DeliveryUpdate]) -> list[list[DeliveryUpdate]]:
-    """One group at least, each of entries that one statement takes."""
-    groups: list[list[DeliveryUpdate]] = [[]]
-    size = 0
-    for entry in entries:
-        size += _weight(entry)
-        if len(groups[-1]) == MAX_GROUP or (size > MAX_GROUP_BYTES and groups[-1]):
-            groups.append([])
-            size = _weight(entry)
-        groups[-1].append(entry)
-    return groups
-
-
-def _weight(entry: DeliveryUpdate) -> int:
-    """Bytes of the bodies that an entry keeps in memory; what is logged and what is sent again are one object."""
-    attempt, payload = entry.attempt, entry.payload
+def _weight(update: DeliveryUpdate) -> int:
+    """Return the bytes of the bodies in an update; what is logged and what is sent again are one object."""
+    attempt, payload = update.attempt, update.payload
     sent = len(payload.body or b"") if payload else 0
     if attempt is None:
         return sent

@@ -1,4 +1,4 @@
-"""A shift: everything that one worker does under one lease, from claiming to the last record."""
+"""WorkerSession: everything that one worker does under one lease, from claiming to the last record."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hookward.application.delivery.admission import SlotStore
-from hookward.application.delivery.dispatcher import Dispatcher, Outbox
+from hookward.application.delivery.dispatcher import Dispatcher, OpenRows
 from hookward.application.delivery.executor import AttemptExecutor
+from hookward.application.delivery.fan_out import FanOuts
+from hookward.application.delivery.lane import LaneTable
+from hookward.application.delivery.lane_upkeep import LaneUpkeep
 from hookward.application.delivery.lanes import Lanes
 from hookward.application.delivery.lease import Lease, Leases
+from hookward.application.delivery.matching import EventMatcher
+from hookward.application.delivery.outbox import Outbox
 from hookward.application.delivery.poller import DuePoller, WaitingStore
 from hookward.application.delivery.recorder import Recorder, ResultStore
+from hookward.application.delivery.slots import SlotClient, SlotStore
 from hookward.application.events.publisher import Waker
 from hookward.application.ports import Clock, Log
 from hookward.application.watches.registry import WatchRegistry
@@ -26,19 +31,23 @@ _LAST_RECORD_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Store:
-    """The ports of the store that a shift works with."""
+class WorkerStores:
+    """The ports of the store that a worker session uses."""
 
     leases: Leases
     outbox: Outbox
-    ledger: ResultStore
+    results: ResultStore
     slots: SlotStore
     waiting: WaitingStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerLimits:
-    """What a worker may hold at a time; times are in seconds, ``load`` is bytes of large deliveries (see Lanes)."""
+    """What a worker may hold at a time; times are in seconds, ``load`` is bytes of large deliveries (see ``Lanes``).
+
+    An event that more than ``fan_out`` watches match is written in chunks of ``fan_out_chunk`` deliveries; at most
+    ``fan_outs`` such events are held.
+    """
 
     lease: float = 45.0
     slots: int = 16
@@ -46,54 +55,78 @@ class WorkerLimits:
     room: int = 1024
     load: int = 16 << 20
     grace: float = 20.0
+    fan_out: int = 256
+    fan_out_chunk: int = 1000
+    fan_outs: int = 256
 
 
 class WorkerSession:
-    """One incarnation of a worker: it works until it is stopped or in doubt, then finishes what is in flight.
+    """Works until it is stopped or uncertain, then finishes what is in flight.
 
-    In doubt it is when PostgreSQL did not answer a claim, a pull or a request for slots: what was taken is then not
-    known here, so the shift ends in good order, which frees all that its lease still holds, and the next one begins.
+    It is uncertain when PostgreSQL did not respond to a claim, a pull or a request for slots: what was granted is then
+    not known here. The session ends in good order, which frees all that its lease still holds, and the next one begins.
     """
 
     def __init__(
-        self, store: Store, lease: Lease, definitions: WatchRegistry, courier: AttemptExecutor,
-        *, waker: Waker, bounds: WorkerLimits,
-        clock: Clock, log: Log,
-    ) -> None:  # fmt: skip
-        self._store = store
+        self,
+        stores: WorkerStores,
+        lease: Lease,
+        registry: WatchRegistry,
+        executor: AttemptExecutor,
+        *,
+        waker: Waker,
+        limits: WorkerLimits,
+        clock: Clock,
+        log: Log,
+    ) -> None:
+        self.registry = registry
+        self._leases = stores.leases
         self._lease = lease
-        self._bounds = bounds
+        self._grace = limits.grace
         self._log = log
-        self._doubt = asyncio.Event()
+        self._uncertain = asyncio.Event()
         self._keepers: list[asyncio.Task[None]] = []
-        self.recorder = Recorder(
-            store.ledger, lease.token, log=log, slots=self._slots_to_return, after=self._recorded, doubt=self._doubt.set
-        )
+        uncertain = self._uncertain.set
+        recorder = self.recorder = Recorder(
+            stores.results, lease.token, log=log, slots=self._slots_to_return, on_recorded=self._recorded,
+            mark_uncertain=uncertain,
+        )  # fmt: skip
+        table = LaneTable(slots=limits.slots, own_slots=registry.slots, clock=clock)
+        slots = SlotClient(stores.slots, lease.token, log=log, mark_uncertain=uncertain)
         self.lanes = Lanes(
-            store.slots, lease, self.recorder, courier, slots=bounds.slots, own_slots=definitions.slots,
-            in_flight=bounds.in_flight, load=bounds.load, clock=clock, log=log, doubt=self._doubt.set,
+            executor, recorder, lease, table=table, slots=slots, in_flight=limits.in_flight, load=limits.load,
+            clock=clock,
+        )  # fmt: skip
+        self._upkeep = LaneUpkeep(self.lanes, table, slots, recorder, clock=clock)
+        self._open_rows = OpenRows(self.lanes, recorder, clock=clock)
+        matcher = EventMatcher(registry, recorder, clock=clock)
+        self._fan_outs = FanOuts(
+            stores.outbox, stores.results, matcher, recorder, lease.token,
+            threshold=limits.fan_out, chunk=limits.fan_out_chunk, limit=limits.fan_outs, log=log,
+            on_failure=self._wake_dispatcher,
         )  # fmt: skip
         self.dispatcher = Dispatcher(
-            store.outbox, store.ledger, definitions, self.lanes, self.recorder, lease,
-            waker=waker, room=bounds.room, clock=clock, log=log, doubt=self._doubt.set,
+            stores.outbox, lease.token, matcher, self.lanes, recorder, open_rows=self._open_rows,
+            fan_outs=self._fan_outs, waker=waker, room=limits.room, log=log,
+            mark_uncertain=uncertain,
         )  # fmt: skip
-        self.puller = DuePoller(
-            store.waiting, definitions, self.lanes, self.recorder, lease,
-            room=bounds.room, log=log, doubt=self._doubt.set,
+        self.poller = DuePoller(
+            stores.waiting, lease.token, registry, self.lanes, recorder,
+            room=limits.room, log=log, mark_uncertain=uncertain,
         )  # fmt: skip
 
     async def work(self, stop: asyncio.Event) -> None:
-        """Take work until ``stop`` is set or the shift is in doubt; ``finish`` comes next.
+        """Take work until ``stop`` is set or the session is uncertain; ``finish`` comes next.
 
-        Raises LeaseLost when the lease ended underneath: what was in hand then belongs to others.
+        Raises LeaseLost when the lease has ended: other workers take over what was in hand.
         """
         keeping = (
-            self._lease.keep, self.recorder.run, self.lanes.ask, self.lanes.keep_up, self.dispatcher.close_old
+            self._lease.keep, self.recorder.run, self.lanes.ask, self._upkeep.run, self._open_rows.close_old
         )  # fmt: skip
-        taking = (self.dispatcher.run, self.puller.run, self.puller.cancel_closed, self._take_over)
+        taking = (self.dispatcher.run, self.poller.run, self.poller.cancel_closed, self._take_over)
         self._keepers = [_started(each) for each in keeping]
         takers = [_started(each) for each in taking]
-        ends = [asyncio.create_task(event.wait(), name="shift.end") for event in (stop, self._doubt)]
+        ends = [asyncio.create_task(event.wait(), name="session.end") for event in (stop, self._uncertain)]
         try:
             await _first([*ends, *takers, *self._keepers])
         except BaseException:
@@ -101,16 +134,16 @@ class WorkerSession:
             raise
         finally:
             await _cancelled([*ends, *takers])
-            await self.dispatcher.stop()
+            await self._fan_outs.stop()
 
     async def finish(self, stop: asyncio.Event) -> None:
-        """Let what is in flight land and be recorded, and give everything back; once ``stop`` is set, in grace time.
+        """Wait until what is in flight is recorded, and give everything back; once ``stop`` is set, in grace time.
 
-        Before that there is time: the lease is kept, and what was sent must not be sent again.
+        Before ``stop`` there is no limit: the lease is kept, and what was sent must not be sent again.
         """
-        self.lanes.park_everything_queued()
-        landing = asyncio.create_task(self._land(), name="shift.land")
-        overdue = asyncio.create_task(self._overdue(stop), name="shift.overdue")
+        self.lanes.defer_all_queued()
+        landing = asyncio.create_task(self._land(), name="session.land")
+        overdue = asyncio.create_task(self._overdue(stop), name="session.overdue")
         try:
             await _first([landing, overdue, *self._keepers])
             if overdue.done() and not landing.done():
@@ -123,24 +156,24 @@ class WorkerSession:
 
     async def _overdue(self, stop: asyncio.Event) -> None:
         await stop.wait()
-        await asyncio.sleep(self._bounds.grace)
+        await asyncio.sleep(self._grace)
 
     async def _break_off(self) -> None:
-        """Cancel what is still in flight, record what is known, and leave the rest to others: nobody crashed."""
+        """Cancel what is still in flight, record what is known, and leave the rest to other workers: no crash."""
         self._log.warning("worker.grace_over", in_flight=self.lanes.in_flight)
-        await self.lanes.stop()
+        await self.lanes.sends.cancel()
         with contextlib.suppress(StoreUnavailable, TimeoutError):
             async with asyncio.timeout(_LAST_RECORD_SECONDS):
                 await self.recorder.drained()
             await _cancelled(self._keepers)
-            await self._store.leases.end(self._lease.token)
+            await self._leases.end(self._lease.token)
 
     async def _land(self) -> None:
-        await self.lanes.landed()
+        await self.lanes.sends.finished()
         await self.recorder.drained()
         while True:
             try:
-                await self._store.leases.end(self._lease.token)
+                await self._leases.end(self._lease.token)
             except StoreUnavailable as error:
                 self._log.warning("worker.store_unavailable", error=str(error))
                 await asyncio.sleep(_PAUSE_SECONDS)
@@ -149,39 +182,42 @@ class WorkerSession:
 
     async def _drop(self) -> None:
         await _cancelled(self._keepers)
-        await self.lanes.stop()
+        await self.lanes.sends.cancel()
 
     async def _take_over(self) -> None:
         """Free what dead workers held, until cancelled."""
         while True:
             try:
-                leases, rows, waiting = await self._store.leases.take_over()
+                leases, rows, waiting = await self._leases.take_over()
             except StoreUnavailable:
                 leases = rows = waiting = 0
             if leases:
                 self._log.warning("lease.taken_over", leases=leases, outbox=rows, waiting=waiting)
                 self.dispatcher.wake()
-                self.puller.poke()
+                self.poller.wake()
             await asyncio.sleep(TAKE_OVER_SECONDS)
 
     def _slots_to_return(self) -> dict[int, int]:
         return self.lanes.slots_to_return()
 
-    def _recorded(self, *, woke: bool) -> None:
-        self.lanes.lift()
+    def _wake_dispatcher(self) -> None:
+        self.dispatcher.wake()
+
+    def _recorded(self, woke: bool) -> None:  # noqa: FBT001  a plain callback
+        self.lanes.resume_heavy()
         if woke:
-            self.puller.poke()
+            self.poller.wake()
 
 
 def _started(work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
     async def run() -> None:
         await work()
 
-    return asyncio.create_task(run(), name=getattr(work, "__qualname__", "shift"))
+    return asyncio.create_task(run(), name=getattr(work, "__qualname__", "session"))
 
 
 async def _first(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    """Wait for the first of ``tasks`` to end; its error, if any, is raised."""
+    """Wait for the first of ``tasks`` to end, and raise its error, if any."""
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in done:
         task.result()

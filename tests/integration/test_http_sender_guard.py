@@ -114,7 +114,7 @@ async def test_a_socket_is_refused_even_when_the_look_up_let_its_address_pass() 
 async def test_a_peer_that_is_gone_before_it_is_noted_breaks_nothing() -> None:
     connector = GuardedConnector(LOOPBACK, Names(["127.0.0.1"]), SenderBounds(), None)
     try:
-        assert connector._welcome(ResponseHandler(asyncio.get_running_loop())) == ""
+        assert connector._note_peer(ResponseHandler(asyncio.get_running_loop())) == ""
     finally:
         await connector.close()
 

@@ -98,7 +98,7 @@ async def test_the_length_of_a_body_is_told(method: str, body: bytes | None, len
 
 async def test_more_addresses_than_are_remembered_are_reached_all_the_same() -> None:
     async with Endpoint(answering(OK)) as endpoint, HttpSender(LOOPBACK) as sender:
-        sender._preparations = type(sender._preparations)(most=2)
+        sender._preparations = type(sender._preparations)(limit=2)
         for number in (1, 2, 3, 1, 2, 3):
             await sender.send(request(f"{endpoint.url}/{number}"), timeout=5)
         await sender.send(request(f"{endpoint.url}/{'x' * 9000}"), timeout=5)

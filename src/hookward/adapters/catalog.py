@@ -1,4 +1,4 @@
-"""Reads the built-in resource types from the data files of :mod:`hookward.catalog`."""
+"""Read the built-in resource types from the data files of :mod:`hookward.catalog`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _Text = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class _Word(StrEnum):
-    """An event as it is written."""
+    """A change kind as the files write it."""
 
     CREATED = "created"
     UPDATED = "updated"
@@ -36,7 +36,7 @@ class _Word(StrEnum):
 
 
 class _Batch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an operation that lists operations says."""
+    """The properties of an operation whose body lists operations."""
 
     items: _Text
     verb: _Text
@@ -55,7 +55,7 @@ class _Batch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class _Operations(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One operation for each of ``methods``; the rest means what ``Operation`` says."""
+    """One operation for each of ``methods``; ``Operation`` explains the other fields."""
 
     methods: Annotated[tuple[_Text, ...], msgspec.Meta(min_length=1)]
     path: _Text
@@ -79,7 +79,7 @@ class _Operations(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class _Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a type's TOML file says; its schema and its sample lie in files of their own beside it."""
+    """The content of a type's TOML file; its schema and its sample are in separate files in the same directory."""
 
     name: _Text
     title: _Text
@@ -93,9 +93,9 @@ class _Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 def load_catalog(directory: Traversable | None = None) -> tuple[ResourceType, ...]:
-    """Every resource type described by a TOML file in ``directory`` (the built-in catalog by default), by file name.
+    """Return the resource types of all TOML files in ``directory`` (default: the built-in catalog), by file name.
 
-    Raises ``ConfigError``, naming the file, for an entry that is incomplete, malformed or at odds with itself.
+    Raises ConfigError, which names the file, for an entry that is incomplete, malformed or inconsistent.
     """
     directory = directory or resources.files(catalog)
     names = sorted(file.name for file in directory.iterdir() if file.name.endswith(_SUFFIX))
@@ -140,7 +140,7 @@ def _read_object(file: Traversable) -> dict[str, Any]:
 
 
 def _check_parameters(entry: _Entry) -> None:
-    """Routes and any-values may speak of scope parameters only: nothing else could fill or match them."""
+    """Raise ConfigError unless watch routes and ``any_value`` name scope parameters only: no others have values."""
     named = {"any_value": set(entry.any_value)}
     named |= {f"the watch route {route}": set(_ROUTE_PARAMETER.findall(route)) for route in entry.watch_routes}
     for place, parameters in named.items():

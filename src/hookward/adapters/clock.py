@@ -1,4 +1,4 @@
-"""The one place where time and randomness come from."""
+"""The system clock and random numbers: the only module that reads them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import random
 import time
 
 _SHORT = 16
-_SUPPLY = 1 << 12
+_BUFFER_BYTES = 1 << 12
 
 
 class SystemClock:
-    """The ``Clock`` of this machine."""
+    """The ``Clock`` port on the clocks of this machine."""
 
     def now_us(self) -> int:
         return time.time_ns() // 1000
@@ -21,7 +21,7 @@ class SystemClock:
 
 
 class OffsetClock(SystemClock):
-    """A clock that shows another machine's time: PostgreSQL's, from a measured offset in microseconds."""
+    """A clock that shows PostgreSQL's time, from a measured offset in microseconds."""
 
     def __init__(self) -> None:
         self.offset_us = 0
@@ -31,24 +31,24 @@ class OffsetClock(SystemClock):
 
 
 class SystemRandom:
-    """The ``Random`` of this machine, for one thread of one process.
+    """The ``Random`` port, for one thread of one process.
 
-    What is as short as an id comes out of a supply: the kernel is asked once for hundreds. A key or a secret is asked
-    for by itself: nothing of it lies here before it exists.
+    Up to 16 bytes, as for an id, come from a buffer, so that the kernel is called once for hundreds of ids. Longer
+    values, such as keys and secrets, are read from the kernel one by one: no part of them is in memory beforehand.
     """
 
     def __init__(self) -> None:
-        self._supply = b""
+        self._buffer = b""
         self._used = 0
 
     def bytes(self, count: int) -> bytes:
         if count > _SHORT:
             return os.urandom(count)
         end = self._used + count
-        if end > len(self._supply):
-            self._supply, end = os.urandom(_SUPPLY), count
+        if end > len(self._buffer):
+            self._buffer, end = os.urandom(_BUFFER_BYTES), count
         self._used = end
-        return self._supply[end - count : end]
+        return self._buffer[end - count : end]
 
     def uniform(self) -> float:
-        return random.random()  # noqa: S311  spreads retries, guards nothing
+        return random.random()  # noqa: S311  spreads retries, protects no secret

@@ -1,9 +1,9 @@
 """JSON Schema (2020-12) validation; remote references are off, formats are not asserted.
 
-Accounts bring schemas of their own and publishers bring resources, so whatever either of them sends, a call here takes
-a bounded time and memory: a schema's survey says what one value may cost, and a resource that could cost more than the
-bound is refused unjudged. Finding out *that* a resource is wrong takes nanoseconds a value; saying *why* takes
-microseconds and copies what it quotes, so a large resource is told one problem or only that it is wrong.
+Accounts define schemas and publishers send resources, so every call must take bounded time and memory, whatever they
+are: the cost of a schema says what one value may cost, and a resource that could cost more than the bound is refused
+without validation. Finding *that* a resource is invalid takes nanoseconds for each value; explaining *why* takes
+microseconds and copies what it quotes, so for a large resource one problem is reported, or only that it is invalid.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from hookward.domain.resource_types.schema_cost import DIALECT, SchemaCost, meas
 
 MAX_PROBLEMS = 100
 MAX_STEPS = 10_000_000
-"""What judging the values of one resource may cost: a tenth of a second, give or take."""
+"""What validating the values of one resource may cost: about a tenth of a second."""
 
 MAX_TEXT_STEPS = 40_000_000
-"""What matching its texts may cost, by patterns made to hurt; others take a hundredth of it."""
+"""What matching its strings may cost with hostile patterns; usual ones take a hundredth of it."""
 
 MAX_EXPLAINING = 200_000
 """What explaining may cost, in microseconds."""
@@ -51,7 +51,7 @@ class ResourceSchema:
         self.is_valid: Callable[[Any], bool] = self._is_small_and_valid if self._counts else self._validator.is_valid
 
     def problems(self, resource: Any, *at: str | int) -> list[Problem]:
-        """What is wrong with ``resource``; pointers begin with the path ``at``."""
+        """Return the problems of ``resource``; their pointers begin with the path ``at``."""
         if self._counts and self._is_too_large(resource):
             return [Problem(message=_TOO_LARGE, pointer=pointer_to(*at))]
         if self._validator.is_valid(resource):
@@ -85,15 +85,15 @@ class JsonSchemas:
     """The ``Schemas`` port."""
 
     def pattern_size(self, pattern: str) -> int | None:
-        """What a pattern may cost a character; ``None`` for one that a linear-time engine cannot run, or a huge one."""
+        """Return the cost of a pattern for each character; ``None`` if it is huge or needs more than linear time."""
         return pattern_size(pattern)
 
     def problems(self, schema: Mapping[str, Any], *at: str) -> list[Problem]:
-        """What makes ``schema`` no JSON Schema."""
+        """Return the problems that make ``schema`` no valid JSON Schema."""
         return _META.problems(schema, *at)
 
     def compiled(self, schema: Mapping[str, Any], cost: SchemaCost | None = None) -> ResourceSchema:
-        """A schema ready to judge; raises Invalid with what forbids it."""
+        """Return the compiled schema. Raises Invalid with the reason if it cannot be used."""
         try:
             return ResourceSchema(schema, cost)
         except (ValidationError, ValueError) as error:
@@ -102,7 +102,7 @@ class JsonSchemas:
 
 
 def pattern_size(pattern: str) -> int | None:
-    """What a pattern may cost a character; ``None`` for one that a linear-time engine cannot run, or a huge one."""
+    """Return the cost of a pattern for each character; ``None`` if it is huge or needs more than linear time."""
     for limit in _PATTERN_SIZES:
         try:
             Draft202012Validator(
@@ -115,13 +115,13 @@ def pattern_size(pattern: str) -> int | None:
 
 
 def _compiled(schema: Mapping[str, Any], mask: str | None = None) -> Draft202012Validator:
-    """A validator; the schema's own address is dropped, so that ``#`` is nothing but the schema."""
+    """Return a validator. The schema's ``$id`` is dropped, so that ``#`` always refers to the schema itself."""
     nameless = {name: value for name, value in schema.items() if name != "$id"}
     return Draft202012Validator(nameless, validate_formats=False, pattern_options=_PATTERNS, offline=True, mask=mask)
 
 
 def _measured(resource: Any) -> tuple[int, int, int]:
-    """How many values a resource holds, how many characters, and how many it takes to quote each of its values."""
+    """Return the number of values of a resource, of characters, and of characters to quote every value."""
     values, characters, quoted = 0, 0, 0
     level: list[Any] = [resource]
     depth = 0
@@ -157,7 +157,7 @@ def _shortened(message: str) -> str:
 _TOO_LARGE = "holds more values than the schema of its type lets us judge in time; send less at once, or simplify it"
 _WRONG = "is not valid by the schema of its type; it is too large to say where: publish a smaller part to find out"
 _FIRST = "; it is too large to look for more"
-# A survey knows no $dynamicRef; few of its alternatives are tried for any one value.
+# measure_schema does not know $dynamicRef; few of the alternatives are tried for any one value.
 _META = ResourceSchema(
     {"$ref": DIALECT}, SchemaCost(steps=40, per_character=0, complaints=40, branches=True, names=frozenset())
 )

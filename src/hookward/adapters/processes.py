@@ -1,6 +1,6 @@
-"""Child processes that are kept running: started, watched, restarted, stopped, and never left behind.
+"""Supervise child processes: start, watch, restart and stop them, and never leave one running.
 
-The output of a child in a file that cannot fill the disk.
+The output of a child goes into a log file of bounded size.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from typing import Self
 from hookward.domain.errors import ConfigError
 
 INCARNATION = "{incarnation}"
-"""In a child's arguments and environment this stands for the name of the one life that is being started."""
+"""A placeholder in a child's arguments and environment: the unique name of the process that is being started."""
 
 NOT_STARTED = 127
-"""The return code reported when the program could not be started at all."""
+"""The return code that is reported when the program could not be started."""
 
 OnExit = Callable[[str, int, str], None]
-"""Told the child's name, its return code (minus a signal's number) and the incarnation that ended."""
+"""Called with the child's name, its return code (negative for a signal) and the incarnation that ended."""
 
 _READY_POLL = 0.02
 _LOG_POLL = 30.0
@@ -40,9 +40,9 @@ _PR_SET_PDEATHSIG = 1
 class Child:
     """A program to keep running. Times are in seconds.
 
-    A child that dies is started again after ``restart_delays``: the first at once, the last one for ever, all over
-    again once a life lasted ``stable_after``. It is asked to end by ``stop_signal`` and killed after ``grace``. With
-    a ``log`` its output goes there, bounded; otherwise to ours.
+    A child that ends is started again after ``restart_delays``, one after the other; the last delay repeats. The
+    delays start over once a process has run for ``stable_after``. A child is stopped with ``stop_signal``, and killed
+    after ``grace``. Its output goes to ``log``, which is bounded, or else to the output of this process.
     """
 
     name: str
@@ -58,11 +58,11 @@ class Child:
 
 
 class Supervisor:
-    """Keeps children running, each in a session of its own so that a terminal's Ctrl-C reaches only us.
+    """Keeps children running, each in a session of its own, so that Ctrl-C of a terminal reaches only this process.
 
-    ``on_exit`` is called for every life that ended, also a wanted end, after the process was reaped and before the
-    next one starts; it must return at once and not raise. ``environment`` is what children with additions of their
-    own are given as the rest; children without inherit ours.
+    ``on_exit`` is called for every process that ended, also after ``stop``, once it is reaped and before the next one
+    starts; it must return at once and not raise. ``environment`` is the base for children that add variables; children
+    without additions inherit the environment of this process.
     """
 
     def __init__(self, *, on_exit: OnExit | None = None, environment: Mapping[str, str] | None = None) -> None:
@@ -72,9 +72,10 @@ class Supervisor:
         self._broken: asyncio.Event = asyncio.Event()
 
     async def start(self, child: Child) -> None:
-        """Start a child and wait until it is ready, however often it dies on the way; ConfigError if it never is.
+        """Start a child and wait until it is ready, also if it must be restarted until then.
 
-        From the main thread only: the kernel ends a child with the *thread* that started it.
+        Raises ConfigError if it is not ready within its ``start_timeout``. Call this from the main thread only: the
+        kernel kills a child when the *thread* that started it ends.
         """
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError("children must be started from the main thread")
@@ -91,20 +92,20 @@ class Supervisor:
             raise ConfigError(f"{child.name} was not ready within {child.start_timeout:g} s{where}") from error
 
     def pid(self, name: str) -> int | None:
-        """The process that is that child now; ``None`` between two lives."""
+        """Return the process id of a child; ``None`` while it is being restarted."""
         return self._keepers[name].pid
 
     async def stop(self, *names: str) -> None:
-        """End these children, one after the other in this order, and wait for each; unknown names are none of ours."""
+        """Stop these children, one after the other in this order, and wait for each; unknown names are ignored."""
         keepers = [self._keepers[name] for name in names if name in self._keepers]
         for keeper in keepers:
             await keeper.stop()
             self._keepers.pop(keeper.name, None)
         for keeper in keepers:
-            keeper.task.result()  # raises what broke it, now that none is left running
+            keeper.task.result()  # raises the error of its supervision, now that none is left running
 
     async def watch(self) -> None:
-        """Wait until supervision itself breaks, and raise why. It does not, as far as we know."""
+        """Wait for a supervisor task to fail and re-raise its error."""
         await self._broken.wait()
         for keeper in self._keepers.values():
             if keeper.task.done():
@@ -116,7 +117,7 @@ class Supervisor:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Stop what still runs, the last started first."""
+        """Stop all children, the one started last first."""
         await self.stop(*reversed(self._keepers))
 
     def _environment_of(self, child: Child) -> Mapping[str, str] | None:
@@ -132,7 +133,7 @@ class Supervisor:
 
 
 class _Keeper:
-    """One child's lives, one after the other, in a task of their own."""
+    """The task that runs one child, process after process."""
 
     def __init__(self, child: Child, environment: Mapping[str, str] | None, on_exit: OnExit | None) -> None:
         self._child = child
@@ -184,7 +185,7 @@ class _Keeper:
                 await asyncio.wait_for(self._stopping.wait(), delays[min(deaths, len(delays)) - 1])
 
     async def _live(self, incarnation: str) -> int:
-        """One life, from start to reaping; its return code."""
+        """Run one process until it is reaped, and return its return code."""
         try:
             process = self._process = await self._spawn(incarnation)
         except OSError:
@@ -238,9 +239,9 @@ def _output(log: Path | None) -> Iterator[int | None]:
 
 
 def die_with(parent: int) -> None:
-    """Ask the kernel to kill this process when its parent ends; ends it here and now if ``parent`` is gone already.
+    """Let the kernel kill this process when its parent ends. Exits at once if ``parent`` has ended already.
 
-    For our own Python children, as the first thing they do. Only Linux can; elsewhere nothing happens.
+    Hookward's Python children call it first. Only Linux supports this; elsewhere nothing happens.
     """
     if sys.platform != "linux":
         return
@@ -256,16 +257,16 @@ LOG_BYTES = 8 * 1024 * 1024
 
 
 def open_log(path: Path) -> int:
-    """A descriptor to give to a child as its output; its directory is made if need be. The caller closes it."""
+    """Return a descriptor for a child's output, and create the directory if needed. The caller closes it."""
     path.parent.mkdir(mode=0o700, exist_ok=True)
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
 
 def trim_log(path: Path, *, limit: int = LOG_BYTES) -> None:
-    """Start the file afresh once it is over ``limit`` bytes, keeping the last of them beside it as ``….1``.
+    """Empty the file if it has more than ``limit`` bytes, and keep the last ``limit`` of them as ``….1``.
 
-    The file is emptied in place, for the child keeps its descriptor; appending writers go on at the new end. Lines
-    written between the copy and the cut are lost.
+    The file is truncated in place because the child keeps its descriptor; appending writers go on at the new end. Lines
+    written between the copy and the truncation are lost.
     """
     try:
         if path.stat().st_size <= limit:

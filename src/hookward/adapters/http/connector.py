@@ -1,4 +1,4 @@
-"""Connections to integrators: names looked up in threads of our own, each address judged before it is connected to."""
+"""Connections to endpoints: host names are resolved in own threads, every address passes the egress policy first."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from aiohttp.connector import Connection
 from hookward.adapters.http.tunnel import ProxyFailed, Tunnels
 from hookward.domain.egress import EgressPolicy, EgressProxy
 
-_OURS_ALONE = ClientTimeout(total=None)  # the deadline is the sender's
+_NO_TIMEOUT = ClientTimeout(total=None)  # the sender has the deadline
 
 _MOST_ADDRESSES = 8
-"""Of one name; aiohttp tries n addresses up to n² / 2 times, and the answer of a hostile name server has no end."""
+"""Addresses of one name: aiohttp tries n addresses up to n² / 2 times, and a hostile name server may return many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SenderBounds:
-    """What one sender may hold.
+    """The limits of one sender.
 
-    ``log_limit``: bytes of an answer that are kept. ``answer_limit``: bytes that are read, so that the connection can
-    be used again; a longer answer is a failure. ``idle``: seconds an unused connection is kept; none is kept while
-    ``kept_connections`` are open. ``most_connections``: connections in use, 0 where the caller bounds its sends.
-    ``dns_ttl``: seconds the addresses of a name are remembered. ``dns_threads``: look-ups at a time.
+    ``log_limit``: bytes of a response that are kept. ``answer_limit``: bytes that are read so that the connection can
+    be reused; a longer response is a failure. ``idle``: seconds that an unused connection is kept; none is kept while
+    ``kept_connections`` are open. ``most_connections``: connections in use, 0 if the caller limits its sends.
+    ``dns_ttl``: seconds that the addresses of a name are cached. ``dns_threads``: concurrent look-ups.
     """
 
     log_limit: int = 16 * 1024
@@ -45,7 +45,7 @@ class SenderBounds:
 
 
 class ForbiddenAddress(OSError):
-    """The guard's refusal; an ``OSError``, as connecting may try the next address of the name after it."""
+    """The egress policy forbids an address. An ``OSError``, so that aiohttp tries the next address of the name."""
 
     def __init__(self, refusal: str) -> None:
         super().__init__(refusal)
@@ -53,27 +53,27 @@ class ForbiddenAddress(OSError):
 
 
 class Exchange:
-    """What connector, deadline and sender tell each other about one request."""
+    """The state of one request that connector, deadline and sender share."""
 
     __slots__ = ("expired", "fresh", "remote", "reused")
 
     def __init__(self) -> None:
-        self.fresh = False  # asked of the connector: no idle connection, a new one
-        self.reused = False  # told by it: the connection has carried a request before
-        self.remote: str | None = None  # told by it: the peer
-        self.expired = False  # told by the deadline
+        self.fresh = False  # in: the connector must open a new connection
+        self.reused = False  # out: the connection has carried a request before
+        self.remote: str | None = None  # out: the peer
+        self.expired = False  # set by the deadline
 
     def expire(self, task: asyncio.Task[object]) -> None:
-        """End the request, as its time is up."""
+        """Cancel the request because its time is over."""
         self.expired = True
         task.cancel()
 
 
 class ThreadedResolver(AbstractResolver):
-    """``getaddrinfo`` in ``threads`` threads of its own.
+    """Resolve names with ``getaddrinfo`` in ``threads`` separate threads.
 
-    A name server that does not answer holds a thread for as long as resolv.conf says; the loop's few shared threads
-    (four in uvloop) would let one dead domain stop everybody's deliveries.
+    A name server that does not respond occupies a thread for as long as resolv.conf says. With the few shared threads
+    of the loop (four in uvloop) one dead domain would stop all deliveries.
     """
 
     def __init__(self, threads: int) -> None:
@@ -99,7 +99,7 @@ class ThreadedResolver(AbstractResolver):
 
 
 class _GuardedResolver(AbstractResolver):
-    """Leaves out forbidden addresses, so that a name that also has allowed ones is reached at those."""
+    """Omits forbidden addresses, so that a name that also has allowed addresses is reached at those."""
 
     def __init__(self, resolver: AbstractResolver, egress: EgressPolicy) -> None:
         self._resolver = resolver
@@ -124,9 +124,9 @@ class _GuardedResolver(AbstractResolver):
 class GuardedConnector(TCPConnector):
     """A connection pool behind the egress guard.
 
-    The decision falls where a socket is made for one numeric address, which is then the one connected to: literals,
-    names, and names whose answer changes between look-ups all pass there. With a proxy it falls where the proxy is
-    asked for one. A connection that is used again was judged when it was opened.
+    The policy is checked when a socket is created for one numeric address, which is the one that is connected to. So
+    literals, names, and names whose addresses change between look-ups all pass the check. With a proxy it is checked
+    before the proxy is asked to connect. A reused connection was checked when it was opened.
     """
 
     def __init__(
@@ -154,10 +154,10 @@ class GuardedConnector(TCPConnector):
 
     def _socket(self, address: AddrInfoType) -> socket.socket:
         family, kind, protocol, _, where = address
-        self._judge(str(where[0]), int(where[1]))
+        self._check(str(where[0]), int(where[1]))
         return socket.socket(family, kind, protocol)
 
-    def _judge(self, host: str, port: int) -> None:
+    def _check(self, host: str, port: int) -> None:
         refusal = self._egress.refusal(host, port)
         if refusal is not None:
             raise ForbiddenAddress(refusal)
@@ -171,13 +171,13 @@ class GuardedConnector(TCPConnector):
         client_error: type[Exception] = ClientConnectorError,
         **kwargs: Any,
     ) -> tuple[asyncio.Transport, ResponseHandler]:
-        """Where aiohttp makes a connection to one of some addresses; through the proxy where there is one."""
+        """Connect to one of the addresses, through the proxy if there is one. aiohttp calls this method."""
         if self._tunnels is None:
             return await super()._wrap_create_connection(
                 *args, addr_infos=addr_infos, req=req, timeout=timeout, client_error=client_error, **kwargs
             )
         try:
-            tunnel, peer = await self._dig(self._tunnels, addr_infos)
+            tunnel, peer = await self._open_tunnel(self._tunnels, addr_infos)
         except OSError as error:
             raise client_error(req.connection_key, error) from error
         transport, protocol = await self._wrap_existing_connection(
@@ -186,13 +186,13 @@ class GuardedConnector(TCPConnector):
         self._behind[protocol] = peer
         return transport, protocol
 
-    async def _dig(self, tunnels: Tunnels, addresses: list[AddrInfoType]) -> tuple[socket.socket, str]:
-        """A socket that ends at the first of the addresses that the proxy connects to."""
+    async def _open_tunnel(self, tunnels: Tunnels, addresses: list[AddrInfoType]) -> tuple[socket.socket, str]:
+        """Return a socket to the first of the addresses that the proxy can connect to, and the address as text."""
         failed: OSError | None = None
         for *_, where in addresses:
             host, port = str(where[0]), int(where[1])
             try:
-                self._judge(host, port)
+                self._check(host, port)
                 return await tunnels.open(host, port), _peer(host, port)
             except (ForbiddenAddress, ProxyFailed) as error:
                 failed = error
@@ -200,35 +200,35 @@ class GuardedConnector(TCPConnector):
         raise failed
 
     async def lend(self, origin: ClientRequest, exchange: Exchange) -> Connection:
-        """Take or open a connection to ``origin``, and tell the exchange about it."""
+        """Take an idle connection to ``origin`` or open one, and set ``remote`` and ``reused`` of the exchange."""
         exchange.remote = None
         while True:
-            connection = await self.connect(origin, [], _OURS_ALONE)
+            connection = await self.connect(origin, [], _NO_TIMEOUT)
             protocol = connection.protocol
             assert protocol is not None
             peer = self._peers.get(protocol)
             if peer is None:
-                exchange.remote = self._welcome(protocol) or None
+                exchange.remote = self._note_peer(protocol) or None
                 exchange.reused = False
                 return connection
             if not exchange.fresh and not protocol.should_close:
                 exchange.remote = peer
                 exchange.reused = True
                 return connection
-            connection.close()  # no longer wanted, or it holds an answer that nobody asked for
+            connection.close()  # a new one is wanted, or this one holds a response without a request
 
-    def _welcome(self, protocol: ResponseHandler) -> str:
-        """Note the peer of a new connection: ``address:port``, or nothing when it is gone already."""
+    def _note_peer(self, protocol: ResponseHandler) -> str:
+        """Store the peer of a new connection as ``address:port``; empty if the connection is closed already."""
         transport = protocol.transport
         name = None if transport is None else transport.get_extra_info("peername")
         peer = self._behind.pop(protocol, "") if name is None or self._tunnels is not None else _peer(name[0], name[1])
         self._peers[protocol] = peer
         if len(self._peers) > self._kept:
-            protocol.force_close()  # after its answer
+            protocol.force_close()  # after its response
         return peer
 
     async def close(self, *, abort_ssl: bool = False) -> None:
-        """Close all connections at once: merely closed, they would wait for readers of what they still hold."""
+        """Abort all connections: a normal close would wait until the peers have read what is still buffered."""
         for protocol in list(self._peers):
             protocol.abort()
         await super().close(abort_ssl=abort_ssl)

@@ -1,6 +1,6 @@
-"""The seam where what aiohttp raises becomes a failure in our words.
+"""Translate the errors of aiohttp into failures.
 
-The messages are ours, not aiohttp's: those repeat addresses, headers and what the server sent.
+The messages are Hookward's own: those of aiohttp repeat addresses, headers and what the server sent.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from hookward.domain.delivery.outcome import ErrorKind, Failure
 
 
 class Unusable(Exception):
-    """An answer came, and it is no use: ``failure`` says why."""
+    """A response arrived that cannot be used; ``failure`` says why."""
 
     def __init__(self, kind: ErrorKind, message: str) -> None:
         super().__init__(message)
@@ -34,7 +34,7 @@ class Unusable(Exception):
 
 
 class Lost(Exception):
-    """The connection ended before an answer came; ``silent`` when not one byte of it did, as far as can be known."""
+    """The connection ended before a complete response; ``silent``: not one byte of it arrived, as far as is known."""
 
     def __init__(self, *, silent: bool) -> None:
         super().__init__()
@@ -42,16 +42,16 @@ class Lost(Exception):
 
 
 FOREIGN = (ClientError, HttpProcessingError, OSError, ValueError, Unusable, Lost)
-"""What sending a request may raise without anything being wrong with us."""
+"""What sending a request may raise without a defect in Hookward."""
 
 
 def failure_of(error: BaseException, *, https: bool) -> Failure:
-    """What to tell the integrator about one of ``FOREIGN``."""
+    """Return the failure, with a message for the integrator, for one of ``FOREIGN``."""
     match error:
         case Unusable():
             failure = error.failure
         case Lost():
-            failure = _of_losing(error)
+            failure = _of_lost_connection(error)
         case ClientConnectorCertificateError() | ClientConnectorSSLError():
             failure = _of_tls(error)
         case ClientConnectorError():
@@ -61,14 +61,14 @@ def failure_of(error: BaseException, *, https: bool) -> Failure:
         case HttpProcessingError():
             failure = _protocol("The answer is not valid HTTP/1.1, or its headers are larger than Hookward reads.")
         case ValueError():
-            failure = _of_asking(error)
+            failure = _of_bad_request(error)
         case _:
             failure = _connection("The connection broke.")
     return failure
 
 
-def _of_asking(error: ValueError) -> Failure:
-    if isinstance(error, InvalidURL) and error.description:  # what inet_aton reads and a policy on addresses may not
+def _of_bad_request(error: ValueError) -> Failure:
+    if isinstance(error, InvalidURL) and error.description:  # inet_aton reads it, but an address policy may not
         message = "The host is an IPv4 address in an unusual notation; write it as four decimal numbers."
         return Failure(kind=ErrorKind.FORBIDDEN_ADDRESS, message=message)
     return _protocol("The address or a header holds something that HTTP/1.1 cannot carry.")
@@ -110,7 +110,7 @@ def _of_connecting(error: ClientConnectorError, *, https: bool) -> Failure:
     return _connection("No connection to the server" + (f" ({name})." if name else "."))
 
 
-def _of_losing(error: Lost) -> Failure:
+def _of_lost_connection(error: Lost) -> Failure:
     cause = error.__cause__
     if cause is not None and isinstance(cause.__cause__, ssl.SSLError):
         return _tls(_handshake(cause.__cause__))

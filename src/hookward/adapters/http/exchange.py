@@ -1,10 +1,10 @@
-"""One request and its answer on one connection, in HTTP/1.1 (RFC 9112).
+"""One request and its response on one connection, in HTTP/1.1 (RFC 9112).
 
-The request is written by us, as bytes; the answer is read by aiohttp's protocol and its parser in C. What is used of
-aiohttp below its client session is in this module and in ``http_connector``: ``Connection``, ``ResponseHandler``
+This module writes the request as bytes; aiohttp's protocol and its C parser read the response. What is used of aiohttp
+below its client session is in this module and in ``connector``: ``Connection``, ``ResponseHandler``
 (``set_response_params``, ``read``, ``transport``, ``abort``) and ``StreamWriter.drain``; with a proxy, also how
 ``TCPConnector`` makes a connection. Little of it is documented and the last is private, so pyproject.toml bounds the
-version.
+version (ADR 7).
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from hookward.adapters.http.errors import Lost, Unusable
 from hookward.domain.delivery.outcome import ErrorKind, Response
 
 _MOST_INTERIM = 32
-"""Answers of 1xx before the one that counts; nobody who asks for none of them gets more than a few."""
+"""Interim responses (1xx) before the final one: a server sends more than a few only if something is wrong."""
 
 _AT_ONCE = 64 * 1024
-"""Bytes of a body that are handed to the transport in one piece; its own high-water mark is as high."""
+"""Bytes of a body that are written to the transport in one piece; its own high-water mark is the same."""
 
 
 async def converse(connection: Connection, head: bytes, body: bytes, bounds: SenderBounds) -> Response:
-    """Send a request and read its answer; the connection is kept if it can carry another one.
+    """Send a request and return its response; the connection is released for reuse if possible.
 
-    Raises ``Lost``, ``Unusable`` or an error of aiohttp's, and closes the connection then.
+    Raises ``Lost``, ``Unusable`` or an error of aiohttp, after closing the connection.
     """
     protocol = connection.protocol
     assert protocol is not None
@@ -40,35 +40,35 @@ async def converse(connection: Connection, head: bytes, body: bytes, bounds: Sen
             read_until_eof=True, auto_decompress=False, read_bufsize=bounds.log_limit,
             max_line_size=8190, max_field_size=8190, max_headers=100,
         )  # fmt: skip
-        answer = await (_exchange if len(body) <= _AT_ONCE else _exchange_at_length)(protocol, head, body, bounds)
+        response = await (_exchange if len(body) <= _AT_ONCE else _exchange_at_length)(protocol, head, body, bounds)
     except BaseException:
         _drop(connection, protocol)
         raise
     transport = protocol.transport
     if transport is None or transport.get_write_buffer_size():
-        _drop(connection, protocol)  # it answers without reading: what is not yet written would pile up
+        _drop(connection, protocol)  # it responds without reading: unsent data would accumulate
     else:
         connection.release()
-    return answer
+    return response
 
 
 def _drop(connection: Connection, protocol: ResponseHandler) -> None:
-    """Close at once: a transport that is merely closed waits, maybe for ever, for a reader of what it still holds."""
+    """Abort: a normal close waits, possibly for ever, until the peer has read what is still buffered."""
     protocol.abort()
     connection.close()
 
 
 async def _exchange(protocol: ResponseHandler, head: bytes, body: bytes, bounds: SenderBounds) -> Response:
     _transport(protocol).write(head + body)
-    return await _answer(protocol, bounds)
+    return await _response(protocol, bounds)
 
 
 async def _exchange_at_length(protocol: ResponseHandler, head: bytes, body: bytes, bounds: SenderBounds) -> Response:
-    """Listen while the body is written: a server may refuse it before it has all of it."""
+    """Read while the body is written: a server may refuse the request before it has read all of it."""
     _transport(protocol).write(head)
     writing = asyncio.create_task(_write(protocol, memoryview(body)), name="http.write")
     try:
-        return await _answer(protocol, bounds)
+        return await _response(protocol, bounds)
     finally:
         if not writing.done():
             protocol.abort()
@@ -77,7 +77,7 @@ async def _exchange_at_length(protocol: ResponseHandler, head: bytes, body: byte
 
 
 async def _write(protocol: ResponseHandler, body: memoryview) -> None:
-    """Write as fast as it is taken; who reads the answer learns of a connection that breaks."""
+    """Write the body as fast as the peer reads. Errors of the connection are left to the reader of the response."""
     drain = StreamWriter(protocol, asyncio.get_running_loop()).drain
     with suppress(Lost, OSError):
         for start in range(0, len(body), _AT_ONCE):
@@ -92,7 +92,7 @@ def _transport(protocol: ResponseHandler) -> asyncio.Transport:
     return transport
 
 
-async def _answer(protocol: ResponseHandler, bounds: SenderBounds) -> Response:
+async def _response(protocol: ResponseHandler, bounds: SenderBounds) -> Response:
     message, content = await _final(protocol)
     if content.is_eof() and content.total_bytes <= bounds.log_limit:
         body, truncated = content.read_nowait(), False
@@ -103,7 +103,7 @@ async def _answer(protocol: ResponseHandler, bounds: SenderBounds) -> Response:
 
 
 async def _final(protocol: ResponseHandler) -> tuple[RawResponseMessage, StreamReader]:
-    """Wait for status and headers, past interim answers; a connection that ends before them is ``Lost``."""
+    """Return status and headers of the final response. Raises Lost when the connection ends before them."""
     try:
         message, content = await protocol.read()
         interim = 0
@@ -117,7 +117,7 @@ async def _final(protocol: ResponseHandler) -> tuple[RawResponseMessage, StreamR
     except ClientOSError as error:
         raise Lost(silent=True) from error
     if message.code == 101:  # the connection speaks something else now
-        raise Unusable(ErrorKind.PROTOCOL, "The answer switches protocols, which nobody asked for.")
+        raise Unusable(ErrorKind.PROTOCOL, "The answer switches protocols, which was not requested.")
     if message.code < 100:
         raise Unusable(ErrorKind.PROTOCOL, "The answer has a status below 100, which HTTP does not know.")
     return message, content

@@ -1,4 +1,4 @@
-"""A request as the bytes that go on the wire; what its attempts have in common is written once and kept."""
+"""The bytes of a request; what all attempts of a watch have in common is encoded once and cached."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ _UNSENDABLE = re.compile(r"[^!-~]")
 _CONTROL = re.compile(r"[\0-\x08\x0a-\x1f\x7f]")  # RFC 9110 §5.5
 
 _LONG = 4096
-"""Bytes; a prepared request of more than that is made anew each time."""
+"""Bytes; a longer prepared request is not cached."""
 
 
 class Origin(ClientRequest):
-    """What aiohttp's connector wants to know of a request: scheme, host, port and party. It sends nothing."""
+    """What aiohttp's connector needs to know of a request: scheme, host, port and connection owner."""
 
     def __init__(self, url: URL, loop: asyncio.AbstractEventLoop, party: str = "") -> None:
         super().__init__("GET", url, loop=loop)
         self._party = party
 
     @cached_property
-    def connection_key(self) -> ConnectionKey:  # asked for with every request
-        # aiohttp only compares the field, and knows no proxy of ours that would need it.
+    def connection_key(self) -> ConnectionKey:  # read for every request
+        # aiohttp only compares the field, and does not know of the proxy that would need it.
         return super().connection_key._replace(proxy_headers_hash=self._party)  # type: ignore[arg-type]
 
 
 class Prepared:
-    """Where some requests go and how each of them begins."""
+    """The origin of a request and the first lines of its head, the same for every attempt."""
 
     __slots__ = ("_start", "origin")
 
@@ -50,7 +50,7 @@ class Prepared:
         return len(self._start)
 
     def head(self, request: OutgoingRequest) -> bytes:
-        """All of ``request`` but its body; raises ValueError for what would end a line early."""
+        """Return the head of ``request``. Raises ValueError for control characters in a header."""
         text = "".join([f"{name}: {value}\r\n" for name, value in request.changing])
         lines = len(request.changing)
         if text.count("\n") != lines or text.count("\r") != lines or "\0" in text:
@@ -62,10 +62,10 @@ class Prepared:
 
 
 class Preparations:
-    """Prepared requests by method, address, headers and party: at most ``most``, long ones not at all (G12)."""
+    """Up to ``limit`` prepared requests by method, address, headers and connection owner; no long ones (G12)."""
 
-    def __init__(self, most: int = 4096) -> None:
-        self._most = most
+    def __init__(self, limit: int = 4096) -> None:
+        self._limit = limit
         self._loop = asyncio.get_running_loop()
         self._kept: dict[tuple[str, str, Fields, str], Prepared] = {}
 
@@ -73,13 +73,13 @@ class Preparations:
         return len(self._kept)
 
     def of(self, request: OutgoingRequest) -> Prepared:
-        """Find or make it; raises ValueError for what HTTP/1.1 cannot carry."""
+        """Return the prepared request, from the cache if possible. Raises ValueError for what HTTP/1.1 cannot carry."""
         key = (request.method, request.address, request.headers, request.connection_owner)
         prepared = self._kept.get(key)
         if prepared is None:
             prepared = _prepare(*key, self._loop)
             if len(prepared) <= _LONG:
-                if len(self._kept) >= self._most:
+                if len(self._kept) >= self._limit:
                     del self._kept[next(iter(self._kept))]
                 self._kept[key] = prepared
         return prepared
@@ -100,7 +100,7 @@ def _prepare(method: str, address: str, headers: Fields, party: str, loop: async
 
 
 def _parse(address: str) -> URL:
-    """``address`` as it is: aiohttp's own parsing would rewrite percent-encodings."""
+    """Return the URL without rewriting its percent-encodings, as aiohttp's own parsing would."""
     if _UNSENDABLE.search(address):
         raise ValueError("a space, a control character or a character outside ASCII")
     url = URL(address, encoded=True)

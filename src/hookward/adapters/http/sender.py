@@ -1,4 +1,4 @@
-"""Sends one HTTP request to an integrator and says what came of it."""
+"""Send one HTTP request to an endpoint and return the outcome."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from hookward.domain.egress import EgressPolicy, EgressProxy
 
 
 class HttpSender:
-    """The connections to all integrators: keep-alive, no redirects, no cookies, nothing decompressed.
+    """The HTTP client for all endpoints: keep-alive, no redirects, no cookies, no decompression.
 
-    ``proxy`` is the one way out where it is given, for all; what the environment says of proxies changes nothing.
+    All requests go through ``proxy`` if it is given. Proxy settings of the environment are ignored.
 
-    An attempt is one request, with one exception: when a connection that has been used before turns out to be closed
-    and not one byte of an answer came, the request is sent once more on a new connection within the same deadline.
-    A server that closes an idle connection just as we write to it is no failing endpoint, and the retry that would
-    otherwise follow 5 s later could be a duplicate just as well: same ``webhook-id``, same signature.
+    An attempt is one request, with one exception: when a reused connection turns out to be closed and not one byte of a
+    response has arrived, the request is sent once more on a new connection, within the same deadline. A server that
+    closes an idle connection just as a request is written is no failing endpoint, and the retry that would otherwise
+    follow 5 s later could be a duplicate as well, with the same ``webhook-id`` and signature.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class HttpSender:
         tls: SSLContext | None = None,
         proxy: EgressProxy | None = None,
     ) -> None:
-        """Open a pool in the running loop; ``tls`` replaces the system's trust store."""
+        """Open a connection pool in the running loop; ``tls`` replaces the system's trust store."""
         self._bounds = bounds = bounds or SenderBounds()
         self._loop = asyncio.get_running_loop()
         resolver = resolver or ThreadedResolver(bounds.dns_threads)
@@ -55,23 +55,23 @@ class HttpSender:
         await self.close()
 
     async def close(self) -> None:
-        """Close every connection; what is still being sent fails."""
+        """Close every connection; requests in flight fail."""
         await self._connector.close()
 
     async def send(self, request: OutgoingRequest, *, timeout: float) -> Outcome:  # noqa: ASYNC109
-        """Send ``request`` and read its answer, all within ``timeout`` seconds from the look-up of the name on."""
+        """Send ``request`` and read its response within ``timeout`` seconds, which include the DNS look-up."""
         started = perf_counter_ns()
         exchange = Exchange()
         task = asyncio.current_task()
         assert task is not None
         cancelling = task.cancelling()
         deadline = self._loop.call_later(timeout, exchange.expire, task)  # asyncio.timeout costs 3 µs more
-        answer = failure = None
+        response = failure = None
         try:
-            answer = await self._exchange(request, exchange)
+            response = await self._exchange(request, exchange)
         except asyncio.CancelledError:
             if not exchange.expired or task.cancelling() > cancelling + 1:
-                raise  # somebody else wants this task to end
+                raise  # another part of the program cancelled this task
             failure = _timed_out(timeout, exchange)
         except FOREIGN as error:
             https = request.address.startswith("https:")
@@ -81,7 +81,10 @@ class HttpSender:
             if exchange.expired:
                 task.uncancel()
         return Outcome(
-            duration_us=(perf_counter_ns() - started) // 1000, response=answer, failure=failure, remote=exchange.remote
+            duration_us=(perf_counter_ns() - started) // 1000,
+            response=response,
+            failure=failure,
+            remote=exchange.remote,
         )
 
     async def _exchange(self, request: OutgoingRequest, exchange: Exchange) -> Response:

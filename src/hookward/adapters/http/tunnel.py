@@ -1,4 +1,4 @@
-"""Sockets that reach a numeric address through an HTTP proxy, by CONNECT (RFC 9110 §9.3.6)."""
+"""Sockets to a numeric address through an HTTP proxy, by CONNECT (RFC 9110 §9.3.6)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?![0-9])")
 
 
 class ProxyFailed(OSError):
-    """The proxy is out of reach or made no tunnel; an ``OSError``, as another address may be tried after it."""
+    """The proxy is unreachable or opened no tunnel. An ``OSError``, so that the next address is tried."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -24,14 +24,14 @@ class ProxyFailed(OSError):
 
 
 class Tunnels:
-    """Asks ``proxy``, whose own address is nobody's to judge, for connections."""
+    """Opens connections through ``proxy``. The proxy's own address is exempt from the egress policy."""
 
     def __init__(self, proxy: EgressProxy, resolver: AbstractResolver) -> None:
         self._proxy = proxy
         self._resolver = resolver
 
     async def open(self, host: str, port: int) -> socket.socket:
-        """A socket whose other end is ``host``, an IP address, and ``port``; raises ProxyFailed."""
+        """Return a socket that is connected to ``host``, an IP address, and ``port``. Raises ProxyFailed."""
         loop = asyncio.get_running_loop()
         found = await self._reach(loop)
         try:
@@ -86,7 +86,7 @@ class Tunnels:
 
 
 async def _answer(loop: asyncio.AbstractEventLoop, asked: socket.socket) -> bytes:
-    """The head of its answer; whoever is behind it speaks after us, so nothing may follow."""
+    """Return the head of the proxy's response. Nothing may follow it: the server waits for the client to speak."""
     read = b""
     while b"\r\n\r\n" not in read:
         chunk = await loop.sock_recv(asked, 4096)

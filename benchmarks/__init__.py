@@ -1,8 +1,8 @@
-"""Measure the budgets of docs/figures.md: ``python -m benchmarks``.
+"""Measures throughput, latency, memory and disk use against the budgets of docs/figures.md: ``python -m benchmarks``.
 
-Every ratio compares us with a bare aiohttp program under the same load, in the same run, in interleaved rounds; every
-run also checks that each event arrived exactly where it should, exactly once. The parts: ``sink`` (the endpoints of
-all integrators), ``bare`` (what we are compared with), ``raw_client`` (load on an api), ``stack`` (our own processes
-on a data directory that is thrown away), then one module a figure, and ``report``. Nothing here is imported by tests
-of behaviour, and no test asserts a time.
+Every ratio compares Hookward with a bare aiohttp program under the same load, in the same run, in interleaved rounds;
+every run also checks that each event arrived at the right path, exactly once. The parts: ``sink`` (the endpoints of all
+integrators), ``bare`` (the aiohttp programs), ``raw_client`` (load on an api), ``stack`` (Hookward's own processes on a
+temporary data directory), then one module for each figure, and ``report``. Tests of behaviour import nothing from here,
+and no test asserts a time.
 """

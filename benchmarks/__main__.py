@@ -23,7 +23,7 @@ MEMORY_BUDGET = 200 << 20
 @click.option("--only", type=click.Choice(NAMES), help="Measure this alone.")
 @click.option("--quick", is_flag=True, help="A look in a minute; too short for figures to quote.")
 def main(*, only: str | None, quick: bool) -> None:
-    """Measure the budgets; exits 1 when a delivery did not arrive exactly once, whatever the figures say."""
+    """Measure the budgets. Exits with 1 if a delivery did not arrive exactly once, whatever the figures are."""
     facts = report.machine()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         figures, wrong = runner.run(_measure((only,) if only else NAMES, quick=quick))

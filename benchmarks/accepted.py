@@ -31,7 +31,7 @@ class Effort:
 
 
 async def measure(stack: Stack, effort: Effort) -> Figure:
-    """The figure; a request that is not accepted raises."""
+    """Return the figure; raises if a request is not accepted."""
     rounds: list[dict[str, Any]] = []
     with bare_server() as server:
         bare_port = await server.hear()

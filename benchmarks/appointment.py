@@ -35,7 +35,7 @@ _APPOINTMENT: dict[str, Any] = {
 
 
 def appointment() -> dict[str, Any]:
-    """An appointment that is ``BODY_BYTES`` long as JSON."""
+    """Return an appointment that is ``BODY_BYTES`` long as JSON."""
     missing = BODY_BYTES - len(msgspec.json.encode(_APPOINTMENT))
     words = "Prévoir dix minutes de plus si besoin. " * 20
     notes = words.encode()[:missing].decode(errors="ignore")
@@ -44,7 +44,7 @@ def appointment() -> dict[str, Any]:
 
 
 def event(company: str) -> dict[str, Any]:
-    """What is published: an update of it in the scope of one company."""
+    """Return the published event: an update of it in the scope of one company."""
     return {
         "resourceType": "appointment",
         "scope": {"companyId": company},

@@ -1,4 +1,4 @@
-"""What we are compared with: the least that aiohttp can do, as a client and as a server."""
+"""The programs that Hookward is compared with: a minimal aiohttp client and server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _HEADERS = {
 
 
 async def _send_all(urls: list[str], body: bytes, count: int) -> None:
-    """POST ``body`` so many times, 64 at a time, each to the next address."""
+    """POST ``body`` ``count`` times, 64 at a time, each to the next address."""
     numbers = iter(range(count))
 
     async def repeat(session: ClientSession) -> None:
@@ -43,12 +43,12 @@ async def _client(pipe: Connection) -> None:
 
 
 def bare_client() -> Helper:
-    """A process that answers ``ask(urls, body, count)`` once it has sent so many requests."""
+    """Start a process that responds to ``ask(urls, body, count)`` when it has sent ``count`` requests."""
     return Helper(_client, "bare client")
 
 
 def expected_of_bare(urls: list[str], paths: list[str], count: int) -> dict[str, set[str]]:
-    """Which ids the bare client sends to which path."""
+    """Return the ids that the bare client sends, by path."""
     return {
         path: {f"dlv_{number:032x}" for number in range(first, count, len(urls))} for first, path in enumerate(paths)
     }
@@ -75,5 +75,5 @@ async def _server(pipe: Connection) -> None:
 
 
 def bare_server() -> Helper:
-    """A process whose first word is its port: reads JSON, answers 202 with a little of it."""
+    """Start a process that first sends its port: it reads JSON and returns 202 with a part of it."""
     return Helper(_server, "bare server")

@@ -1,4 +1,4 @@
-"""Delivered per second, one worker against a bare client loop; and what the deliveries leave on disk.
+"""Delivered per second, one worker against a bare client loop; and the disk space of deliveries.
 
 The events of a round are accepted while no worker runs; then one is started, and the clock runs from the first
 receipt to the last.
@@ -38,7 +38,7 @@ class Effort:
 
 
 async def measure(stack: Stack, effort: Effort) -> tuple[list[Figure], list[str]]:
-    """The figures, and what did not arrive as it should."""
+    """Return the figures, and the deliveries that did not arrive exactly once at the right path."""
     watches = await stack.watches(WATCHES)
     before = await stack.disk()
     rounds: list[dict[str, Any]] = []
@@ -100,12 +100,12 @@ async def _bare(client: Helper, sink: Sink, watches: list[Watch], count: int, wr
 
 
 def _each(seconds: dict[str, float], count: int) -> dict[str, int]:
-    """Microseconds of CPU for one delivery, by process."""
+    """Return microseconds of CPU for one delivery, by process."""
     return {name: round(value * 1e6 / count) for name, value in seconds.items()}
 
 
 def _document() -> bytes:
-    """The body that we deliver for such an event."""
+    """Return the body that Hookward delivers for such an event."""
     change = ChangeEvent(
         id=EventId(bytes(16)), account=AccountId(1), resource_type="appointment", type_version=1,
         kind=ChangeKind.UPDATED, scope={"companyId": "1"}, resource_id="1", body=encode_exact(appointment()),

@@ -1,4 +1,4 @@
-"""What a measurement gives, and the arithmetic that all of them share."""
+"""The result of a measurement, and the statistics that measurements share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One line of the table. ``met`` is ``None`` where there is no budget; ``detail`` goes to the JSON as it is."""
+    """One line of the table. ``met`` is ``None`` if there is no budget; ``detail`` is written to the JSON as it is."""
 
     name: str
     value: str
@@ -19,7 +19,7 @@ class Figure:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least ``share`` (0 to 1) of ``values`` do not exceed (nearest rank)."""
+    """Return the smallest value that at least ``share`` (0 to 1) of ``values`` do not exceed (nearest rank)."""
     if not values:
         raise ValueError("no values")
     ordered = sorted(values)
@@ -28,5 +28,5 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def spread(values: Sequence[float]) -> str:
-    """``0.48–0.53``: the lowest and the highest."""
+    """Return the lowest and the highest value: ``0.48–0.53``."""
     return f"{min(values):.2f}–{max(values):.2f}"

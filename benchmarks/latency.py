@@ -1,4 +1,4 @@
-"""From just before a publish is written until the endpoint has the request, at a fixed rate: alone, and beside an
+"""The time from just before a publish is sent until the endpoint has the request, at a fixed rate: alone, and beside an
 endpoint that never answers.
 """
 
@@ -35,7 +35,7 @@ class Effort:
 
 
 async def measure(stack: Stack, effort: Effort) -> tuple[Figure, list[str]]:
-    """The latency of a service that has nothing else to do."""
+    """Return the latency of a service without other load."""
     watches = await stack.watches(WATCHES)
     wrong: list[str] = []
     await stack.start_worker()
@@ -56,7 +56,7 @@ async def measure(stack: Stack, effort: Effort) -> tuple[Figure, list[str]]:
 
 
 async def measure_apart(stack: Stack, effort: Effort) -> tuple[Figure, list[str]]:
-    """What a sick endpoint does to the latency of the others: pairs of phases with and without it."""
+    """Return the effect of an unresponsive endpoint on the latency of others: pairs of phases with and without it."""
     watches = await stack.watches(WATCHES)
     wrong: list[str] = []
     pairs: list[dict[str, float]] = []
@@ -93,7 +93,7 @@ def _apart(pairs: list[dict[str, float]]) -> Figure:
 
 @asynccontextmanager
 async def _sick_endpoint(stack: Stack) -> AsyncIterator[None]:
-    """A watch whose endpoint takes requests and never answers, with events that keep coming."""
+    """Keep publishing events for a watch whose endpoint accepts requests and never responds."""
     [sick] = await stack.watches(1, below=HANGING.decode())
     await stack.publish([sick], _SICK_AT_ONCE)
 
@@ -115,7 +115,7 @@ async def _sick_endpoint(stack: Stack) -> AsyncIterator[None]:
 
 
 async def _phase(stack: Stack, watches: list[Watch], seconds: float, wrong: list[str]) -> list[float]:
-    """Publish at the rate; answers each delivery's milliseconds."""
+    """Publish at the rate; return the milliseconds of each delivery."""
     data = [request(stack.port, stack.key, event(watch.company)) for watch in watches]
     published = await publish_at(stack.port, data, rate=RATE, seconds=seconds)
     written = {

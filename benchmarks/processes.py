@@ -1,4 +1,4 @@
-"""Python processes that are told what to do over a pipe, and what the kernel says of processes."""
+"""Python processes that get commands over a pipe, and CPU time and memory of processes from the kernel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Helper:
-    """A process of ours that answers commands, one at a time. ``work`` is an importable function."""
+    """A process that carries out commands, one at a time. ``work`` is an importable function."""
 
     def __init__(self, work: Callable[[Connection], Coroutine[Any, Any, None]], name: str) -> None:
         self._pipe, theirs = multiprocessing.Pipe()
@@ -33,12 +33,12 @@ class Helper:
         return self._process.pid
 
     async def ask(self, *command: Any) -> Any:
-        """Send a command and wait for its answer."""
+        """Send a command and return its result."""
         self._pipe.send(command)
         return await self.hear()
 
     async def hear(self) -> Any:
-        """Wait for an answer."""
+        """Wait for a result."""
         return await asyncio.to_thread(self._pipe.recv)
 
     def __enter__(self) -> Self:
@@ -56,14 +56,14 @@ def _run(work: Callable[[Connection], Coroutine[Any, Any, None]], pipe: Connecti
 
 
 async def commands(pipe: Connection, handle: Callable[..., Any]) -> None:
-    """In the helper: call ``handle`` with each command and send back what it answers, for ever."""
+    """In the process: call ``handle`` with each command and send its result back, for ever."""
     while True:
         answer = handle(*await asyncio.to_thread(pipe.recv))
         pipe.send(await answer if asyncio.iscoroutine(answer) else answer)
 
 
 def cpu_seconds(pid: int) -> float:
-    """CPU time of a process and of all its descendants, reaped ones included."""
+    """Return the CPU seconds of a process and of all its descendants, reaped ones included."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
@@ -73,7 +73,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def peak_memory(pid: int) -> int:
-    """The largest resident memory that a process has had, in bytes; 0 when it is gone."""
+    """Return the largest resident memory that a process has had, in bytes; 0 if it has ended."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text("ascii", errors="replace").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Load on an api by a bare protocol: what the client costs is small and the same for everybody."""
+"""Load on an api by a minimal protocol: the client costs little, and the same for every server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Published(NamedTuple):
 
 
 def request(port: int, key: str, event: dict[str, Any]) -> bytes:
-    """The bytes of ``POST /v1/events``."""
+    """Return the bytes of ``POST /v1/events``."""
     body = msgspec.json.encode(event)
     head = (
         f"POST /v1/events HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {key}\r\n"
@@ -34,7 +34,7 @@ def request(port: int, key: str, event: dict[str, Any]) -> bytes:
 
 
 class RawConnection(asyncio.Protocol):
-    """One keep-alive connection with at most one request under way."""
+    """One keep-alive connection with at most one request in flight."""
 
     def __init__(self, on_answer: OnAnswer) -> None:
         self._on_answer = on_answer
@@ -64,7 +64,7 @@ class RawConnection(asyncio.Protocol):
 
 
 async def accepted_per_second(port: int, data: bytes, *, connections: int, warm_up: float, seconds: float) -> float:
-    """Answers ``202`` a second, with every connection sending its next request when it has the answer to the last."""
+    """Return the responses ``202`` per second; each connection sends a request when it has the last response."""
     starting, ending = monotonic() + warm_up, monotonic() + warm_up + seconds
     counted = 0
     wrong: list[int] = []
@@ -88,7 +88,7 @@ async def accepted_per_second(port: int, data: bytes, *, connections: int, warm_
 
 
 async def publish_at(port: int, data: list[bytes], *, rate: float, seconds: float) -> list[list[Published]]:
-    """Publish at a fixed rate whatever the answers do; answers, for each of ``data`` in turn, what was accepted."""
+    """Publish at a fixed rate that does not depend on responses; return what was accepted, in the order of ``data``."""
     published: list[list[Published]] = [[] for _ in data]
     under_way: dict[RawConnection, tuple[int, int]] = {}
     idle: list[RawConnection] = []
@@ -105,7 +105,7 @@ async def publish_at(port: int, data: list[bytes], *, rate: float, seconds: floa
         begun = loop.time()
         for number in range(int(rate * seconds)):
             await asyncio.sleep(max(0.0, begun + number / rate - loop.time()))
-            while not idle:  # 64 under way: far beyond what is measured here
+            while not idle:  # 64 in flight: far more than is measured here
                 await asyncio.sleep(0.001)
             connection = idle.pop()
             under_way[connection] = (number % len(data), monotonic_ns())

@@ -1,4 +1,4 @@
-"""What was measured, for people and as JSON, with the machine that it was measured on."""
+"""Reports the figures as a table and as JSON, with the machine that they were measured on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WORDS = {True: "[green]met[/]", False: "[red]not met[/]", None: ""}
 
 
 def machine() -> dict[str, Any]:
-    """The facts without which the figures mean nothing."""
+    """Return the facts about the machine that the figures depend on."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),

@@ -1,4 +1,4 @@
-"""The endpoints of all integrators: one process that answers 200 to everything and remembers what it saw."""
+"""The endpoints of all integrators: one process that returns 200 to every request and records it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _POLL_SECONDS = 0.02
 
 
 class Receipt(NamedTuple):
-    """A request as the sink saw it; ``at`` is nanoseconds on the machine's monotonic clock."""
+    """A received request; ``at`` is nanoseconds on the machine's monotonic clock."""
 
     path: str
     webhook_id: str
@@ -25,7 +25,7 @@ class Receipt(NamedTuple):
 
 
 class Endpoint(asyncio.Protocol):
-    """One connection: takes head and body as Content-Length says, notes path and ``webhook-id``, answers.
+    """One connection: reads head and body by Content-Length, records path and ``webhook-id``, responds.
 
     A path below ``/hang/`` never gets an answer.
     """
@@ -36,7 +36,7 @@ class Endpoint(asyncio.Protocol):
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's are no subclass of it
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's transports are no subclass of it
 
     def connection_lost(self, _error: Exception | None) -> None:
         self._hung.discard(self._transport)
@@ -63,7 +63,7 @@ class Endpoint(asyncio.Protocol):
 
 
 def content_length(buffer: bytes, end: int) -> int:
-    """The Content-Length of a head that ends at ``end``."""
+    """Return the Content-Length of a head that ends at ``end``."""
     start = buffer.find(b"Content-Length: ", 0, end)
     if start < 0:
         start = buffer.lower().find(b"content-length: ", 0, end)
@@ -91,7 +91,7 @@ async def _serve(pipe: Connection) -> None:
 
 
 class Sink:
-    """The sink, from outside."""
+    """The sink process, as measurements use it."""
 
     def __init__(self, helper: Helper, port: int) -> None:
         self._helper = helper
@@ -103,27 +103,27 @@ class Sink:
         return cls(helper, await helper.hear())
 
     async def until(self, count: int, *, seconds: float) -> None:
-        """Wait until so many requests have come, at most ``seconds``: what is missing then is found by who checks."""
+        """Wait until ``count`` requests have arrived, at most ``seconds``; the caller checks what is missing then."""
         end = monotonic() + seconds
         while await self._helper.ask("count") < count and monotonic() < end:
             await asyncio.sleep(_POLL_SECONDS)
 
     async def take(self) -> list[Receipt]:
-        """What was received since the last call."""
+        """Return what was received since the last call."""
         return [Receipt(path.decode(), id_.decode(), at) for path, id_, at in await self._helper.ask("take")]
 
     async def release(self) -> None:
-        """Drop the connections that wait for an answer."""
+        """Close the connections that wait for a response."""
         await self._helper.ask("release")
 
 
 def sink_process() -> Helper:
-    """The process; leave its ``with`` block to end it."""
+    """Start the process; it ends with the ``with`` block."""
     return Helper(_serve, "sink")
 
 
 def astray(receipts: Iterable[Receipt], expected: Mapping[str, set[str]]) -> list[str]:
-    """What did not arrive exactly once at its own path; ``expected`` holds the ids that belong to each path."""
+    """Return what did not arrive exactly once at its own path; ``expected`` holds the ids of each path."""
     seen = Counter((receipt.path, receipt.webhook_id) for receipt in receipts)
     wanted = {(path, id_) for path, ids in expected.items() for id_ in ids}
     missing = wanted - seen.keys()
@@ -138,6 +138,6 @@ def astray(receipts: Iterable[Receipt], expected: Mapping[str, set[str]]) -> lis
 
 
 def per_second(receipts: list[Receipt]) -> float:
-    """Requests per second from the first receipt to the last."""
+    """Return requests per second between the first and the last."""
     times = [receipt.at for receipt in receipts]
     return (len(times) - 1) * 1e9 / (max(times) - min(times))

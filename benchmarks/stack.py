@@ -1,4 +1,4 @@
-"""Hookward itself on a data directory that is thrown away: embedded stores, one api, one worker that can be stopped."""
+"""Hookward itself on a temporary data directory: embedded stores, one api, one worker that can be stopped."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Watch(NamedTuple):
     path: str
 
     def delivery(self, event_id: str) -> str:
-        """The ``webhook-id`` of an event for this watch."""
+        """Return the ``webhook-id`` of an event for this watch."""
         event_bytes, watch_bytes = from_text(IdPrefix.EVENT, event_id), from_text(IdPrefix.WATCH, self.id)
         assert event_bytes is not None
         assert watch_bytes is not None
@@ -60,7 +60,7 @@ class Disk(NamedTuple):
 
 
 class Stack:
-    """The running service. ``worker_memory`` is the most that any worker so far has used, in bytes."""
+    """The running service. ``worker_memory`` is the most memory that a worker has used so far, in bytes."""
 
     def __init__(
         self, supervisor: Supervisor, session: ClientSession, sink: Sink,
@@ -78,21 +78,21 @@ class Stack:
         self.worker_memory = 0
 
     async def start_worker(self, **settings: str) -> None:
-        """Run the worker; settings are names of the environment without their prefix."""
+        """Start the worker; settings are names of environment variables without their prefix."""
         environment = {f"HOOKWARD_{name}": value for name, value in settings.items()}
         argv = _child("worker", "--incarnation", INCARNATION)
         log = self._directory / "log" / "worker.log"
         await self._supervisor.start(Child(name="worker", argv=argv, environment=environment, log=log, grace=25.0))
 
     async def stop_worker(self) -> None:
-        """End the worker in order; everything in flight is recorded then."""
+        """Stop the worker gracefully; everything in flight is recorded."""
         pid = self._supervisor.pid("worker")
         if pid is not None:
             self.worker_memory = max(self.worker_memory, peak_memory(pid))
         await self._supervisor.stop("worker")
 
     def cpu(self) -> dict[str, float]:
-        """CPU seconds so far, by process."""
+        """Return the CPU seconds so far, by process."""
         names = ("postgres", "valkey", "api", "worker")
         pids = {name: self._pid(name) for name in names}
         return {name: cpu_seconds(pid) for name, pid in {**pids, "sink": self.sink.pid}.items() if pid is not None}
@@ -104,7 +104,7 @@ class Stack:
             return None
 
     async def watches(self, count: int, *, below: str = "/watch/") -> list[Watch]:
-        """Register signed watches, each on a company and a path of its own."""
+        """Register signed watches, each for its own company and path."""
         made = []
         for _ in range(count):
             self._companies += 1
@@ -120,12 +120,12 @@ class Stack:
         return made
 
     async def delete(self, watch: Watch) -> None:
-        """Delete a watch; what waits for it is cancelled."""
+        """Delete a watch; its waiting deliveries are cancelled."""
         async with self._session.delete(f"{self.url}/v1/watches/{watch.id}") as response:
             response.raise_for_status()
 
     async def publish(self, watches: Sequence[Watch], count: int) -> dict[str, set[str]]:
-        """Publish so many events in batches, each to the next watch; answers which ids belong to which path."""
+        """Publish ``count`` events in batches, each for the next watch; return the ids of each path."""
         expected: dict[str, set[str]] = {watch.path: set() for watch in watches}
         for start in range(0, count, _BATCH):
             chosen = [watches[number % len(watches)] for number in range(start, min(count, start + _BATCH))]
@@ -136,7 +136,7 @@ class Stack:
         return expected
 
     async def disk(self) -> Disk:
-        """What is stored just now."""
+        """Return what is stored now."""
         connection = await asyncpg.connect(self._dsn)
         try:
             total = await connection.fetchval(_SIZES)
@@ -201,12 +201,12 @@ async def open_stack(directory: Path, sink: Sink) -> AsyncIterator[Stack]:
 
 
 def spent(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
-    """CPU seconds between two looks."""
+    """Return the CPU seconds between two measurements."""
     return {name: round(after[name] - before.get(name, 0.0), 2) for name in after}
 
 
 def merged(parts: Iterable[dict[str, set[str]]]) -> dict[str, set[str]]:
-    """Several expectations as one."""
+    """Merge several expectations into one."""
     whole: dict[str, set[str]] = {}
     for part in parts:
         for path, ids in part.items():

@@ -1,4 +1,4 @@
-"""Hookward's commands as a user runs them: processes of their own, configured by the environment alone."""
+"""Runs Hookward's commands as a user does: as processes, configured by the environment only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PATIENCE_SECONDS = 60.0
 
 
 def environment(**settings: str) -> dict[str, str]:
-    """Ours without settings, and with these: ``server__port="9000"``; this Python comes first on the path."""
+    """Return the environment with these settings only (``server__port="9000"``) and this Python first on the path."""
     given = {f"HOOKWARD_{name.upper()}": value for name, value in settings.items()}
     ours = environment_without_settings()
     path = os.pathsep.join((str(Path(sys.executable).parent), ours.get("PATH", os.defpath)))
@@ -26,7 +26,7 @@ def environment(**settings: str) -> dict[str, str]:
 
 
 def run(*arguments: str, directory: Path, **settings: str) -> subprocess.CompletedProcess[str]:
-    """A command to its end."""
+    """Run a command to its end."""
     return subprocess.run(
         (sys.executable, "-m", "hookward", *arguments),
         cwd=directory,
@@ -39,29 +39,29 @@ def run(*arguments: str, directory: Path, **settings: str) -> subprocess.Complet
 
 
 def free_port() -> int:
-    """A port that has no listener at this moment."""
-    with closing(socket.socket()) as asking:
-        asking.bind(("127.0.0.1", 0))
-        return int(asking.getsockname()[1])
+    """Return a port that no process listens on now."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def listens(port: int) -> bool:
-    """Whether the port has a listener."""
-    with closing(socket.socket()) as asking:
-        return asking.connect_ex(("127.0.0.1", port)) == 0
+    """Return whether a process listens on ``port``."""
+    with closing(socket.socket()) as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait for a condition, for so long and no longer."""
+    """Wait until a condition holds, at most ``PATIENCE_SECONDS``."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
-        assert time.monotonic() < deadline, "it did not come true"
+        assert time.monotonic() < deadline, "the condition did not become true"
         time.sleep(0.02)
 
 
 @contextmanager
 def serving(directory: Path, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A ``hookward serve`` in ``directory`` that says it serves; ended on the way out."""
+    """Start a ``hookward serve`` in ``directory`` and wait until it is ready; stop it on exit."""
     log = directory / "serve.out"
     with (
         log.open("wb") as output,

@@ -1,4 +1,4 @@
-"""An integrator's endpoint: takes requests, verifies their signatures, answers 200 or 401."""
+"""An integrator's endpoint: receives requests, verifies their signatures, returns 200 or 401."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SECOND_US = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """One request. ``event`` reads ``appointment.updated``; ``message`` is its ``webhook-id``."""
+    """A request. ``event`` has the form ``appointment.updated``; ``message`` is its ``webhook-id``."""
 
     event: str
     attempt: str
@@ -29,7 +29,7 @@ class Received:
 
 
 class Receiver:
-    """Listens on a free loopback port while it is entered; tells ``on_received`` of every request."""
+    """Listens on a free loopback port in its ``async with`` block; calls ``on_received`` for every request."""
 
     def __init__(self, clock: Clock, on_received: Callable[[Received], None]) -> None:
         self.on_received = on_received
@@ -40,12 +40,12 @@ class Receiver:
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
 
     def address(self, name: str) -> str:
-        """Where a watch of that name delivers to."""
+        """Return the address that the watch of this name delivers to."""
         port = self._runner.addresses[0][1]
         return f"http://{_HOST}:{port}/{name}"
 
     def trust(self, name: str, secret: bytes) -> None:
-        """From now on requests to ``name`` must be signed with ``secret``."""
+        """Require from now on that requests to ``name`` are signed with ``secret``."""
         self._secrets[name] = secret
 
     async def __aenter__(self) -> Self:

@@ -1,7 +1,4 @@
-"""The demo from start to end: start, watch, publish, receive, check the delivery log, stop.
-
-What the demo prints.
-"""
+"""The demo from start to end: start, watch, publish, receive, check the delivery log, stop; and what it prints."""
 
 from __future__ import annotations
 
@@ -31,7 +28,7 @@ from hookward.entrypoints.demo.receiver import Received, Receiver
 from hookward.entrypoints.demo.service import DemoFailed, DemoService, log_of, running_service
 
 TIMEOUT_SECONDS = 36.0
-"""For all from the start to the last line in the delivery log; stopping takes at most 12 s more."""
+"""The time from the start to the last entry in the delivery log; stopping takes at most 12 s more."""
 
 _KINDS = (ChangeKind.CREATED, ChangeKind.UPDATED, ChangeKind.DELETED)
 _LOG_POLL = 0.05
@@ -65,7 +62,7 @@ class Published:
 
 @dataclass(slots=True)
 class DemoResults:
-    """What was published, what arrived, and what the delivery log says of it."""
+    """What was published, what arrived, and what the delivery log says about it."""
 
     published: list[Published] = field(default_factory=list)
     arrived: dict[str, bool] = field(default_factory=dict)
@@ -73,19 +70,19 @@ class DemoResults:
     ok: bool = False
 
     def receive(self, each: Received) -> None:
-        """Note a request: a message is verified when all its requests were."""
+        """Record a request: a message counts as verified if all its requests were."""
         self.arrived[each.message] = each.verified and self.arrived.get(each.message, True)
 
     def read_log(self, rows: list[dict[str, Any]]) -> None:
-        """Note each event's delivery: its id and status."""
+        """Record the delivery of each event: its id and status."""
         self.logged = {row["event"]["id"]: (row["id"], row["status"]) for row in rows}
 
-    def settled(self) -> bool:
-        """Whether every event's delivery has ended, one way or the other."""
+    def all_finished(self) -> bool:
+        """Return whether the delivery of every event has ended, delivered or not."""
         return all(self.logged.get(each.id, ("", ""))[1] in _FINAL for each in self.published)
 
     def deliveries(self) -> list[dict[str, Any]]:
-        """One an event, as ``--json`` shows them."""
+        """Return one item for each event, as ``--json`` prints them."""
         found = [(each, *self.logged.get(each.id, ("", "pending"))) for each in self.published]
         return [
             {
@@ -97,28 +94,30 @@ class DemoResults:
             for each, delivery, status in found
         ]
 
-    def judge(self, types: Sequence[ResourceType]) -> bool:
-        """Whether all of them arrived, verified and are delivered."""
-        self.ok = self._good() == len(types) * len(_KINDS)
+    def check(self, types: Sequence[ResourceType]) -> bool:
+        """Return whether every event arrived with a valid signature and is delivered in the log; keep it in ``ok``."""
+        self.ok = self._succeeded() == len(types) * len(_KINDS)
         return self.ok
 
-    def verdict(self, types: Sequence[ResourceType]) -> str:
-        """How many did."""
+    def summary(self, types: Sequence[ResourceType]) -> str:
+        """Return how many deliveries succeeded, as a sentence."""
         expected = len(types) * len(_KINDS)
-        return f"{self._good()} of {expected} deliveries arrived, verified and are delivered in the log"
+        return (
+            f"{self._succeeded()} of {expected} deliveries arrived with a valid signature and are delivered in the log"
+        )
 
-    def _good(self) -> int:
+    def _succeeded(self) -> int:
         return sum(row["verified"] and row["status"] == _DELIVERED for row in self.deliveries())
 
 
 async def run_demo(stop: asyncio.Event, *, once: bool, as_json: bool) -> bool:
-    """Show the whole service; answers whether every delivery arrived, verified and is delivered in the log.
+    """Run the demo; return whether every event arrived with a valid signature and is delivered in the log.
 
-    With ``once`` returns then, else when ``stop`` is set. Everything that was started is stopped, all data removed.
+    With ``once`` it returns then, else when ``stop`` is set. It stops everything that it started and removes all data.
     """
-    show, account = DemoOutput(as_json=as_json), DemoResults()
+    output, results = DemoOutput(as_json=as_json), DemoResults()
     with _temporary_directory() as directory:
-        performing = asyncio.create_task(_perform(account, directory, show, once=once), name="demo.perform")
+        performing = asyncio.create_task(_perform(results, directory, output, once=once), name="demo.perform")
         stopping = asyncio.create_task(stop.wait(), name="demo.stop")
         await asyncio.wait({performing, stopping}, return_when=asyncio.FIRST_COMPLETED)
         for task in (performing, stopping):
@@ -126,60 +125,60 @@ async def run_demo(stop: asyncio.Event, *, once: bool, as_json: bool) -> bool:
         await asyncio.wait({performing, stopping})
         failure = None if performing.cancelled() else performing.exception()
         if isinstance(failure, DemoFailed):
-            show.failure(str(failure), log_of(directory))
+            output.failure(str(failure), log_of(directory))
         elif failure is not None:
             raise failure
-        ok = failure is None and account.ok
+        ok = failure is None and results.ok
         if not ok:
-            show.result(ok=False, deliveries=account.deliveries())
+            output.result(ok=False, deliveries=results.deliveries())
     return ok
 
 
-async def _perform(account: DemoResults, directory: Path, show: DemoOutput, *, once: bool) -> None:
-    """All of the demo; ends only with ``once``, or when the service does. Raises DemoFailed."""
+async def _perform(results: DemoResults, directory: Path, output: DemoOutput, *, once: bool) -> None:
+    """Run the demo; return only with ``once``. Raises DemoFailed, also if the service ends."""
     types = list(built_in_types().values())
 
     def on_received(each: Received) -> None:
-        show.received(each)
-        account.receive(each)
+        output.received(each)
+        results.receive(each)
 
     async with Receiver(SystemClock(), on_received) as receiver, AsyncExitStack() as stack:
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
-                show.say("starting PostgreSQL, Valkey, api and worker …", "dim")
+                output.say("starting PostgreSQL, Valkey, api and worker …", "dim")
                 service = await stack.enter_async_context(running_service(directory))
-                await _watch(service, receiver, types, show)
-                await _publish(service, types, account)
-                await _follow(service, account)
+                await _watch(service, receiver, types, output)
+                await _publish(service, types, results)
+                await _follow(service, results)
         except TimeoutError:
-            raise DemoFailed(f"not done within {TIMEOUT_SECONDS:g} s; {account.verdict(types)}") from None
-        if not account.judge(types):
-            raise DemoFailed(account.verdict(types))
-        show.say(f"\n✓ {account.verdict(types)}", "bold green")
-        show.result(ok=True, deliveries=account.deliveries())
+            raise DemoFailed(f"not done within {TIMEOUT_SECONDS:g} s; {results.summary(types)}") from None
+        if not results.check(types):
+            raise DemoFailed(results.summary(types))
+        output.say(f"\n✓ {results.summary(types)}", "bold green")
+        output.result(ok=True, deliveries=results.deliveries())
         if once:
             return
-        receiver.on_received = show.received
-        show.say(f"\nthe api: {service.address}   its key: {service.key}", "bold")
-        show.say(f"curl -H 'Authorization: Bearer {service.key}' '{service.address}/v1/deliveries?limit=1'", "dim")
-        show.say("Ctrl-C stops all of it and removes its data", "dim")
+        receiver.on_received = output.received
+        output.say(f"\napi: {service.address}   key: {service.key}", "bold")
+        output.say(f"curl -H 'Authorization: Bearer {service.key}' '{service.address}/v1/deliveries?limit=1'", "dim")
+        output.say("Ctrl-C stops everything and removes all data", "dim")
         await service.ended()
-        account.ok = False
+        results.ok = False
         raise DemoFailed("hookward serve has ended")
 
 
-async def _watch(service: DemoService, receiver: Receiver, types: Sequence[ResourceType], show: DemoOutput) -> None:
+async def _watch(service: DemoService, receiver: Receiver, types: Sequence[ResourceType], output: DemoOutput) -> None:
     for each in types:
         route, watch = _route(each), _watch_of(each, receiver.address(each.name))
         secret = secret_from_text(await service.watch(route, watch))
         if secret is None:
-            raise DemoFailed(f"POST {route}: answered a secret that is none")
+            raise DemoFailed(f"POST {route}: returned a secret that is not valid")
         receiver.trust(each.name, secret)
-        show.say(f"watch on {each.name}: POST {route}" + (" with a template" if "schema" in watch else ""))
-    show.say()
+        output.say(f"watch on {each.name}: POST {route}" + (" with a template" if "schema" in watch else ""))
+    output.say()
 
 
-async def _publish(service: DemoService, types: Sequence[ResourceType], account: DemoResults) -> None:
+async def _publish(service: DemoService, types: Sequence[ResourceType], results: DemoResults) -> None:
     for kind in _KINDS:
         for each in types:
             event = {
@@ -188,14 +187,14 @@ async def _publish(service: DemoService, types: Sequence[ResourceType], account:
                 "event": kind.word,
                 "resource": each.sample,
             }
-            account.published.append(Published(id=await service.publish(event), resource_type=each.name, kind=kind))
+            results.published.append(Published(id=await service.publish(event), resource_type=each.name, kind=kind))
 
 
-async def _follow(service: DemoService, account: DemoResults) -> None:
+async def _follow(service: DemoService, results: DemoResults) -> None:
     """Read the delivery log until every delivery has ended."""
-    while not account.settled():
+    while not results.all_finished():
         await asyncio.sleep(_LOG_POLL)
-        account.read_log(await service.deliveries(_LOG_PAGE))
+        results.read_log(await service.deliveries(_LOG_PAGE))
 
 
 def _scope(resource_type: ResourceType) -> dict[str, str]:
@@ -219,7 +218,7 @@ def _temporary_directory() -> Iterator[Path]:
     try:
         yield directory
     finally:
-        # the children of a service that had to be killed may go on writing for a moment
+        # child processes of a service that was killed may write for another moment
         for _ in range(_REMOVALS):
             shutil.rmtree(directory, ignore_errors=True)
             if not directory.exists():
@@ -232,7 +231,7 @@ _BODY_CHARS = 400
 
 
 class DemoOutput:
-    """Prints for people; with ``as_json`` on standard error, and one line of JSON on standard output."""
+    """Prints the demo; with ``as_json`` on standard error, and one line of JSON on standard output."""
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
@@ -242,11 +241,11 @@ class DemoOutput:
         self._console = Console(stderr=as_json, highlight=False, markup=False, emoji=False)
 
     def say(self, text: str = "", style: str = "") -> None:
-        """A line."""
+        """Print a line."""
         self._console.print(Text(text, style=style), soft_wrap=True)
 
     def received(self, each: Received) -> None:
-        """A request as it was received: what, how it was answered, whether it verified, and a line of its body."""
+        """Print a request as received: its event, the returned status, whether its signature is valid, and its body."""
         mark, word, style = ("✓", "yes", "green") if each.verified else ("✗", "no", "red")
         line = Text.assemble(
             (f"{mark} ", style),
@@ -259,7 +258,7 @@ class DemoOutput:
         self._console.print(Text(f"  {body}", style="dim"), no_wrap=True, overflow="ellipsis")
 
     def failure(self, reason: str, log: Path) -> None:
-        """Why it failed, and the last that the service said."""
+        """Print why the demo failed, and the end of the service's log."""
         self.say(f"✗ the demo failed: {reason}", "bold red")
         try:
             with log.open(encoding="utf-8", errors="replace") as lines:
@@ -271,6 +270,6 @@ class DemoOutput:
             self.say("  " + line.rstrip("\n"), "dim")
 
     def result(self, *, ok: bool, deliveries: Sequence[dict[str, Any]]) -> None:
-        """The one line of JSON, where it was asked for."""
+        """Print the line of JSON if ``as_json`` is set."""
         if self._as_json:
             print(json.dumps({"ok": ok, "deliveries": list(deliveries)}, ensure_ascii=False), flush=True)

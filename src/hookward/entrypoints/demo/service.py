@@ -1,4 +1,4 @@
-"""A ``hookward serve`` of the demo's own, and what the demo asks of its api."""
+"""The ``hookward serve`` that the demo starts, and the requests that it sends to its api."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _REQUEST_SECONDS = 10.0
 
 
 class DemoFailed(HookwardError):
-    """The demo cannot go on; says why."""
+    """The demo cannot continue; the message says why."""
 
 
 class DemoService:
-    """A running service and the key to it."""
+    """A running service and its API key."""
 
     def __init__(self, process: Process, client: ClientSession, *, port: int, key: str) -> None:
         self.address = f"http://{HOST}:{port}"
@@ -44,22 +44,22 @@ class DemoService:
         self._client = client
 
     async def watch(self, route: str, watch: Mapping[str, Any]) -> str:
-        """Register a watch on a watch route; answers the secret that its requests are signed with."""
-        answer = await self._ask("POST", route, watch, status=201)
-        return str(answer["signature"]["secret"])
+        """Register a watch on a watch route; return the secret that its requests are signed with."""
+        response = await self._ask("POST", route, watch, status=201)
+        return str(response["signature"]["secret"])
 
     async def publish(self, event: Mapping[str, Any]) -> str:
-        """Publish one event; answers its id."""
-        answer = await self._ask("POST", "/v1/events", event, status=202)
-        return str(answer["id"])
+        """Publish one event; return its id."""
+        response = await self._ask("POST", "/v1/events", event, status=202)
+        return str(response["id"])
 
     async def deliveries(self, limit: int) -> list[dict[str, Any]]:
-        """The newest deliveries of the delivery log."""
-        answer = await self._ask("GET", f"/v1/deliveries?limit={limit}", None, status=200)
-        return list(answer["data"])
+        """Return the newest deliveries of the delivery log."""
+        response = await self._ask("GET", f"/v1/deliveries?limit={limit}", None, status=200)
+        return list(response["data"])
 
     async def ended(self) -> None:
-        """Wait until the process ends, whyever."""
+        """Wait until the process ends."""
         await self._process.wait()
 
     async def _ask(self, method: str, path: str, body: Any, *, status: int) -> dict[str, Any]:
@@ -69,20 +69,20 @@ class DemoService:
             async with self._client.request(method, self.address + path, data=data, headers=headers) as response:
                 text = await response.text()
         except (ClientError, TimeoutError) as error:
-            raise DemoFailed(f"{method} {path}: no answer ({type(error).__name__})") from error
+            raise DemoFailed(f"{method} {path}: no response ({type(error).__name__})") from error
         if response.status != status:
-            raise DemoFailed(f"{method} {path}: answered {response.status} instead of {status}: {text[:500]}")
+            raise DemoFailed(f"{method} {path}: returned {response.status} instead of {status}: {text[:500]}")
         return msgspec.json.decode(text, type=dict[str, Any])
 
 
 @asynccontextmanager
 async def running_service(directory: Path) -> AsyncIterator[DemoService]:
-    """Start the whole service with everything it keeps and logs in ``directory``; stopped on the way out.
+    """Start the whole service with its data and logs in ``directory``; stop it on exit.
 
-    Raises DemoFailed when it ends before it answers; how long that may take is the caller's to bound.
+    Raises DemoFailed if it ends before it is ready; the caller bounds how long that may take.
     """
     key = "hw_demo_" + secrets.token_hex(16)
-    with _held_port() as port:
+    with _reserved_port() as port:
         config = directory / "demo.toml"
         config.write_text(_settings(directory / "data", port, key), "utf-8")
         process = await _start(config, log_of(directory))
@@ -95,7 +95,7 @@ async def running_service(directory: Path) -> AsyncIterator[DemoService]:
 
 
 def log_of(directory: Path) -> Path:
-    """Where a service in ``directory`` writes what it says."""
+    """Return the log file of a service in ``directory``."""
     return directory / "serve.log"
 
 
@@ -107,7 +107,7 @@ def _settings(data: Path, port: int, key: str) -> str:
         "egress": {"allow": [f"{HOST}/32"]},
         "worker": {"grace": "3s"},
     }
-    # a JSON text, number or list of texts is one in TOML, too
+    # a JSON string, number or list of strings is the same in TOML
     lines = (
         f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in section.items())
         for name, section in sections.items()
@@ -125,7 +125,7 @@ async def _start(config: Path, log: Path) -> Process:
             stdin=DEVNULL,
             stdout=output,
             stderr=output,
-            start_new_session=True,  # a terminal's Ctrl-C is ours alone
+            start_new_session=True,  # Ctrl-C in a terminal must not reach the children
         )
     finally:
         os.close(output)
@@ -149,12 +149,12 @@ async def _end(process: Process) -> None:
 
 
 @contextmanager
-def _held_port() -> Iterator[int]:
-    """The usual port if it is free, else any; its UDP twin, held meanwhile, keeps another demo from taking it too."""
+def _reserved_port() -> Iterator[int]:
+    """Yield the default port if it is free, else another. Its UDP port is bound so that no other demo takes it."""
     usual = ServerSettings().port
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as twin:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp_socket:
         try:
-            twin.bind((HOST, usual))
+            udp_socket.bind((HOST, usual))
         except OSError:
             yield _any_port()
         else:
@@ -162,7 +162,7 @@ def _held_port() -> Iterator[int]:
 
 
 def _any_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as asking:
-        asking.bind((HOST, 0))
-        port: int = asking.getsockname()[1]
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
         return port

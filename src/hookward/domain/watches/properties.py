@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -46,6 +47,11 @@ _Level = Annotated[str, one_of(LevelDetails)]
 _Stored = Annotated[str, one_of(StoreBodies)]
 
 
+@cache
+def _in_python(name: str) -> str:
+    return _CAPITAL.sub(lambda capital: f"_{capital[0].lower()}", name)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Property:
     """One property of a watch.
@@ -71,11 +77,11 @@ class Property:
     example: Any = None
     accepted: tuple[Any, ...] | None = None
     required: bool = False
-    attribute: str = field(init=False)
 
-    def __post_init__(self) -> None:
-        """Set ``attribute``, the name in Python: ``store_bodies`` for ``storeBodies``."""
-        object.__setattr__(self, "attribute", _CAPITAL.sub(lambda capital: f"_{capital[0].lower()}", self.name))
+    @property
+    def attribute(self) -> str:
+        """The name in Python: ``store_bodies`` for ``storeBodies``."""
+        return _in_python(self.name)
 
     @property
     def writable(self) -> bool:

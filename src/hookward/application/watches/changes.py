@@ -46,6 +46,9 @@ class _Change(msgspec.Struct, frozen=True, kw_only=True):
     key: KeyRecord | None = None
     secret: str | None = None
 
+    def __repr__(self) -> str:
+        return f"<_Change of {self.record.id.hex()}>"
+
 
 class WatchChanges:
     """Replaces, patches and deletes watches.

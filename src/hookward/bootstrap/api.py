@@ -88,7 +88,7 @@ class _Process:
 
 
 @asynccontextmanager
-async def open_api(settings: Settings) -> AsyncIterator[ApiParts]:
+async def open_api_parts(settings: Settings) -> AsyncIterator[ApiParts]:
     """Build what the api needs; on the way out, wait until every accepted event has been answered."""
     stores = find_stores(settings)
     log = get_log(process="api")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hookward.entrypoints.api.app import Allowed
+from hookward.entrypoints.api.app import AllowedMethods
 
-ALLOWED = Allowed(
+ALLOWED = AllowedMethods(
     [
         ("GET", "/things/{id}"), ("PUT", "/things/{id}"), ("POST", "/things/preview"), ("POST", "/things/{id}/test"),
         ("GET", "/{any}/{thing}"), ("GET", "/ö/x"),

@@ -28,7 +28,7 @@ from hookward.domain.watches.properties import READ_ONLY
 from hookward.domain.watches.rules import read_watch
 from hookward.entrypoints.api.app import make_app
 from hookward.entrypoints.api.http.listing import MAX_LIMIT
-from hookward.entrypoints.api.openapi.document import encode
+from hookward.entrypoints.api.openapi.document import encode_openapi
 from hookward.entrypoints.api.openapi.operations import plain_path
 from hookward.entrypoints.api.openapi.service import describe
 from hookward.entrypoints.api.resources import crypto_keys as wire_keys
@@ -80,7 +80,7 @@ def test_a_document_that_is_none_is_told() -> None:
 
 
 def test_the_same_tables_give_the_same_bytes_in_whatever_order_the_types_come() -> None:
-    assert encode(describe(list(TYPES.values())[::-1])) == encode(DOCUMENT)
+    assert encode_openapi(describe(list(TYPES.values())[::-1])) == encode_openapi(DOCUMENT)
 
 
 def test_every_reference_leads_somewhere() -> None:
@@ -245,4 +245,4 @@ def test_choices_are_those_of_the_domain() -> None:
 
 
 def test_the_document_holds_no_more_than_json_can() -> None:
-    assert json.loads(encode(DOCUMENT)) == DOCUMENT
+    assert json.loads(encode_openapi(DOCUMENT)) == DOCUMENT

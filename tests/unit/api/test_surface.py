@@ -6,7 +6,7 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from hookward.domain.access.callers import Scope
-from hookward.entrypoints.api.http.responses import Unauthorized
+from hookward.entrypoints.api.http.responses import NotAuthenticated
 from tests.api_surface import PUBLIC, Entry, surface
 
 SURFACE = surface()
@@ -20,7 +20,7 @@ def test_every_route_declares_a_scope_or_is_known_to_be_public(entry: Entry) -> 
 
 @pytest.mark.parametrize("entry", [each for each in SURFACE if each.scope is not None], ids=str)
 async def test_no_route_with_a_scope_begins_its_work_without_a_key(entry: Entry) -> None:
-    with pytest.raises(Unauthorized):
+    with pytest.raises(NotAuthenticated):
         await entry.handler(make_mocked_request(entry.method, "/"))
 
 

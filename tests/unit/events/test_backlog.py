@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from hookward.application.events.backlog import RETRY_SECONDS, ROUND_SECONDS, Backlogs
+from hookward.application.events.backlog import CHECK_SECONDS, RETRY_AFTER_SECONDS, Backlogs
 from hookward.domain.errors import StoreUnavailable, TooManyPending
 from hookward.domain.ids import AccountId
 from tests.fakes.virtual_time import SilentLog
@@ -43,9 +43,9 @@ class Desk:
         try:
             self.backlogs.check(account)
         except TooManyPending as refused:
-            return refused.retry_after != RETRY_SECONDS
+            return refused.retry_after != RETRY_AFTER_SECONDS
         finally:
-            await asyncio.sleep(ROUND_SECONDS)
+            await asyncio.sleep(CHECK_SECONDS)
         return True
 
 
@@ -81,7 +81,7 @@ async def test_an_account_publishes_again_once_it_is_a_tenth_below_its_bound(des
 
 async def test_who_does_not_publish_is_not_looked_at(desk: Desk) -> None:
     await desk.publishes(QUIET)
-    await asyncio.sleep(10 * ROUND_SECONDS)
+    await asyncio.sleep(10 * CHECK_SECONDS)
     assert desk.store.asked == [(QUIET, BOUND + 1)]
 
 

@@ -9,8 +9,8 @@ from hookward.application.ports import Log
 from hookward.domain.errors import StoreUnavailable, TooManyPending
 from hookward.domain.ids import AccountId
 
-ROUND_SECONDS = 5.0
-RETRY_SECONDS = 10
+CHECK_SECONDS = 5.0
+RETRY_AFTER_SECONDS = 10
 _EASE = 0.9
 
 
@@ -42,14 +42,14 @@ class Backlogs:
             raise TooManyPending(
                 f"more than {self._bound} events and deliveries of this account wait; publish again when its endpoints "
                 "have taken some, or disable the watches that are behind",
-                retry_after=RETRY_SECONDS,
+                retry_after=RETRY_AFTER_SECONDS,
             )
         self._publishing.add(account)
 
     async def run(self) -> None:
         """Look at who publishes, and at who is over, until cancelled."""
         while True:
-            await asyncio.sleep(ROUND_SECONDS)
+            await asyncio.sleep(CHECK_SECONDS)
             accounts, self._publishing = self._publishing | self._over, set()
             for account in sorted(accounts):
                 try:

@@ -19,7 +19,7 @@ from hookward.domain.errors import HookwardError, Invalid, StoreUnavailable, Too
 from hookward.domain.events.idempotency import add_key, digest_of, with_header_problems
 from hookward.domain.events.mirrored import MirroredEvent
 from hookward.domain.events.model import ChangeEvent
-from hookward.domain.events.rules import ValidEvent, change_event, type_named, validate_event
+from hookward.domain.events.rules import ValidEvent, as_change_event, type_named, validate_event
 from hookward.domain.ids import AccountId, EventId
 from hookward.domain.json import decode_exact
 
@@ -66,7 +66,7 @@ class EventIntake:
                 return await self._publish_own(account, value)
             valid = validate_event(value, self._types.built_in[name])
             now_ms, random = self._clock.now_us() // 1000, self._random.bytes(10)
-            change = change_event(valid, account, now_ms=now_ms, random=random)
+            change = as_change_event(valid, account, now_ms=now_ms, random=random)
             return await self._publisher.publish(_new_event(change, valid, value, own_type=False))
         except Invalid as refused:
             if from_header:
@@ -146,7 +146,7 @@ class EventIntake:
 
     def _with_id(self, account: AccountId, value: Any, valid: ValidEvent) -> NewEvent:
         now_ms, random = self._clock.now_us() // 1000, self._random.bytes(10)
-        change = change_event(valid, account, now_ms=now_ms, random=random)
+        change = as_change_event(valid, account, now_ms=now_ms, random=random)
         return _new_event(change, valid, value, own_type=self._types.is_own(valid.type.name))
 
     def _forget_type(self, change: ChangeEvent) -> None:

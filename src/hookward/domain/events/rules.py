@@ -92,7 +92,7 @@ def validate_event(given: Any, known: CompiledType | None, names: Iterable[str] 
     )  # fmt: skip
 
 
-def change_event(event: ValidEvent, account: AccountId, *, now_ms: int, random: bytes) -> ChangeEvent:
+def as_change_event(event: ValidEvent, account: AccountId, *, now_ms: int, random: bytes) -> ChangeEvent:
     """Return a valid event with a new id: of ``now_ms`` (milliseconds since 1970) and 10 ``random`` bytes."""
     return ChangeEvent(
         id=EventId(uuid7(now_ms, random)),

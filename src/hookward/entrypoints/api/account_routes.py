@@ -18,7 +18,7 @@ from hookward.domain.resource_types.model import CompiledType
 from hookward.domain.resource_types.operations import METHODS
 from hookward.domain.resource_types.paths import RESERVED
 from hookward.domain.resource_types.routing import OperationIndex, WatchMatch, match_in_version
-from hookward.entrypoints.api.dependencies import AUTHENTICATOR, PARTS, ApiParts, Caller, Scope, check_scope
+from hookward.entrypoints.api.dependencies import AUTHENTICATOR_KEY, PARTS_KEY, ApiParts, Caller, Scope, check_scope
 from hookward.entrypoints.api.http.requests import authorization_of
 from hookward.entrypoints.api.resources.mirrored import operation_of, paths_below, publish_match
 from hookward.entrypoints.api.resources.watches import create_watch_at
@@ -35,10 +35,10 @@ async def own_routes(
     nowhere = request.match_info.http_exception
     if nowhere is None or nowhere.status != web.HTTPNotFound.status_code:
         return await handler(request)
-    parts, header = request.app[PARTS], authorization_of(request)
+    parts, header = request.app[PARTS_KEY], authorization_of(request)
     if not _may_be_own(request, parts) or (header is None and request.method not in METHODS):
         return await handler(request)
-    return await _answer(request, await request.app[AUTHENTICATOR].caller(header), parts)
+    return await _answer(request, await request.app[AUTHENTICATOR_KEY].caller(header), parts)
 
 
 def _may_be_own(request: web.Request, parts: ApiParts) -> bool:

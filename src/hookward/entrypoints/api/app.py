@@ -18,18 +18,25 @@ from aiohttp import web
 
 from hookward.domain.errors import Forbidden, HookwardError, RequestRejected, StoreUnavailable, TooManyPending
 from hookward.entrypoints.api.account_routes import own_routes
-from hookward.entrypoints.api.dependencies import AUTHENTICATOR, DEFAULT_ACCOUNT, PARTS, ApiParts, Authenticator, Scope
+from hookward.entrypoints.api.dependencies import (
+    AUTHENTICATOR_KEY,
+    DEFAULT_ACCOUNT,
+    PARTS_KEY,
+    ApiParts,
+    Authenticator,
+    Scope,
+)
 from hookward.entrypoints.api.http.requests import MAX_BATCH_BYTES, REQUEST_ID, authorization_of
 from hookward.entrypoints.api.http.responses import (
     STORE_RETRY_SECONDS,
-    Unauthorized,
-    problem_document,
+    NotAuthenticated,
+    build_problem,
     problem_of,
     problem_response,
 )
 from hookward.entrypoints.api.http.schemas import ProblemDocument
-from hookward.entrypoints.api.openapi.service import as_page, as_text, describe
-from hookward.entrypoints.api.resources.docs import DOCUMENT, PAGE
+from hookward.entrypoints.api.openapi.service import as_json, as_page, describe
+from hookward.entrypoints.api.resources.docs import DOCS_PAGE, DOCUMENT
 from hookward.entrypoints.api.resources.mirrored import mirrored_routes, refuse_unchanging, unchanging_routes
 from hookward.entrypoints.api.resources.watches import watch_routes
 from hookward.entrypoints.api.route import Route
@@ -48,12 +55,12 @@ _DETAILS = {
 def make_app(parts: ApiParts) -> web.Application:
     """All routes, below the root and below every path prefix."""
     app = web.Application(client_max_size=MAX_BATCH_BYTES + 1, middlewares=[_guarded, own_routes])
-    app[PARTS] = parts
-    app[AUTHENTICATOR] = authenticator = Authenticator(
+    app[PARTS_KEY] = parts
+    app[AUTHENTICATOR_KEY] = authenticator = Authenticator(
         parts.access.bootstrap_key, parts.access.known_keys, account=DEFAULT_ACCOUNT
     )
     document = describe(known.type for known in parts.resource_types.built_in.values())
-    app[DOCUMENT], app[PAGE] = as_text(document), as_page(document)
+    app[DOCUMENT], app[DOCS_PAGE] = as_json(document), as_page(document)
     for route in ROUTES:
         handler = route.handler if route.scope is None else _bound(route, route.scope, parts, authenticator)
         app.router.add_route(route.method, route.path, handler)
@@ -67,7 +74,7 @@ def make_app(parts: ApiParts) -> web.Application:
             assert route.scope is not None, "every mirrored path needs a key"
             handler = _bound(route, route.scope, parts, authenticator)
             app.router.add_route(route.method, prefix + route.path, handler)
-    app[ALLOWED] = Allowed(
+    app[ALLOWED] = AllowedMethods(
         (route.method, route.resource.canonical)
         for route in app.router.routes()
         if route.resource is not None and route.handler is not refuse_unchanging
@@ -95,7 +102,7 @@ async def _guarded(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     """Echo or make the request id; turn every error into a problem document."""
-    parts = request.app[PARTS]
+    parts = request.app[PARTS_KEY]
     request_id = request.headers.get("X-Request-Id", "")
     if not _REQUEST_ID.fullmatch(request_id):
         request_id = parts.random.bytes(12).hex()
@@ -109,7 +116,7 @@ async def _guarded(
     except web.HTTPException as error:
         status = HTTPStatus(error.status)
         response = _refusal(
-            request, problem_document(status, _DETAILS.get(status, status.description or status.phrase), request_id)
+            request, build_problem(status, _DETAILS.get(status, status.description or status.phrase), request_id)
         )
     except Exception as error:
         gone = isinstance(error, ConnectionError) and request.transport is None  # the client, and nobody hears us
@@ -123,8 +130,8 @@ async def _guarded(
 
 def _refused(request: web.Request, error: HookwardError, request_id: str) -> web.Response:
     if not isinstance(error, RequestRejected | StoreUnavailable):
-        request.app[PARTS].log.error("api.failed", request_id=request_id, error=type(error).__name__)
-    if isinstance(error, RequestRejected) and not isinstance(error, Unauthorized | Forbidden):
+        request.app[PARTS_KEY].log.error("api.failed", request_id=request_id, error=type(error).__name__)
+    if isinstance(error, RequestRejected) and not isinstance(error, NotAuthenticated | Forbidden):
         allowed = _methods_at(request)
         if allowed and request.method not in allowed:  # it was refused as if another path had been meant
             return _not_allowed(request, request_id, allowed)
@@ -137,7 +144,7 @@ def _methods_at(request: web.Request) -> frozenset[str]:
 
 def _not_allowed(request: web.Request, request_id: str, allowed: Iterable[str]) -> web.Response:
     status = HTTPStatus.METHOD_NOT_ALLOWED
-    response = _refusal(request, problem_document(status, _DETAILS[status], request_id))
+    response = _refusal(request, build_problem(status, _DETAILS[status], request_id))
     response.headers["Allow"] = ",".join(sorted(allowed))
     return response
 
@@ -157,7 +164,7 @@ def _retry_after(error: HookwardError) -> str | None:
     return str(error.retry_after) if isinstance(error, TooManyPending) else None
 
 
-class Allowed:
+class AllowedMethods:
     """The methods of every path, given as pairs of method and path."""
 
     def __init__(self, routes: Iterable[tuple[str, str]]) -> None:
@@ -180,4 +187,4 @@ def _fits(path: str, segments: list[str]) -> bool:
 
 
 _NONE: frozenset[str] = frozenset()
-ALLOWED: web.AppKey[Allowed] = web.AppKey("allowed", Allowed)
+ALLOWED: web.AppKey[AllowedMethods] = web.AppKey("allowed", AllowedMethods)

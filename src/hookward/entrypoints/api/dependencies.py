@@ -12,10 +12,10 @@ from hookward.bootstrap.api_parts import ApiParts
 from hookward.domain.access.callers import Caller, Scope, is_key_text, key_digest
 from hookward.domain.errors import Forbidden
 from hookward.domain.ids import AccountId
-from hookward.entrypoints.api.http.responses import Unauthorized
+from hookward.entrypoints.api.http.responses import NotAuthenticated
 
 DEFAULT_ACCOUNT = AccountId(1)
-__all__ = ["AUTHENTICATOR", "PARTS", "ApiParts", "Authenticator", "Caller", "Scope"]
+__all__ = ["AUTHENTICATOR_KEY", "PARTS_KEY", "ApiParts", "Authenticator", "Caller", "Scope"]
 
 
 class Authenticator:
@@ -33,8 +33,8 @@ class Authenticator:
     async def authorize(self, header: str | None, scope: Scope) -> Caller:
         """Return the caller, who has ``scope``.
 
-        Raises Unauthorized when the key is missing or unknown, Forbidden when it lacks the scope, StoreUnavailable when
-        it cannot be verified.
+        Raises NotAuthenticated when the key is missing or unknown, Forbidden when it lacks the scope, StoreUnavailable
+        when it cannot be verified.
         """
         caller = await self.caller(header)
         check_scope(caller, scope)
@@ -43,10 +43,10 @@ class Authenticator:
     async def caller(self, header: str | None) -> Caller:
         """Return the caller, whatever scopes the key has.
 
-        Raises Unauthorized when the key is missing or unknown, StoreUnavailable when it cannot be verified.
+        Raises NotAuthenticated when the key is missing or unknown, StoreUnavailable when it cannot be verified.
         """
         if header is None:
-            raise Unauthorized("no key; send Authorization: Bearer <key>")
+            raise NotAuthenticated("no key; send Authorization: Bearer <key>")
         key = _key_in(header)
         given = key_digest(key)
         if hmac.compare_digest(given, self._bootstrap):
@@ -54,7 +54,7 @@ class Authenticator:
         else:
             caller = await self._known_keys.caller(given) if is_key_text(key) else None
         if caller is None:
-            raise Unauthorized("this key is not known, or was revoked")
+            raise NotAuthenticated("this key is not known, or was revoked")
         return caller
 
 
@@ -79,5 +79,5 @@ def _key_in(header: str) -> str:
     return ""
 
 
-PARTS: web.AppKey[ApiParts] = web.AppKey("parts", ApiParts)
-AUTHENTICATOR: web.AppKey[Authenticator] = web.AppKey("authenticator", Authenticator)
+PARTS_KEY: web.AppKey[ApiParts] = web.AppKey("parts", ApiParts)
+AUTHENTICATOR_KEY: web.AppKey[Authenticator] = web.AppKey("authenticator", Authenticator)

@@ -6,7 +6,7 @@ import asyncio
 
 from aiohttp import web
 
-from hookward.bootstrap.api import open_api
+from hookward.bootstrap.api import open_api_parts
 from hookward.bootstrap.os_probes import raise_descriptor_limit
 from hookward.config import Settings
 from hookward.domain.errors import ConfigError
@@ -19,7 +19,7 @@ _GRACE_SECONDS = 10.0
 async def run_api(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until ``stop`` is set, then answer what was begun."""
     raise_descriptor_limit()
-    async with open_api(settings) as parts:
+    async with open_api_parts(settings) as parts:
         server = settings.server
         bounds = ConnectionBounds(most=server.connections, request=server.request_timeout, idle=server.idle_timeout)
         runner = Runner(make_app(parts), bounds, shutdown_timeout=_GRACE_SECONDS)

@@ -119,11 +119,11 @@ def _demo(*, once: bool, as_json: bool) -> None:
 def _openapi(*, as_json: bool) -> None:
     """Print the OpenAPI 3.1 document; needs no running service."""
     from hookward.bootstrap.factories import built_in_types  # noqa: PLC0415
-    from hookward.entrypoints.api.openapi.document import encode  # noqa: PLC0415
+    from hookward.entrypoints.api.openapi.document import encode_openapi  # noqa: PLC0415
     from hookward.entrypoints.api.openapi.service import describe  # noqa: PLC0415
 
     document = describe(built_in_types().values())
-    click.echo(encode(document, indent=0 if as_json else 2).decode())
+    click.echo(encode_openapi(document, indent=0 if as_json else 2).decode())
 
 
 cli.add_command(accounts_group)

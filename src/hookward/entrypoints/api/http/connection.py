@@ -20,7 +20,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import LineTooLong
 
-from hookward.entrypoints.api.http.responses import TooSlow, problem_document, problem_response
+from hookward.entrypoints.api.http.responses import TooSlow, build_problem, problem_response
 
 _UNREADABLE = "the request cannot be read as HTTP/1.1: its first line, a header or the length of its body is malformed"
 _TOO_LONG = "the first line or a header of the request is over 8190 bytes; shorten it"
@@ -169,9 +169,7 @@ class _Connection(web.RequestHandler):
             raise ConnectionError("an answer was begun: there is no other to give")
         detail = _BROKEN if status >= HTTPStatus.INTERNAL_SERVER_ERROR else _UNREADABLE
         request_id = token_hex(12)
-        document = problem_document(
-            HTTPStatus(status), _TOO_LONG if isinstance(exc, LineTooLong) else detail, request_id
-        )
+        document = build_problem(HTTPStatus(status), _TOO_LONG if isinstance(exc, LineTooLong) else detail, request_id)
         response = problem_response(document)
         response.headers["X-Request-Id"] = request_id
         response.force_close()
@@ -180,7 +178,7 @@ class _Connection(web.RequestHandler):
 
 def _no_room() -> bytes:
     request_id = token_hex(12)
-    document = problem_document(HTTPStatus.SERVICE_UNAVAILABLE, _FULL, request_id)
+    document = build_problem(HTTPStatus.SERVICE_UNAVAILABLE, _FULL, request_id)
     body = problem_response(document).body
     assert isinstance(body, bytes)
     head = (

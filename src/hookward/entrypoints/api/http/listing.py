@@ -94,7 +94,7 @@ class LogParams(ListParams):
 
     def common(self) -> dict[str, Any]:
         """Return what deliveries and events have in common, as the fields of a query."""
-        since, until = self.read("since", moment_ms), self.read("until", moment_ms)
+        since, until = self.read("since", parse_moment), self.read("until", parse_moment)
         if since is not None and until is not None and since >= until:
             self.refuse("until", "must be later than since")
         limit = self.limit()
@@ -102,7 +102,7 @@ class LogParams(ListParams):
         return {
             "resource_type": self.read("resourceType", _printable),
             "resource_id": self.read("resourceId", _printable),
-            "kind": self.read("event", change_kind),
+            "kind": self.read("event", parse_change_kind),
             "since_ms": since,
             "until_ms": until,
             "search": self.read("q", _printable),
@@ -112,12 +112,12 @@ class LogParams(ListParams):
 
     def of_delivery(self) -> dict[str, Any]:
         """Return what is asked of a delivery alone, as the fields of a query."""
-        watch = self.read("watchId", id_of(IdPrefix.WATCH))
+        watch = self.read("watchId", id_parser(IdPrefix.WATCH))
         return {
             "watch": None if watch is None else WatchId(watch),
-            "status": self.read("status", delivery_status),
-            "code": self.read("statusCode", status_code),
-            "error": self.read("errorType", error_kind),
+            "status": self.read("status", parse_delivery_status),
+            "code": self.read("statusCode", parse_status_code),
+            "error": self.read("errorType", parse_error_kind),
         }
 
     def refuse(self, name: str, message: str) -> None:
@@ -149,7 +149,7 @@ def cursor_of(parse: Callable[[str], T | None]) -> Callable[[str], T]:
     return read
 
 
-def id_of(prefix: IdPrefix) -> Callable[[str], bytes]:
+def id_parser(prefix: IdPrefix) -> Callable[[str], bytes]:
     """Return a parser of whole ids of this kind."""
 
     def parse(text: str) -> bytes:
@@ -161,7 +161,7 @@ def id_of(prefix: IdPrefix) -> Callable[[str], bytes]:
     return parse
 
 
-def event_name(text: str) -> str:
+def parse_event_id(text: str) -> str:
     """Parse an event's id, or the id that its publisher gave."""
     if not re.fullmatch(r"[!-~]{1,255}", text):
         raise ValueError(
@@ -171,7 +171,7 @@ def event_name(text: str) -> str:
     return text
 
 
-def moment_ms(text: str) -> int:
+def parse_moment(text: str) -> int:
     """Parse an RFC 3339 date-time to milliseconds since 1970, rounded up; a space counts as the + that it was."""
     what = "must be a moment such as 2026-11-20T10:15:30Z or 2026-11-20T11:15:30+01:00 (RFC 3339, with a + sent as %2B)"
     if not _MOMENT.fullmatch(text):
@@ -183,7 +183,7 @@ def moment_ms(text: str) -> int:
     return max(0, -(-since // timedelta(milliseconds=1)))
 
 
-def delivery_status(text: str) -> DeliveryStatus:
+def parse_delivery_status(text: str) -> DeliveryStatus:
     """Parse the word of a delivery's status."""
     words = {status.word: status for status in DeliveryStatus}
     if text not in words:
@@ -191,14 +191,14 @@ def delivery_status(text: str) -> DeliveryStatus:
     return words[text]
 
 
-def status_code(text: str) -> int:
+def parse_status_code(text: str) -> int:
     """Parse an HTTP status code."""
     if not re.fullmatch(r"[1-9][0-9]{2}", text):
         raise ValueError("must be an HTTP status code from 100 to 999")
     return int(text)
 
 
-def error_kind(text: str) -> str:
+def parse_error_kind(text: str) -> str:
     """Parse why an attempt had no usable response."""
     if text not in tuple(ErrorKind):
         raise ValueError(f"must be one of {', '.join(ErrorKind)}")
@@ -239,7 +239,7 @@ def _encodable(text: str) -> bool:
     return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
-def change_kind(text: str) -> ChangeKind:
+def parse_change_kind(text: str) -> ChangeKind:
     """Parse the word of what happened to a resource."""
     kind = ChangeKind.from_word(text)
     if kind is None:

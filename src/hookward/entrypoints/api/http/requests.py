@@ -17,6 +17,7 @@ REQUEST_ID = web.RequestKey("request_id", str)
 
 _SHOWN = 40
 MAX_BATCH_BYTES = 16 << 20
+MAX_COMMAND_BYTES = 64 << 10
 
 _JSON = re.compile(r"application/(?:json|[\w.+-]+\+json)\s*(?:;\s*charset\s*=\s*\"?utf-8\"?\s*)?", re.IGNORECASE)
 

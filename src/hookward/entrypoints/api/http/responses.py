@@ -43,7 +43,7 @@ STORE_RETRY_SECONDS = "1"
 _TITLES = {413: "Request Entity Too Large", 422: "Unprocessable Entity"}
 
 
-class Unauthorized(RequestRejected):
+class NotAuthenticated(RequestRejected):
     """No key, or one that is not known (401)."""
 
 
@@ -59,7 +59,7 @@ class TooSlow(RequestRejected):
     """A body that does not come to its end (408)."""
 
 
-_STATUS[Unauthorized] = HTTPStatus.UNAUTHORIZED
+_STATUS[NotAuthenticated] = HTTPStatus.UNAUTHORIZED
 _STATUS[Forbidden] = HTTPStatus.FORBIDDEN
 _STATUS[UnsupportedType] = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 _STATUS[BadParameter] = HTTPStatus.BAD_REQUEST
@@ -94,10 +94,10 @@ def problem_of(error: HookwardError, request_id: str = "") -> ProblemDocument:
         detail = error.detail
         if error.problems:
             errors = [ProblemItem(message=p.message, pointer=p.pointer, parameter=p.parameter) for p in error.problems]
-    return problem_document(status, detail, request_id, errors)
+    return build_problem(status, detail, request_id, errors)
 
 
-def problem_document(
+def build_problem(
     status: HTTPStatus, detail: str, request_id: str, errors: list[ProblemItem] | msgspec.UnsetType = msgspec.UNSET
 ) -> ProblemDocument:
     """Return a problem document (RFC 9457)."""

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from hookward.domain.resource_types.model import ResourceType
+from hookward.domain.resource_types.schema_cost import DIALECT
 from hookward.entrypoints.api.http import schemas as wire
 from hookward.entrypoints.api.openapi import headers, refusals, resources
 from hookward.entrypoints.api.openapi.examples import Examples
@@ -16,7 +17,6 @@ from hookward.entrypoints.api.openapi.schemas import Schemas
 from hookward.entrypoints.api.resources.events import EventCreate
 from hookward.entrypoints.api.route import Route
 
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ABOUT = """\
 Hookward delivers change events to the people who asked for them. An upstream service publishes what has happened to a \
 resource; every integrator who registered a watch on such resources receives an HTTP request, shaped by their own \
@@ -45,7 +45,7 @@ _SECURITY_SCHEMES = {
 }
 
 
-def build_document(routes: Iterable[Route], types: Iterable[ResourceType], *, version: str) -> dict[str, Any]:
+def build_openapi(routes: Iterable[Route], types: Iterable[ResourceType], *, version: str) -> dict[str, Any]:
     """The OpenAPI 3.1 document: a function of its arguments alone."""
     known = sorted(types, key=lambda each: each.name)
     schemas = Schemas()
@@ -93,7 +93,7 @@ def _tags(paths: dict[str, dict[str, Any]]) -> list[dict[str, str]]:
     return [{"name": name, **({"description": _TAGS[name]} if name in _TAGS else {})} for name in order]
 
 
-def encode(document: dict[str, Any], *, indent: int = 0) -> bytes:
+def encode_openapi(document: dict[str, Any], *, indent: int = 0) -> bytes:
     """The document as JSON; on one line without ``indent``."""
     text = msgspec.json.encode(document)
     return msgspec.json.format(text, indent=indent) if indent else text

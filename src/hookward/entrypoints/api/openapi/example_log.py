@@ -68,7 +68,7 @@ _ERASURE = {
     "finished": None,
 }
 
-EXAMPLES: Mapping[Any, Mapping[str, Any]] = {
+LOG_EXAMPLES: Mapping[Any, Mapping[str, Any]] = {
     deliveries.AttemptOut: {"delivered": _ATTEMPT, "timed out": _TIMED_OUT},
     deliveries.DeliveryOut: {"delivered": {**_ITEM, "attempts": [_ATTEMPT]}},
     deliveries.DeliveryListOut: {"page": {"data": [_ITEM], "nextCursor": None, "prevCursor": None}},

@@ -34,7 +34,7 @@ _ANSWER = {
     "updated": MADE,
 }
 
-EXAMPLES: Mapping[Any, Mapping[str, Any]] = {
+TYPE_EXAMPLES: Mapping[Any, Mapping[str, Any]] = {
     wire_types.ResourceTypeCreate: {"with paths": _GIVEN},
     wire_types.ResourceTypeUpdate: {"renamed": {**_GIVEN, "title": "A loan"}},
     wire_types.ResourceTypeOut: {"made": _ANSWER},

@@ -128,8 +128,8 @@ _FIXED: Mapping[Any, Mapping[str, Any]] = {
     wire_keys.CryptoKeyRotate: {"slowly": {"overlap": "48h"}},
     wire_keys.CryptoKeyListOut: {"page": {"data": [_KEY_ANSWER], "nextCursor": None}},
     health.HealthOut: {"ok": {"status": "ok", "checks": {"database": "ok", "queue": "ok"}}},
-    **example_log.EXAMPLES,
-    **example_types.EXAMPLES,
+    **example_log.LOG_EXAMPLES,
+    **example_types.TYPE_EXAMPLES,
 }
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from hookward.domain.resource_types.rules import MAX_NAME
 from hookward.entrypoints.api.openapi.schemas import Schema
-from hookward.entrypoints.api.resources.resource_types import MAX_NAME, NAME_PATTERN
+from hookward.entrypoints.api.resources.resource_types import NAME_PATTERN
 
 _VISIBLE = {"type": "string", "pattern": "^[!-~]{1,255}$"}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from hookward import __version__
 from hookward.domain.resource_types.model import ResourceType
-from hookward.entrypoints.api.openapi.document import build_document, encode
+from hookward.entrypoints.api.openapi.document import build_openapi, encode_openapi
 from hookward.entrypoints.api.openapi.page import make_page, policy_of
 from hookward.entrypoints.api.resources.docs import Text
 from hookward.entrypoints.api.resources.mirrored import mirrored_routes
@@ -19,12 +19,12 @@ def describe(types: Iterable[ResourceType]) -> dict[str, Any]:
     """The OpenAPI document of a service with these resource types."""
     known = sorted(types, key=lambda each: each.name)
     routes = (*ROUTES, *watch_routes(known), *mirrored_routes(known))
-    return build_document(routes, known, version=__version__)
+    return build_openapi(routes, known, version=__version__)
 
 
-def as_text(document: dict[str, Any]) -> Text:
+def as_json(document: dict[str, Any]) -> Text:
     """What ``/openapi.json`` answers."""
-    return Text(encode(document), "application/json")
+    return Text(encode_openapi(document), "application/json")
 
 
 def as_page(document: dict[str, Any]) -> Text:

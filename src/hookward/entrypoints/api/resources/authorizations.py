@@ -23,7 +23,7 @@ from hookward.domain.oauth.authorization_code import (
     known_error,
     read_return,
 )
-from hookward.entrypoints.api.dependencies import PARTS, ApiParts, Caller, Scope
+from hookward.entrypoints.api.dependencies import PARTS_KEY, ApiParts, Caller, Scope
 from hookward.entrypoints.api.http.requests import read_json
 from hookward.entrypoints.api.http.responses import format_timestamp, problem_of, secret_response
 from hookward.entrypoints.api.http.schemas import Input, Wire
@@ -52,7 +52,7 @@ async def end_authorization(request: web.Request, caller: Caller, parts: ApiPart
 
 async def return_from_authorization(request: web.Request) -> web.Response:
     """The page for whoever comes back from authorizing; what came with them is good for one return."""
-    parts = request.app[PARTS]
+    parts = request.app[PARTS_KEY]
     if request.method == "HEAD":  # whoever only looks spends nothing
         return _page("Nothing was done", "Open this address in a browser.", 400)
     try:
@@ -96,8 +96,8 @@ def _target(request: web.Request, caller: Caller) -> Target:
 
 def _page(title: str, text: str, status: int) -> web.Response:
     return web.Response(
-        text=authorizing_page.make_page(title, text), status=status, content_type="text/html",
-        headers=authorizing_page.HEADERS,
+        text=authorizing_page.callback_page(title, text), status=status, content_type="text/html",
+        headers=authorizing_page.PAGE_HEADERS,
     )  # fmt: skip
 
 

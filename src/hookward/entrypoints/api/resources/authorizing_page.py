@@ -13,7 +13,7 @@ body { font: 16px/1.55 system-ui, sans-serif; margin: 15vh auto; max-width: 36re
 h1 { font-size: 1.6rem; } p { overflow-wrap: anywhere; }
 """
 _DIGEST = b64encode(sha256(_STYLE.encode()).digest()).decode()
-HEADERS: Final = {
+PAGE_HEADERS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
         f"default-src 'none'; style-src 'sha256-{_DIGEST}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -23,7 +23,7 @@ HEADERS: Final = {
 }
 
 
-def make_page(title: str, text: str) -> str:
+def callback_page(title: str, text: str) -> str:
     """The whole page; whatever the texts hold is text."""
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'

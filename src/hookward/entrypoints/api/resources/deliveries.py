@@ -15,7 +15,7 @@ from hookward.domain.access.callers import Scope
 from hookward.domain.errors import NotFound
 from hookward.domain.ids import DeliveryId, EventId, IdPrefix, from_text, to_text, unix_ms_of
 from hookward.entrypoints.api.dependencies import ApiParts, Caller
-from hookward.entrypoints.api.http.listing import LogParams, cursors, id_of
+from hookward.entrypoints.api.http.listing import LogParams, cursors, id_parser
 from hookward.entrypoints.api.http.responses import body_text, format_timestamp, json_response
 from hookward.entrypoints.api.http.schemas import (
     DeliveryStatusWord,
@@ -167,7 +167,7 @@ class DeliveryOut(DeliveryListItemOut, frozen=True, kw_only=True):
 async def list_deliveries(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """List deliveries, newest first."""
     params = LogParams(request)
-    event = params.read("eventId", id_of(IdPrefix.EVENT))
+    event = params.read("eventId", id_parser(IdPrefix.EVENT))
     query = LogQuery(
         account=caller.account,
         owner=caller.owner,
@@ -180,7 +180,7 @@ async def list_deliveries(request: web.Request, caller: Caller, parts: ApiParts)
     return json_response(
         DeliveryListOut(
             data=[present_delivery(each) for each in page.rows],
-            searched=search_window(page.searched_ms),
+            searched=present_search_window(page.searched_ms),
             **cursors(page.older, page.newer),
         )
     )
@@ -198,7 +198,7 @@ async def get_delivery(request: web.Request, caller: Caller, parts: ApiParts) ->
     return json_response(DeliveryOut(**shown, attempts=[present_attempt(each) for each in attempts]))
 
 
-def search_window(window_ms: tuple[int, int] | None) -> SearchWindowOut | msgspec.UnsetType:
+def present_search_window(window_ms: tuple[int, int] | None) -> SearchWindowOut | msgspec.UnsetType:
     """Return the stretch of time (milliseconds since 1970) in which a text was looked for, as a page shows it."""
     if window_ms is None:
         return msgspec.UNSET

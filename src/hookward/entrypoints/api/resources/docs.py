@@ -24,7 +24,7 @@ class Text:
 
 
 DOCUMENT: web.AppKey[Text] = web.AppKey("document", Text)
-PAGE: web.AppKey[Text] = web.AppKey("page", Text)
+DOCS_PAGE: web.AppKey[Text] = web.AppKey("page", Text)
 
 
 async def get_document(request: web.Request) -> web.Response:
@@ -34,7 +34,7 @@ async def get_document(request: web.Request) -> web.Response:
 
 async def get_page(request: web.Request) -> web.Response:
     """Every route with its parameters, bodies and examples; no script, nothing loaded from elsewhere."""
-    return _answer(request, request.app[PAGE])
+    return _answer(request, request.app[DOCS_PAGE])
 
 
 def _answer(request: web.Request, text: Text) -> web.Response:

@@ -12,12 +12,10 @@ from hookward.domain.access.callers import Scope
 from hookward.domain.errors import Forbidden
 from hookward.domain.ids import IdPrefix, from_text, to_text
 from hookward.entrypoints.api.dependencies import ApiParts, Caller
-from hookward.entrypoints.api.http.requests import read_json
+from hookward.entrypoints.api.http.requests import MAX_COMMAND_BYTES, read_json
 from hookward.entrypoints.api.http.responses import format_timestamp, json_response
 from hookward.entrypoints.api.http.schemas import Input, Wire
 from hookward.entrypoints.api.route import Route
-
-MAX_BODY = 64 << 10
 
 
 class ErasureCreate(Input, frozen=True):
@@ -41,7 +39,7 @@ class ErasureOut(Wire, frozen=True):
 async def erase(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """Accept an erasure: it is durable with the response, and workers do it soon after."""
     _account_only(caller)
-    erasure = await parts.history.erasures.create(caller.account, await read_json(request, MAX_BODY))
+    erasure = await parts.history.erasures.create(caller.account, await read_json(request, MAX_COMMAND_BYTES))
     shown = _present(erasure)
     response = json_response(shown, 202)
     response.headers["Location"] = f"/v1/erasures/{shown.id}"

@@ -28,7 +28,7 @@ from hookward.domain.events.idempotency import IDEMPOTENCY_KEY
 from hookward.domain.events.model import split_events
 from hookward.domain.ids import EventId, IdPrefix, from_text, to_text, unix_ms_of
 from hookward.entrypoints.api.dependencies import ApiParts, Caller
-from hookward.entrypoints.api.http.listing import LogParams, cursors, event_name
+from hookward.entrypoints.api.http.listing import LogParams, cursors, parse_event_id
 from hookward.entrypoints.api.http.requests import MAX_BATCH_BYTES, REQUEST_ID, read_body
 from hookward.entrypoints.api.http.responses import format_timestamp, json_response, problem_of
 from hookward.entrypoints.api.http.schemas import (
@@ -48,7 +48,7 @@ from hookward.entrypoints.api.resources.deliveries import (
     LogListOut,
     WatchSummaryOut,
     present_delivery,
-    search_window,
+    present_search_window,
 )
 from hookward.entrypoints.api.route import Route
 
@@ -241,7 +241,7 @@ def _result(outcome: EventId | HookwardError, request_id: str) -> EventAcceptedO
 async def list_events(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """List events, newest first."""
     params = LogParams(request)
-    named = params.read("eventId", event_name)
+    named = params.read("eventId", parse_event_id)
     filters = {**params.of_delivery(), **params.common()}
     params.check()
     event = None if named is None else await _resolve_event_id(named, caller, parts.history.events)
@@ -252,7 +252,7 @@ async def list_events(request: web.Request, caller: Caller, parts: ApiParts) -> 
     return json_response(
         EventListOut(
             data=[_present(each) for each in page.rows],
-            searched=search_window(page.searched_ms),
+            searched=present_search_window(page.searched_ms),
             **cursors(page.older, page.newer),
         )
     )

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from hookward.domain.errors import StoreUnavailable
-from hookward.entrypoints.api.dependencies import PARTS
+from hookward.entrypoints.api.dependencies import PARTS_KEY
 from hookward.entrypoints.api.http.responses import json_response
 from hookward.entrypoints.api.http.schemas import Wire
 from hookward.entrypoints.api.route import Route
@@ -32,7 +32,7 @@ async def live(_request: web.Request) -> web.Response:
 
 async def ready(request: web.Request) -> web.Response:
     """Each dependency by name; 503 when one that publishing needs is away."""
-    parts = request.app[PARTS]
+    parts = request.app[PARTS_KEY]
     states = await asyncio.gather(*map(_state, parts.checks.values()))
     checks = dict(zip(parts.checks, states, strict=True))
     needed = all(checks.get(name) == "ok" for name in _NEEDED)

@@ -10,7 +10,7 @@ from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
 
 from hookward.domain.ids import CryptoKeyId, IdPrefix, from_text
-from hookward.entrypoints.api.dependencies import PARTS
+from hookward.entrypoints.api.dependencies import PARTS_KEY
 from hookward.entrypoints.api.http.schemas import Input, Wire
 from hookward.entrypoints.api.route import Route
 
@@ -48,7 +48,7 @@ async def get_key_set(request: web.Request) -> web.Response:
 
     With ``kid`` those of one crypto key, however many there are; a receiver knows it from ``keyid`` of the signature.
     """
-    keys = request.app[PARTS].crypto_keys.published
+    keys = request.app[PARTS_KEY].crypto_keys.published
     kid = request.query.get("kid")
     if kid is None:
         body = await keys.every()

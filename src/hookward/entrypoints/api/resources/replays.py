@@ -12,12 +12,10 @@ from hookward.domain.errors import Invalid, Problem
 from hookward.domain.ids import DeliveryId, IdPrefix, from_text, to_text
 from hookward.domain.problems import problem_at, unknown_fields
 from hookward.entrypoints.api.dependencies import ApiParts, Caller
-from hookward.entrypoints.api.http.requests import read_json
+from hookward.entrypoints.api.http.requests import MAX_COMMAND_BYTES, read_json
 from hookward.entrypoints.api.http.responses import json_response
 from hookward.entrypoints.api.http.schemas import Input, Wire
 from hookward.entrypoints.api.route import Route
-
-MAX_BODY = 64 << 10
 
 
 class ReplayCreate(Input, frozen=True):
@@ -37,7 +35,7 @@ class ReplayOut(Wire, frozen=True):
 async def replay(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """Send a delivery again, or at once where it waits; an empty body is as good as ``{}``."""
     id_ = from_text(IdPrefix.DELIVERY, request.match_info["deliveryId"])
-    given = await read_json(request, MAX_BODY) if request.can_read_body and await _has_body(request) else {}
+    given = await read_json(request, MAX_COMMAND_BYTES) if request.can_read_body and await _has_body(request) else {}
     new_id = wants_new_id(given)
     delivery = None if id_ is None else DeliveryId(id_)
     made = await parts.history.replays.replay(caller.account, delivery, owner=caller.owner, new_id=new_id)

@@ -181,7 +181,7 @@ class WatchPreviewOut(Wire, frozen=True):
     body: msgspec.Raw
 
 
-def watch_out(record: WatchRecord, definition: WatchDefinition, *, secret: str | None = None) -> WatchOut:
+def present_watch(record: WatchRecord, definition: WatchDefinition, *, secret: str | None = None) -> WatchOut:
     """Return a watch as responses show it, with the ``secret`` of a key that was created with it."""
     shown = shown_properties(definition)
     if secret is not None:

@@ -40,7 +40,7 @@ from hookward.entrypoints.api.resources.watch_schemas import (
     WatchRouteCreate,
     WatchTest,
     WatchUpdate,
-    watch_out,
+    present_watch,
 )
 from hookward.entrypoints.api.route import Route
 
@@ -70,7 +70,7 @@ async def create_watch_at(
 async def get_watch(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """Read a watch."""
     record = await parts.watches.changes.find(_target(request, caller, if_match_of(request)))
-    return with_etag(request, json_response(watch_out(record, record.read_definition())), etag_of(record.version))
+    return with_etag(request, json_response(present_watch(record, record.read_definition())), etag_of(record.version))
 
 
 async def list_watches(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
@@ -80,7 +80,9 @@ async def list_watches(request: web.Request, caller: Caller, parts: ApiParts) ->
     page, cursor = next_page(rows, query.limit, lambda last: to_text(IdPrefix.WATCH, last.id))
     return with_etag(
         request,
-        json_response(WatchListOut(data=[watch_out(row, row.read_definition()) for row in page], next_cursor=cursor)),
+        json_response(
+            WatchListOut(data=[present_watch(row, row.read_definition()) for row in page], next_cursor=cursor)
+        ),
     )
 
 
@@ -169,7 +171,7 @@ def _text(text: str) -> str:
 
 def watch_response(stored: StoredWatch, status: int = 200) -> web.Response:
     """Respond with a watch, its ETag, and the secret of a key that was created with it; with its Location if 201."""
-    shown = watch_out(stored.record, stored.definition, secret=stored.secret)
+    shown = present_watch(stored.record, stored.definition, secret=stored.secret)
     response = json_response(shown, status) if stored.secret is None else secret_response(shown, status)
     response.headers["ETag"] = etag_of(stored.record.version)
     if status == web.HTTPCreated.status_code:

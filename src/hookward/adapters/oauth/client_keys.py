@@ -1,4 +1,4 @@
-"""The keys of ``private_key_jwt``: read from what an integrator gave, and signed with (RFC 7515, 7517, 7518)."""
+"""Read and use the private keys of ``private_key_jwt`` (RFC 7515, 7517, 7518)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hookward.domain.errors import HookwardError
 _WANTED = "must be a private key as PEM or JWK text: RSA of 2048 to 4096 bits, P-256, P-384, P-521 or Ed25519"
 _LEAST_BITS = 2048
 _MOST_BITS = 4096
-"""Reading a key checks it, which takes 0.3 s of 4096 bits and minutes of what a hostile owner would give."""
+"""Reading a key validates it: 0.3 s for 4096 bits, and minutes for a larger key from a hostile owner."""
 
 _LONGEST = 16 * 1024
 _LONGEST_BLOCK = 3400  # characters; 4096 bits in PKCS #8, with line ends, are 3300
@@ -24,7 +24,7 @@ _LONGEST_MODULUS = 690  # base64url of 4096 bits is 683
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----([^-]*)-----END \1-----")
 _RSA_MEMBERS = ("n", "e", "d", "p", "q", "dp", "dq", "qi")  # RFC 7518 §6.3; the primes are costly to find from the rest
 _RSA_ALGORITHMS: Final[tuple[str, ...]] = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
-_ALGORITHMS: Final[dict[str, tuple[str, ...]]] = {  # the first is meant where the key does not say
+_ALGORITHMS: Final[dict[str, tuple[str, ...]]] = {  # the first one is the default of a key without alg
     "P-256": ("ES256",),
     "P-384": ("ES384",),
     "P-521": ("ES512",),
@@ -34,11 +34,11 @@ _KEYS: Final[dict[str, type[RSAKey | ECKey | OKPKey]]] = {"RSA": RSAKey, "EC": E
 
 
 class UnusableKey(HookwardError):
-    """A text that is no key to sign with; says to the integrator why, without a part of it."""
+    """A text is no usable private key. The message tells the integrator why, without quoting the text."""
 
 
 class _Registry(JWSRegistry):
-    """joserfc's algorithms without its warning that EdDSA has got a more exact name: servers know the old one."""
+    """joserfc's algorithms without its warning that EdDSA has a newer name: servers know the old one."""
 
     def get_alg(self, name: str) -> Any:
         return self.algorithms[name]
@@ -49,27 +49,27 @@ _REGISTRY = _Registry()
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ClientKey:
-    """A private key, and what a JWS header says of it."""
+    """A private key, and its algorithm and key id for the JWS header."""
 
     key: Key
     algorithm: str
     kid: str | None
 
     def sign(self, claims: dict[str, Any]) -> str:
-        """``claims`` as a signed JWT (RFC 7519)."""
+        """Return ``claims`` as a signed JWT (RFC 7519)."""
         header = {"alg": self.algorithm} if self.kid is None else {"alg": self.algorithm, "kid": self.kid}
         return jwt.encode(header, claims, self.key, registry=_REGISTRY)
 
 
 def load_private_key(text: str) -> ClientKey:
-    """Read a key; costs 40 ms of RSA with 2048 bits, 0.3 s with 4096. Raises ``UnusableKey``."""
+    """Return the key in ``text``; takes 40 ms for RSA with 2048 bits, 0.3 s with 4096. Raises UnusableKey."""
     if len(text) > _LONGEST:
         raise UnusableKey(f"{_WANTED}; this is longer than any of them")
     return _from_jwk(text) if text.lstrip().startswith("{") else _from_pem(text)
 
 
 def check_private_key(text: str) -> str | None:
-    """What is wrong with a key, to the integrator, as ``must be …``; takes as long as ``load_private_key``."""
+    """Return what is wrong with a key as ``must be …``, or ``None``; takes as long as ``load_private_key``."""
     try:
         load_private_key(text)
     except UnusableKey as error:
@@ -89,7 +89,7 @@ def _from_pem(text: str) -> ClientKey:
     for kind in _KEYS.values():
         try:
             raw = kind.binding.import_from_bytes(block[0].encode())
-        except Exception:  # noqa: BLE001, S112  what a broken key raises is nobody's promise
+        except Exception:  # noqa: BLE001, S112  a broken key may raise anything
             continue
         return _signing(kind(raw, raw))
     raise UnusableKey(_WANTED)
@@ -108,7 +108,7 @@ def _from_jwk(text: str) -> ClientKey:
     _check_members(members)
     try:
         raw = kind.binding.import_from_dict(members)
-    except Exception:  # noqa: BLE001  what a broken key raises is nobody's promise
+    except Exception:  # noqa: BLE001  a broken key may raise anything
         raise UnusableKey(f"{_WANTED}; the members of this JWK are no key") from None
     return _signing(kind(raw, raw), algorithm=members.get("alg"), kid=members.get("kid"))
 

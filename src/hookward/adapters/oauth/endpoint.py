@@ -1,4 +1,4 @@
-"""Token endpoints (RFC 6749 §3.2), asked through the guarded sender: no redirects, everything bounded."""
+"""Request tokens from token endpoints (RFC 6749 §3.2) through the guarded sender: no redirects, all bounded."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _LONGEST_PLACE = 200
 class HttpTokenEndpoint:
     """The ``TokenEndpoint`` port.
 
-    ``sender`` should keep no connections: one that is used again may be resent to when it turns out to be closed,
-    and a refresh token that is sent twice looks stolen. ``timeout`` is seconds for one request.
+    ``sender`` should keep no connections: on a reused connection that turns out to be closed it sends again, and a
+    refresh token that is sent twice looks stolen. ``timeout`` is in seconds for one request.
     """
 
     def __init__(self, sender: Sender, *, timeout: float, clock: Clock, random: Random, log: Log) -> None:
@@ -42,17 +42,17 @@ class HttpTokenEndpoint:
         self._key = lru_cache(_KEPT_KEYS)(load_private_key)
 
     async def refresh(self, grant: TokenGrant, refresh_token: str | None) -> TokenResponse:
-        """Ask by the grant of the definition (RFC 6749 §4.4, §6)."""
+        """Request a token with the grant type of the definition (RFC 6749 §4.4, §6)."""
         kind, scope = grant.definition.grant_type, grant.definition.scope
         if kind is GrantType.CLIENT_CREDENTIALS:
             return await self._ask(grant, kind, {}, scope=scope, consented=None)
         if refresh_token is None:
-            raise AuthorizationRequired("There is no refresh token: somebody has to authorize first.")
+            raise AuthorizationRequired("There is no refresh token: authorize the watch first.")
         own = {"refresh_token": refresh_token}
         return await self._ask(grant, kind, own, scope=scope, consented="the refresh token")
 
     async def exchange(self, grant: TokenGrant, *, code: str, verifier: str, redirect_uri: str) -> TokenResponse:
-        """Turn an authorization code into tokens (RFC 6749 §4.1.3, RFC 7636 §4.5)."""
+        """Exchange an authorization code for tokens (RFC 6749 §4.1.3, RFC 7636 §4.5)."""
         own = {"code": code, "redirect_uri": redirect_uri, "code_verifier": verifier}
         return await self._ask(grant, "authorization_code", own, scope=None, consented="the authorization code")
 
@@ -72,7 +72,7 @@ class HttpTokenEndpoint:
         return tokens
 
     async def _assertion(self, grant: TokenGrant) -> str | None:
-        """A JWT that says who the client is, and nothing twice (RFC 7523 §3)."""
+        """Return a JWT that authenticates the client, with a unique ``jti`` (RFC 7523 §3)."""
         definition = grant.definition
         if definition.client_auth_method is not ClientAuthMethod.PRIVATE_KEY_JWT:
             return None
@@ -104,10 +104,10 @@ class HttpTokenEndpoint:
 
 
 def place_of(address: str) -> str:
-    """A token endpoint as messages name it: without user information and query, which may hold what is secret."""
+    """Return the name of a token endpoint for messages: without user information and query, which may be secret."""
     try:
         parts = urlsplit(address)
-    except ValueError:  # it is no address, which the sender says
+    except ValueError:  # the sender reports that it is no URL
         return "The token endpoint"
     return f"The token endpoint {parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"[:_LONGEST_PLACE]
 

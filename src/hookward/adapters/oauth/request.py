@@ -1,4 +1,4 @@
-"""What is sent to a token endpoint: the grant, and the client's proof of who it is."""
+"""Build token requests: the parameters of the grant, and the authentication of the client."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _Prepared = tuple[str, dict[str, str], str]
 def token_request(
     grant: TokenGrant, kind: str, own: Mapping[str, str], *, scope: str | None = None, assertion: str | None = None
 ) -> OutgoingRequest:
-    """The request for a grant of this ``kind`` (``grant_type``) with the parameters it has of its ``own``.
+    """Return the request for a grant of this ``kind`` (``grant_type``); ``own`` are the parameters of the kind.
 
-    ``assertion`` is the signed JWT of ``private_key_jwt``. What the definition adds comes after, and what it may
-    not replace is left out.
+    ``assertion`` is the signed JWT of ``private_key_jwt``. The definition's extra parameters follow, except those that
+    would override parameters set by Hookward.
     """
     definition = grant.definition
     body = prepare_token_request(kind, scope=scope, **own)
@@ -45,7 +45,7 @@ def token_request(
         method="POST",
         address=address,
         headers=_HEADERS,
-        changing=tuple(headers.items()),  # not kept beside the connections, as it is a secret
+        changing=tuple(headers.items()),  # not cached with the prepared request, as it is secret
         body=body.encode(),
     )
 
@@ -62,7 +62,7 @@ def _proof(method: ClientAuthMethod, assertion: str | None) -> str | Callable[..
 
 
 def _basic(client: ClientAuth, _method: str, uri: str, headers: dict[str, str], body: str) -> _Prepared:
-    """RFC 6749 §2.3.1: both parts form-encoded first, which authlib leaves out."""
+    """Form-encode both parts first (RFC 6749 §2.3.1), which authlib omits."""
     pair = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
     return uri, {**headers, "Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}, body
 
@@ -70,7 +70,7 @@ def _basic(client: ClientAuth, _method: str, uri: str, headers: dict[str, str], 
 def _asserted(
     assertion: str, client: ClientAuth, _method: str, uri: str, headers: dict[str, str], body: str
 ) -> _Prepared:
-    """RFC 7523 §2.2; the client id, which it repeats, is what some servers find the key by."""
+    """Add the assertion (RFC 7523 §2.2), and the client id, by which some servers find the key."""
     parameters = [
         ("client_id", client.client_id),
         ("client_assertion_type", _ASSERTION_TYPE),

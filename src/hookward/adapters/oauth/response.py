@@ -1,6 +1,6 @@
-"""What a token endpoint answered (RFC 6749 §5), read as from somebody who may be wrong, or hostile.
+"""Read the responses of token endpoints (RFC 6749 §5), which may be wrong or hostile.
 
-Nothing that it wrote gets into a message but an error code that looks like one, without the secrets that we sent: it
+Messages quote nothing of a response except a well-formed error code, with the secrets of the request masked: the server
 may repeat them.
 """
 
@@ -37,41 +37,41 @@ class _Unreadable(ValueError):
     """Neither a JSON object nor a form with each parameter at most once."""
 
 
-def granted(answer: Response, *, place: str, consented: str | None, secrets: Collection[str] = ()) -> TokenResponse:
-    """The tokens in ``answer``; raises NoToken with what is wrong.
+def granted(response: Response, *, place: str, consented: str | None, secrets: Collection[str] = ()) -> TokenResponse:
+    """Return the tokens in ``response``. Raises NoToken with what is wrong.
 
-    ``place`` names the token endpoint in messages, which hold none of ``secrets``. ``consented`` is what somebody's
-    consent is presented by, where the grant is one of those: ``invalid_grant`` then raises AuthorizationRequired.
+    ``place`` names the token endpoint in messages, in which ``secrets`` are masked. ``consented`` names the parameter
+    that represents a user's consent, if the grant has one: ``invalid_grant`` then raises AuthorizationRequired.
     """
-    if 300 <= answer.status < 400:
+    if 300 <= response.status < 400:
         raise NoToken(
-            f"{place} answered {answer.status}; redirects are not followed: give the address it redirects to as "
+            f"{place} answered {response.status}; redirects are not followed: give the address it redirects to as "
             "accessTokenUrl."
         )
-    if answer.truncated:
-        raise NoToken(f"{place} answered {answer.status}, longer than Hookward reads.")
+    if response.truncated:
+        raise NoToken(f"{place} answered {response.status}, longer than Hookward reads.")
     try:
-        said = _read(answer)
+        said = _read(response)
     except _Unreadable:
-        if answer.status >= 300:
-            raise NoToken(f"{place} answered {answer.status}.") from None
+        if response.status >= 300:
+            raise NoToken(f"{place} answered {response.status}.") from None
         raise NoToken(
-            f"{place} answered {answer.status} with something else than a JSON object in which each parameter comes "
+            f"{place} answered {response.status} with something else than a JSON object in which each parameter comes "
             "once (RFC 6749 §5.1)."
         ) from None
-    if answer.status >= 300 or said.get("error"):
-        raise _refusal(said.get("error"), answer.status, place=place, consented=consented, veil=SecretMask(secrets))
-    return _tokens(said, f"{place} answered {answer.status}")
+    if response.status >= 300 or said.get("error"):
+        raise _refusal(said.get("error"), response.status, place=place, consented=consented, mask=SecretMask(secrets))
+    return _tokens(said, f"{place} answered {response.status}")
 
 
-def _read(answer: Response) -> dict[str, Any]:
-    if _media_type(answer) == "application/x-www-form-urlencoded":  # servers older than RFC 6749
+def _read(response: Response) -> dict[str, Any]:
+    if _media_type(response) == "application/x-www-form-urlencoded":  # servers older than RFC 6749
         try:
-            return _once(parse_qsl(answer.body.decode("ascii"), True, max_num_fields=_MOST_PARAMETERS))
+            return _once(parse_qsl(response.body.decode("ascii"), True, max_num_fields=_MOST_PARAMETERS))
         except ValueError as error:
             raise _Unreadable from error
     try:
-        said = json.loads(answer.body, object_pairs_hook=_once)
+        said = json.loads(response.body, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         raise _Unreadable from error
     if not isinstance(said, dict):
@@ -79,29 +79,29 @@ def _read(answer: Response) -> dict[str, Any]:
     return said
 
 
-def _media_type(answer: Response) -> str:
-    given = next((value for name, value in answer.headers if name.lower() == "content-type"), "")
+def _media_type(response: Response) -> str:
+    given = next((value for name, value in response.headers if name.lower() == "content-type"), "")
     return given.partition(";")[0].strip().lower()
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """RFC 6749 §3.2: no parameter more than once; which of two tokens is meant would be a guess."""
+    """Return the members. Raises _Unreadable for a parameter that occurs twice (RFC 6749 §3.2)."""
     names = [name for name, _ in pairs if name in _READ]
     if len(names) != len(set(names)):
         raise _Unreadable
     return dict(pairs)
 
 
-def _refusal(error: object, status: int, *, place: str, consented: str | None, veil: SecretMask) -> NoToken:
+def _refusal(error: object, status: int, *, place: str, consented: str | None, mask: SecretMask) -> NoToken:
     code = error if isinstance(error, str) and _CODE.fullmatch(error) else None
     if code == "invalid_grant" and consented is not None and status < 500:
         return AuthorizationRequired(
             f"{place} refused {consented} ({status}, invalid_grant): it was revoked, has expired or was used before. "
-            "Somebody has to authorize again, or give the watch a new refreshToken."
+            "Authorize the watch again, or give it a new refreshToken."
         )
     if code is None:
         return NoToken(f"{place} answered {status}{' with an error' if status < 300 else ''}.")
-    return NoToken(f"{place} answered {status}, {veil.mask_text(code)}{_HINTS.get(code, '')}.")
+    return NoToken(f"{place} answered {status}, {mask.mask_text(code)}{_HINTS.get(code, '')}.")
 
 
 def _tokens(said: dict[str, Any], answered: str) -> TokenResponse:
@@ -120,7 +120,7 @@ def _tokens(said: dict[str, Any], answered: str) -> TokenResponse:
 
 
 def _lifetime(given: object) -> float | None:
-    """Seconds; ``None`` for what is no number above 0: the token is then used until it is refused."""
+    """Return the lifetime in seconds; ``None`` unless it is a number above 0: the default then applies."""
     if isinstance(given, str):
         given = float(given) if _NUMBER.fullmatch(given) else None
     if isinstance(given, bool) or not isinstance(given, int | float) or not given > 0:  # NaN is not

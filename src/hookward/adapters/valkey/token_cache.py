@@ -1,7 +1,7 @@
-"""Access tokens, and refresh tokens that could not be written yet, sealed in Valkey (or Redis).
+"""Access tokens, and refresh tokens that could not be saved yet, sealed in Valkey (or Redis).
 
-All of it can be done without (G2): what Valkey does not answer quickly is not there, and after a failure it is left
-alone for a moment, so that an attempt does not wait for it again and again.
+The service works without it (G2): a value that Valkey does not return within 250 ms counts as absent, and after a
+failure Valkey is not asked for a second, so that attempts do not wait for it again and again.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ T = TypeVar("T")
 
 _encode = msgspec.json.Encoder().encode
 _token = msgspec.json.Decoder(AccessToken)
-_rotation = msgspec.json.Decoder(NewRefreshToken)
+_refresh_token = msgspec.json.Decoder(NewRefreshToken)
 
 
 def open_token_client(url: str) -> Redis:
-    """A client that gives up soon."""
+    """Open a Valkey client that never waits longer than 250 ms and never retries."""
     pool = BlockingConnectionPool.from_url(
         url,
         timeout=_TIMEOUT_SECONDS,
@@ -49,8 +49,9 @@ def open_token_client(url: str) -> Redis:
 class ValkeyTokens:
     """The ``TokenCache`` port on Valkey.
 
-    A key names account, credential and what of the request is no secret. The value opens for the whole variant alone:
-    who has another client secret finds nothing, and a dump gives nobody a digest of one to guess by.
+    A key consists of account, credential and a digest of the non-secret parts of the request. The value decrypts only
+    with the whole variant as associated data: a watch with another client secret gets nothing, and a dump of Valkey
+    holds no digest of a client secret.
     """
 
     def __init__(self, redis: Redis, sealer: Sealer, *, clock: Clock, log: Log) -> None:
@@ -61,26 +62,28 @@ class ValkeyTokens:
         self._away_until = 0.0
 
     async def token(self, grant: TokenGrant) -> AccessToken | None:
-        """The access token that was put here last for this credential and variant."""
+        """Return the access token that was put here last for this credential and variant."""
         return await self._get(_token_key(grant), _token_subject(grant), _token)
 
     async def put_token(self, grant: TokenGrant, token: AccessToken) -> None:
-        """Share a token until it is no longer to be used; one that is not to be used again is not shared."""
+        """Share a token until its use ends; one whose use has ended is not shared."""
         left_ms = (token.until_us - self._clock.now_us()) // 1000
         if left_ms > 0:
             await self._put(_token_key(grant), _token_subject(grant), _encode(token), left_ms)
 
     async def refresh_token(self, account: AccountId, credential: CredentialId) -> NewRefreshToken | None:
-        """A refresh token that could not be written yet."""
-        return await self._get(_rotation_key(account, credential), _rotation_subject(account, credential), _rotation)
+        """Return a refresh token that could not be saved yet."""
+        return await self._get(
+            _rotation_key(account, credential), _rotation_subject(account, credential), _refresh_token
+        )
 
-    async def put_refresh_token(self, account: AccountId, credential: CredentialId, rotation: NewRefreshToken) -> None:
-        """Keep a refresh token for who takes the credential before it is written."""
+    async def put_refresh_token(self, account: AccountId, credential: CredentialId, new: NewRefreshToken) -> None:
+        """Share a refresh token with the next holder of the credential's lock."""
         subject = _rotation_subject(account, credential)
-        await self._put(_rotation_key(account, credential), subject, _encode(rotation), _ROTATION_MS)
+        await self._put(_rotation_key(account, credential), subject, _encode(new), _ROTATION_MS)
 
     async def drop_refresh_token(self, account: AccountId, credential: CredentialId) -> None:
-        """It was written."""
+        """Remove the shared refresh token."""
         await self._try(lambda: self._redis.delete(_rotation_key(account, credential)))
 
     async def _get(self, key: str, subject: str, decoder: msgspec.json.Decoder[T]) -> T | None:
@@ -89,7 +92,7 @@ class ValkeyTokens:
             return None
         try:
             return decoder.decode(self._sealer.unseal(sealed, subject))
-        except (HookwardError, msgspec.MsgspecError):  # of another variant, master key or release: as if not there
+        except (HookwardError, msgspec.MsgspecError):  # of another variant, master key or release: counts as absent
             return None
 
     async def _put(self, key: str, subject: str, value: bytes, milliseconds: int) -> None:

@@ -1,7 +1,7 @@
-"""Wake-ups over arq and Valkey (or Redis), which may vanish at any time (G2).
+"""Wake-ups over arq and Valkey (or Redis), which may be lost at any time (G2).
 
-A wake-up is an arq job without arguments or id, due in the past so that clock skew cannot delay it. It carries
-nothing: who gets it looks into PostgreSQL. Lost wake-ups cost a poll interval, never an event.
+A wake-up is an arq job without arguments or id, due in the past so that clock skew cannot delay it. It carries no data:
+the worker that gets it looks into PostgreSQL. A lost wake-up costs a poll interval, never an event.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _unpack(data: bytes) -> dict[str, Any]:
 
 
 def open_queue(url: str) -> ArqRedis:
-    """A client that fails fast: nothing here is worth waiting for."""
+    """Open a client with short timeouts and without retries."""
     pool = ConnectionPool.from_url(
         url, socket_timeout=2, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0), max_connections=16
     )
@@ -60,7 +60,7 @@ class QueueWaker:
         self.healthy = True
 
     def wake(self) -> None:
-        """Ask for a wake-up; costs nothing and fails never."""
+        """Request a wake-up. Returns at once and never fails."""
         self._wanted.set()
 
     async def run(self) -> None:
@@ -78,7 +78,7 @@ class QueueWaker:
                 await asyncio.sleep(_AWAY_SECONDS)
 
     async def ping(self) -> bool:
-        """Whether Valkey answers."""
+        """Return whether Valkey responds."""
         try:
             return bool(await self._redis.ping())
         except _AWAY:
@@ -94,9 +94,10 @@ class QueueWaker:
 
 
 class WakeUps:
-    """Takes wake-ups off the queue for one worker, through every outage of Valkey.
+    """Receives wake-ups for one worker, also across outages of Valkey.
 
-    ``on_wake`` is called for each; ``on_health`` when Valkey comes or goes, so that polling can take over.
+    ``on_wake`` is called for each wake-up, ``on_health`` when Valkey becomes reachable or unreachable, so that polling
+    can replace it.
     """
 
     def __init__(self, url: str, *, on_wake: Callable[[], None], on_health: Callable[[bool], None], log: Log) -> None:
@@ -106,7 +107,7 @@ class WakeUps:
         self._log = log
 
     async def run(self) -> None:
-        """Take wake-ups until cancelled."""
+        """Receive wake-ups until cancelled."""
         healthy = True
         while True:
             redis = open_queue(self._url)

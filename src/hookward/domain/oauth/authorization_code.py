@@ -1,4 +1,4 @@
-"""The authorization code grant (RFC 6749 §4.1) with PKCE (RFC 7636): where a browser is sent, and what comes back."""
+"""The authorization code grant (RFC 6749 §4.1) with PKCE (RFC 7636): the URL for the browser, and its return."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from hookward.domain.oauth.model import OAuthDefinition
 from hookward.domain.problems import problem_at, unknown_fields
 
 SECONDS = 600.0
-"""For how long a person may take to authorize."""
+"""How long a user may take to authorize."""
 MOST_FLOWS = 10
-"""Authorizations of one watch that may be under way; the oldest gives way to the next."""
+"""Authorizations of one watch that may be open at a time; a further one replaces the oldest."""
 
 SECRET_BYTES = 32
 MAX_CODE = 4096
@@ -33,7 +33,7 @@ _ERRORS = frozenset({
 
 
 class Return(msgspec.Struct, frozen=True, kw_only=True):
-    """What a browser brings back: a code, and the state with which it was sent away."""
+    """The parameters of the redirect back from the authorization server: a code, and the state of the request."""
 
     code: str
     state: str
@@ -43,17 +43,17 @@ class Return(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def secret_text(random: bytes) -> str:
-    """Random bytes as a state or a verifier: base64url without padding."""
+    """Return random bytes as a state or a code verifier: base64url without padding."""
     return urlsafe_b64encode(random).rstrip(b"=").decode()
 
 
 def state_digest(state: str) -> bytes:
-    """By what a state is found again; the state itself is kept nowhere."""
+    """Return the SHA-256 of a state, which is stored in its place."""
     return sha256(state.encode()).digest()
 
 
 def authorization_url(definition: OAuthDefinition, *, redirect_uri: str, state: str, verifier: str) -> str:
-    """Where the person is sent; the query of ``authUrl`` stays as it is."""
+    """Return the URL that the user's browser is sent to; the query of ``authUrl`` is kept."""
     assert definition.auth_url is not None
     parameters = {
         "response_type": "code",
@@ -72,22 +72,22 @@ def authorization_url(definition: OAuthDefinition, *, redirect_uri: str, state: 
 
 
 def known_error(word: str) -> str | None:
-    """An error code of the standards; ``None`` for whatever else somebody may have written there."""
+    """Return ``word`` if it is an error code of the standards, else ``None``."""
     return word if word in _ERRORS else None
 
 
 def is_code(value: Any) -> bool:
-    """Whether a value can be an authorization code."""
+    """Return whether a value can be an authorization code."""
     return isinstance(value, str) and len(value) <= MAX_CODE and _CODE.fullmatch(value) is not None
 
 
 def is_state(value: Any) -> bool:
-    """Whether a value can be a state of ours."""
+    """Return whether a value can be a state that ``secret_text`` made."""
     return isinstance(value, str) and 1 <= len(value) <= MAX_STATE and value.isascii()
 
 
 def read_return(given: Any) -> Return:
-    """Check what an integrator's own page was brought back; raises Invalid with every problem."""
+    """Validate the code and state that an integrator's own page received. Raises Invalid with every problem."""
     if not isinstance(given, dict):
         message = "give a JSON object with the code and the state that came back"
         raise Invalid(message, (problem_at(message),))

@@ -1,4 +1,4 @@
-"""OAuth2 towards destinations (RFC 6749): what a watch asks for, tokens, and why there is none; as values."""
+"""OAuth2 for destinations (RFC 6749): settings, grants, tokens, and the reasons why there is no token."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from hookward.domain.errors import HookwardError
 from hookward.domain.ids import AccountId, CredentialId
 
 AUTHORIZATION_REQUIRED = "authorization required"
-"""The reason for which a watch is paused until somebody authorizes it."""
+"""The reason of a watch that is paused until it is authorized."""
 
 DEFAULT_LIFETIME = 3600.0
-"""Seconds that a token lives whose endpoint does not say."""
+"""Lifetime in seconds of a token whose endpoint gives none."""
 MAX_LIFETIME = 30 * 86400.0
-"""Seconds for which the word of an endpoint is believed."""
+"""The longest lifetime in seconds that is accepted from an endpoint."""
 MAX_LEEWAY = 60.0
 _LEEWAY = 0.1
 _US = 1_000_000
@@ -26,14 +26,14 @@ _SENDABLE = re.compile(r"[\x21-\x7e]{1,16384}")
 
 
 class GrantType(StrEnum):
-    """How a token is asked for (RFC 6749 §6 and §4.4)."""
+    """The grant type of token requests (RFC 6749 §6 and §4.4)."""
 
     REFRESH_TOKEN = "refresh_token"  # noqa: S105  the name of a grant
     CLIENT_CREDENTIALS = "client_credentials"
 
 
 class ClientAuthMethod(StrEnum):
-    """How the client proves who it is (RFC 6749 §2.3.1, RFC 7523 §2.2); with ``none`` it only says so."""
+    """How the client authenticates (RFC 6749 §2.3.1, RFC 7523 §2.2); ``none`` sends only the client id."""
 
     BASIC = "client_secret_basic"
     POST = "client_secret_post"
@@ -42,7 +42,7 @@ class ClientAuthMethod(StrEnum):
 
 
 class OAuthDefinition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """All of a watch's ``oauth2Auth`` that may be read back.
+    """The properties of a watch's ``oauth2Auth`` that may be read back.
 
     The client secret is among the watch's secrets, the refresh token in its credential.
     """
@@ -58,11 +58,11 @@ class OAuthDefinition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
 
 class TokenGrant(msgspec.Struct, frozen=True, kw_only=True):
-    """What it takes to ask for a token, but the refresh token, which changes.
+    """Everything that a token request depends on, except the refresh token, which changes.
 
-    Watches share a ``credential``, and with it the refresh token and who may ask for a token just now. Access tokens
-    they share where the ``variant`` is the same too: a digest of all else that a token request depends on (the client
-    secret among it), so that nobody gets a token for a secret that they do not know.
+    Watches share a ``credential``, and with it the refresh token and its lock. They share access tokens if the
+    ``variant`` is the same as well: a digest of everything else that a token request depends on, including the client
+    secret, so that a watch with a wrong client secret gets no token of another watch.
     """
 
     account: AccountId
@@ -78,8 +78,7 @@ class TokenGrant(msgspec.Struct, frozen=True, kw_only=True):
 class AccessToken(msgspec.Struct, frozen=True, kw_only=True):
     """A bearer token (RFC 6750).
 
-    ``until_us`` is the moment, microseconds since 1970, from which it is no longer to be used, ``asked_us`` that at
-    which it was asked for.
+    ``until_us`` is when its use ends, ``asked_us`` when it was requested, both in microseconds since 1970.
     """
 
     value: str
@@ -91,7 +90,7 @@ class AccessToken(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TokenResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """What a token endpoint granted (RFC 6749 §5.1); ``lifetime`` is seconds, ``None`` where it did not say."""
+    """A successful response of a token endpoint (RFC 6749 §5.1); ``lifetime`` is in seconds, ``None`` if not given."""
 
     access_token: str
     lifetime: float | None = None
@@ -102,7 +101,7 @@ class TokenResponse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def variant_of(definition: OAuthDefinition, client_secret: str | None) -> bytes:
-    """The ``variant`` of a grant: SHA-256 over all that a token request is made of, but the refresh token."""
+    """Return the ``variant`` of a grant: SHA-256 over the parts of a token request except the refresh token."""
     parts = (
         definition.access_token_url, definition.client_id, client_secret, definition.client_auth_method,
         definition.grant_type, definition.scope, sorted(definition.extra_parameters.items()),
@@ -110,22 +109,22 @@ def variant_of(definition: OAuthDefinition, client_secret: str | None) -> bytes:
     return sha256(msgspec.json.encode(parts)).digest()
 
 
-def usable_token(answer: TokenResponse, asked_us: int) -> AccessToken:
-    """The token of an answer to what was ``asked_us``, to be used until min(60 s, 10 %) before its lifetime ends.
+def usable_token(response: TokenResponse, asked_us: int) -> AccessToken:
+    """Return the token of a response, to be used until min(60 s, 10 %) before its lifetime ends.
 
-    One that has none left, by what its endpoint says, is good for those who wait for it and nobody else. Raises NoToken
-    for what is no token to send in a header.
+    A token without a positive lifetime is used only by the callers that wait for it. Raises NoToken for a token that
+    cannot be sent in a header.
     """
-    if not _SENDABLE.fullmatch(answer.access_token):
+    if not _SENDABLE.fullmatch(response.access_token):
         raise NoToken("the token endpoint answered an access_token that does not fit into a header")
-    lifetime = DEFAULT_LIFETIME if answer.lifetime is None else answer.lifetime
-    lifetime = min(lifetime, MAX_LIFETIME) if lifetime > 0 else 0.0  # not a number, too
+    lifetime = DEFAULT_LIFETIME if response.lifetime is None else response.lifetime
+    lifetime = min(lifetime, MAX_LIFETIME) if lifetime > 0 else 0.0  # also for NaN
     usable = lifetime - min(MAX_LEEWAY, lifetime * _LEEWAY)
-    return AccessToken(value=answer.access_token, until_us=asked_us + int(usable * _US), asked_us=asked_us)
+    return AccessToken(value=response.access_token, until_us=asked_us + int(usable * _US), asked_us=asked_us)
 
 
 class NoToken(HookwardError):
-    """There is no access token for now; ``failure`` says why, to the integrator and without a secret."""
+    """There is no access token for now. ``failure`` tells the integrator why, without secrets."""
 
     def __init__(self, message: str, kind: ErrorKind = ErrorKind.OAUTH) -> None:
         super().__init__(message)
@@ -133,4 +132,4 @@ class NoToken(HookwardError):
 
 
 class AuthorizationRequired(NoToken):
-    """There will be none until somebody authorizes again: no refresh token, or ``invalid_grant`` (RFC 6749 §5.2)."""
+    """There is no token until the watch is authorized: no refresh token, or ``invalid_grant`` (RFC 6749 §5.2)."""

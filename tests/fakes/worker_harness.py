@@ -119,7 +119,7 @@ class NoLines:
 
 
 class Wakes:
-    """The Waker port, counting."""
+    """The WakeupSender port, counting."""
 
     def __init__(self) -> None:
         self.count = 0

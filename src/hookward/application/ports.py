@@ -78,3 +78,11 @@ class SealingKeys(Sealer, Protocol):
     def key_prefixes(self) -> tuple[bytes, ...]:
         """For each master key the first bytes of every value that it sealed; those of the current key first."""
         ...
+
+
+class WakeupSender(Protocol):
+    """Tells the workers that there is work to claim."""
+
+    def wake(self) -> None:
+        """Request a wake-up. Returns at once and never fails."""
+        ...

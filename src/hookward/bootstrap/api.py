@@ -25,7 +25,7 @@ from hookward.adapters.postgres.pool import ConnectionPool, open_pool
 from hookward.adapters.postgres.resource_types import PostgresResourceTypes
 from hookward.adapters.postgres.upkeep import PostgresUpkeep
 from hookward.adapters.postgres.watches import PostgresWatches
-from hookward.adapters.valkey.wakeups import QueueWaker, open_queue
+from hookward.adapters.valkey.wakeups import QueueWakeupSender, open_queue
 from hookward.application.access.api_keys import ApiKeys
 from hookward.application.access.authenticator import ApiKeyCache
 from hookward.application.aio.tasks import SupervisedTasks, supervised_tasks
@@ -150,15 +150,15 @@ def _open_revocations(stores: Stores) -> AbstractAsyncContextManager[ConnectionP
     return open_pool(stores.database_url, name="hookward api keys", size=1, statement_timeout=2.0, acquire_timeout=2.0)
 
 
-def _open_waker(process: _Process, stores: Stores) -> QueueWaker:
+def _open_waker(process: _Process, stores: Stores) -> QueueWakeupSender:
     queue = open_queue(stores.queue_url)
     process.stack.push_async_callback(queue.aclose, close_connection_pool=True)
-    waker = QueueWaker(queue, clock=process.clock, log=process.log)
+    waker = QueueWakeupSender(queue, clock=process.clock, log=process.log)
     process.tasks.start(waker.run)
     return waker
 
 
-def _open_events(process: _Process, waker: QueueWaker, types: ResourceTypeCache) -> EventIntake:
+def _open_events(process: _Process, waker: QueueWakeupSender, types: ResourceTypeCache) -> EventIntake:
     publisher = Publisher(PostgresEvents(process.pool), waker, clock=process.clock, log=process.log)
     process.stack.push_async_callback(publisher.close)
     backlogs = Backlogs(PostgresBacklog(process.pool), bound=process.settings.limits.backlog, log=process.log)

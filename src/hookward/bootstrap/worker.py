@@ -16,7 +16,7 @@ from hookward.adapters.postgres.pool import ConnectionPool, open_pool
 from hookward.adapters.postgres.results import PostgresResults
 from hookward.adapters.postgres.upkeep import PostgresUpkeep
 from hookward.adapters.postgres.watches import PostgresWatches
-from hookward.adapters.valkey.wakeups import QueueWaker, WakeUps, open_queue
+from hookward.adapters.valkey.wakeups import QueueWakeupSender, WakeupReceiver, open_queue
 from hookward.application.aio.tasks import supervised_tasks
 from hookward.application.delivery.endpoints import EndpointCache
 from hookward.application.delivery.executor import AttemptExecutor
@@ -74,7 +74,7 @@ async def run_worker(settings: Settings, *, name: str, stop: asyncio.Event) -> N
         )
         queue = open_queue(stores.queue_url)
         stack.push_async_callback(queue.aclose, close_connection_pool=True)
-        waker = QueueWaker(queue, clock=clock, log=log)
+        waker = QueueWakeupSender(queue, clock=clock, log=log)
         tasks.start(waker.run)
         tasks.start(lambda: _run_upkeep(PostgresUpkeep(database), log))
         tasks.start(Eraser(PostgresErasures(database), log=log).run)
@@ -88,7 +88,7 @@ async def run_worker(settings: Settings, *, name: str, stop: asyncio.Event) -> N
             grace=settings.worker.grace,
         )
         worker = Worker(name, worker_stores, registry, executor, waker=waker, limits=limits, clock=clock, log=log)
-        wake_ups = WakeUps(stores.queue_url, on_wake=worker.wake, on_health=worker.on_queue_health, log=log)
+        wake_ups = WakeupReceiver(stores.queue_url, on_wake=worker.wake, on_health=worker.on_queue_health, log=log)
         tasks.start(wake_ups.run)
         await worker.run(stop)
 

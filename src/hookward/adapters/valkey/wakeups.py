@@ -49,8 +49,8 @@ def open_queue(url: str) -> ArqRedis:
     return ArqRedis(connection_pool=pool, job_serializer=_pack, job_deserializer=_unpack)
 
 
-class QueueWaker:
-    """The ``Waker`` port: at most one wake-up on its way at a time."""
+class QueueWakeupSender:
+    """The ``WakeupSender`` port: at most one wake-up is being sent at a time."""
 
     def __init__(self, redis: ArqRedis, *, clock: Clock, log: Log) -> None:
         self._redis = redis
@@ -93,7 +93,7 @@ class QueueWaker:
                 self._log.warning("queue.away", error=error)
 
 
-class WakeUps:
+class WakeupReceiver:
     """Receives wake-ups for one worker, also across outages of Valkey.
 
     ``on_wake`` is called for each wake-up, ``on_health`` when Valkey becomes reachable or unreachable, so that polling

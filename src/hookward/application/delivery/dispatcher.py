@@ -11,8 +11,7 @@ from hookward.application.delivery.matching import EventMatcher
 from hookward.application.delivery.outbox import Claim, Outbox
 from hookward.application.delivery.recorder import Recorder
 from hookward.application.delivery.task import ClaimedRow, DeliveryTask, LoadedEvent, TaskState
-from hookward.application.events.publisher import Waker
-from hookward.application.ports import Clock, Log
+from hookward.application.ports import Clock, Log, WakeupSender
 from hookward.domain.delivery.model import POISON_CRASHES, DeliveryStatus
 from hookward.domain.errors import StoreUnavailable
 from hookward.domain.ids import DeliveryId, WatchId, delivery_ids
@@ -69,7 +68,7 @@ class Dispatcher:
         *,
         open_rows: OpenRows,
         fan_outs: FanOuts,
-        waker: Waker,
+        waker: WakeupSender,
         room: int,
         log: Log,
         mark_uncertain: Callable[[], None],

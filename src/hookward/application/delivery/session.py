@@ -20,8 +20,7 @@ from hookward.application.delivery.outbox import Outbox
 from hookward.application.delivery.poller import DuePoller, WaitingStore
 from hookward.application.delivery.recorder import Recorder, ResultStore
 from hookward.application.delivery.slots import SlotClient, SlotStore
-from hookward.application.events.publisher import Waker
-from hookward.application.ports import Clock, Log
+from hookward.application.ports import Clock, Log, WakeupSender
 from hookward.application.watches.registry import WatchRegistry
 from hookward.domain.errors import LeaseLost, StoreUnavailable
 
@@ -74,7 +73,7 @@ class WorkerSession:
         registry: WatchRegistry,
         executor: AttemptExecutor,
         *,
-        waker: Waker,
+        waker: WakeupSender,
         limits: WorkerLimits,
         clock: Clock,
         log: Log,

@@ -8,8 +8,7 @@ import contextlib
 from hookward.application.delivery.executor import AttemptExecutor
 from hookward.application.delivery.lease import Lease
 from hookward.application.delivery.session import WorkerLimits, WorkerSession, WorkerStores
-from hookward.application.events.publisher import Waker
-from hookward.application.ports import Clock, Log
+from hookward.application.ports import Clock, Log, WakeupSender
 from hookward.application.watches.registry import WatchRegistry
 from hookward.domain.errors import LeaseLost, StoreUnavailable
 
@@ -33,7 +32,7 @@ class Worker:
         registry: WatchRegistry,
         executor: AttemptExecutor,
         *,
-        waker: Waker,
+        waker: WakeupSender,
         limits: WorkerLimits,
         clock: Clock,
         log: Log,

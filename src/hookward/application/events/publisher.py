@@ -15,7 +15,7 @@ from typing import Protocol
 import msgspec
 
 from hookward.application.aio.group_commit import GroupCommit
-from hookward.application.ports import Clock, Log
+from hookward.application.ports import Clock, Log, WakeupSender
 from hookward.domain.errors import HookwardError, Invalid, Problem, StoreUnavailable, TypeChanged
 from hookward.domain.events.model import ChangeEvent
 from hookward.domain.ids import EventId
@@ -78,12 +78,6 @@ class EventStore(Protocol):
         ...
 
 
-class Waker(Protocol):
-    """Tells the workers that there is work; never awaited, never fails."""
-
-    def wake(self) -> None: ...
-
-
 class _Waiting:
     """An event whose caller waits for ``result``; ``followers`` came with the same key and share its outcome."""
 
@@ -103,7 +97,7 @@ class Publisher:
     """
 
     def __init__(
-        self, inbox: EventStore, waker: Waker, *, clock: Clock, log: Log, patience: float = 4.0,
+        self, inbox: EventStore, waker: WakeupSender, *, clock: Clock, log: Log, patience: float = 4.0,
         max_pending_bytes: int = MAX_PENDING_BYTES,
     ) -> None:  # fmt: skip
         self._inbox = inbox

@@ -48,6 +48,16 @@ class Server:
         finally:
             await self._execute(f"DROP DATABASE {name} WITH (FORCE)")
 
+    @asynccontextmanager
+    async def empty_database(self) -> AsyncIterator[str]:
+        """Make a database without any schema; yield its DSN."""
+        name = f"empty_{next(_numbers)}"
+        await self._execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        try:
+            yield self.dsn(name)
+        finally:
+            await self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
     async def _execute(self, statement: str) -> None:
         connection = await asyncpg.connect(self.dsn("postgres"))
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from importlib.resources import as_file, files
+from importlib.resources.abc import Traversable
 
 import asyncpg
 from alembic import command, op
@@ -20,16 +21,16 @@ from hookward.adapters.postgres.pool import translated
 from hookward.adapters.postgres.upkeep import ensure_partitions
 
 _LOCK = 0x686F6F6B77617264  # "hookward": one migration at a time, by any process
-_MIGRATIONS = files("hookward.adapters.postgres") / "migrations"
+MIGRATIONS = files("hookward.adapters.postgres") / "migrations"
 
 
-async def migrate(dsn: str) -> tuple[str | None, str]:
+async def migrate(dsn: str, *, migrations: Traversable = MIGRATIONS) -> tuple[str | None, str]:
     """Upgrade to the newest revision; return the revisions before and after. Raises StoreUnavailable."""
     with translated():
-        return await _migrate(dsn)
+        return await _migrate(dsn, migrations)
 
 
-async def _migrate(dsn: str) -> tuple[str | None, str]:
+async def _migrate(dsn: str, migrations: Traversable) -> tuple[str | None, str]:
     engine = create_async_engine(
         "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(dsn), poolclass=NullPool
     )
@@ -37,7 +38,7 @@ async def _migrate(dsn: str) -> tuple[str | None, str]:
         async with engine.connect() as connection:
             await connection.execute(text(f"SELECT pg_advisory_lock({_LOCK})"))
             await connection.commit()
-            before, after = await connection.run_sync(_upgrade)
+            before, after = await connection.run_sync(_upgrade, migrations)
             await connection.commit()
     finally:
         await engine.dispose()
@@ -49,8 +50,8 @@ async def _migrate(dsn: str) -> tuple[str | None, str]:
     return before, after
 
 
-def _upgrade(connection: Connection) -> tuple[str | None, str]:
-    with as_file(_MIGRATIONS) as folder:
+def _upgrade(connection: Connection, migrations: Traversable) -> tuple[str | None, str]:
+    with as_file(migrations) as folder:
         config = Config()
         config.set_main_option("script_location", str(folder))
         config.attributes["connection"] = connection
@@ -63,7 +64,7 @@ def _upgrade(connection: Connection) -> tuple[str | None, str]:
 
 def run_script(name: str) -> None:
     """Run the SQL script ``name``, statement by statement; no statement contains a ``;``."""
-    script = (_MIGRATIONS / "versions" / name).read_text("utf-8")
+    script = (MIGRATIONS / "versions" / name).read_text("utf-8")
     for statement in re.sub(r"--[^\n]*", "", script).split(";"):
         if statement.strip():
             op.execute(text(statement.replace(":", r"\:")))

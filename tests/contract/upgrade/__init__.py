@@ -1,0 +1,1 @@
+"""Upgrades of a filled store from the last release's schema, under load."""

@@ -1,1 +1,1 @@
-"""Manage watches, authorize them, and keep a replica of them in memory for matching."""
+"""Create, change, delete and authorize watches, and keep a replica of them in memory for matching."""

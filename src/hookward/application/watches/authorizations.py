@@ -1,4 +1,4 @@
-"""Let somebody authorize a watch in their browser: the authorization code grant with PKCE (RFC 6749 §4.1, RFC 7636)."""
+"""Authorize a watch in a browser: the authorization code grant with PKCE (RFC 6749 §4.1, RFC 7636)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ RETRY_SECONDS = 5
 
 
 class NewFlow(msgspec.Struct, frozen=True, kw_only=True):
-    """An authorization that begins: its state's digest, and sealed what only its end may know."""
+    """An authorization flow that begins: the digest of its state, and sealed what is needed to finish it."""
 
     state: bytes
     account: AccountId
@@ -49,7 +49,7 @@ class NewFlow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredFlow(msgspec.Struct, frozen=True, kw_only=True):
-    """An authorization that somebody comes back from."""
+    """An authorization flow that a browser returns from."""
 
     account: AccountId
     watch: WatchId
@@ -57,7 +57,7 @@ class StoredFlow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FlowStore(Protocol):
-    """Where authorizations that are under way are kept."""
+    """Where authorization flows are stored."""
 
     async def begin(self, flow: NewFlow, *, seconds: float, most: int) -> datetime | None: ...
 
@@ -69,7 +69,7 @@ class FlowStore(Protocol):
 
 
 class Begun(msgspec.Struct, frozen=True, kw_only=True):
-    """Where to send the person, and until when."""
+    """The URL to open in a browser, and until when it is valid."""
 
     url: str
     expires: datetime
@@ -79,7 +79,7 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Flow(msgspec.Struct, frozen=True, kw_only=True):
-    """What is sealed: the PKCE verifier, and the client, server and address for which alone the code is."""
+    """The sealed part of a flow: the PKCE verifier, and the client, server and redirect URI that the code is for."""
 
     verifier: str
     redirect_uri: str
@@ -91,14 +91,14 @@ class _Flow(msgspec.Struct, frozen=True, kw_only=True):
         return "<_Flow>"
 
     def is_for(self, oauth: OAuthDefinition | None) -> bool:
-        """Whether a watch still asks the same server as the same client."""
+        """Whether a watch still has the same client and the same server."""
         return oauth is not None and (self.client_id, self.auth_url, self.access_token_url) == (
             oauth.client_id, oauth.auth_url, oauth.access_token_url,
         )  # fmt: skip
 
 
 class Authorizations:
-    """Begins and ends authorizations. ``callback`` is where browsers come back to where a watch names no other."""
+    """Begins and finishes authorization flows. ``callback`` is the redirect URI of watches that name no other."""
 
     def __init__(
         self, flows: FlowStore, definitions: WatchStore, endpoint: TokenEndpoint, credentials: Credentials,
@@ -114,7 +114,7 @@ class Authorizations:
         self._exchanges = ConcurrencyLimit("authorizations", retry_after=RETRY_SECONDS)
 
     async def begin(self, row: WatchRecord) -> Begun:
-        """Where to send somebody to authorize a watch; raises Conflict where there is nothing to authorize."""
+        """Begin a flow: return the URL for the browser. Raises Conflict if the watch has no authUrl."""
         oauth = row.read_definition().oauth
         if oauth is None or oauth.auth_url is None:
             raise Conflict(_NO_AUTH_URL)
@@ -133,15 +133,15 @@ class Authorizations:
         return Begun(url=url, expires=until)
 
     async def refuse(self, state: str) -> bool:
-        """End an authorization without one; whether it was under way."""
+        """End a flow that was refused. Return whether there was one with this state."""
         return await self._flows.take(state_digest(state), watch=None) is not None
 
     async def finish(self, back: Return, *, watch: WatchId | None = None) -> WatchRecord:
-        """Turn what came back into tokens, and let the watch go on; with ``watch`` only that one. Answers it.
+        """Exchange the code for tokens and enable the watch. Return the watch; with ``watch`` it must be that one.
 
-        Raises Invalid for a state that is not under way and a code that is refused, Conflict where the watch has
-        changed since, TokenNotGranted where the authorization server gives no token that lasts, and
-        TooManyPending. A state is spent in any case.
+        Raises Invalid for an unknown state or a refused code, Conflict if the watch has changed since, TokenNotGranted
+        if the authorization server returns no refresh token, and TooManyPending. A state can be used once, whatever the
+        result.
         """
         stored = await self._flows.take(state_digest(back.state), watch=watch)
         if stored is None:
@@ -166,7 +166,7 @@ class Authorizations:
         return after
 
     async def _exchange(self, row: WatchRecord, credential: CredentialId, flow: _Flow, code: str) -> str:
-        """The refresh token for a code."""
+        """Return the refresh token for a code."""
         oauth = row.read_definition().oauth
         assert oauth is not None
         secrets = row.read_secrets(self._sealer)
@@ -195,9 +195,11 @@ def _flow_subject(account: AccountId, watch: WatchId) -> str:
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_Flow).decode
 _NO_AUTH_URL = (
-    "the watch has no oauth2Auth.authUrl at which somebody could authorize: give it one, or PATCH a new refreshToken"
+    "the watch has no oauth2Auth.authUrl where a person could authorize it: give it one, or PATCH a new refreshToken"
 )
-_NO_STATE = "this authorization is not known: it was used, is over 10 minutes old, or another watch's; start again"
+_NO_STATE = (
+    "this authorization is unknown: it was used, is older than 10 minutes, or belongs to another watch; start again"
+)
 _CHANGED = "the watch was deleted, or its oauth2Auth changed, since the authorization began; start again"
 _NOT_LASTING = (
     "the authorization server gave an access token but no refresh token, so nothing was stored. Ask for one: most "

@@ -1,4 +1,4 @@
-"""WatchRegistry as a worker knows them: watches and keys at a version, matched in memory (G5)."""
+"""A replica of all watches and crypto keys in memory, at a version, which a worker matches events with (G5)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hookward.domain.watches.model import LevelDetails, WatchDefinition, WatchSt
 
 
 class WatchQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Which watches of an account to list, oldest first, strictly behind ``after``.
+    """Which watches of an account to list, oldest first, those after the id ``after``.
 
     With ``owner`` only that owner's. ``name`` is a watch's whole name, ``text`` a part of its name or address, in upper
     or lower case.
@@ -35,7 +35,7 @@ class WatchQuery(msgspec.Struct, frozen=True, kw_only=True):
     text: str | None = None
 
     def selects(self, definition: WatchDefinition) -> bool:
-        """Whether what a store cannot tell from a row's columns fits too."""
+        """Whether a definition fits ``name`` and ``text``, which are in no column of the store."""
         if self.name is not None and self.name != definition.name:
             return False
         if self.text is None:
@@ -44,7 +44,7 @@ class WatchQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TypeShape(msgspec.Struct, frozen=True, gc=False):
-    """How the documents of one version of an account's resource type are laid out; that never changes."""
+    """The shape of the documents of one version of an account's resource type. It never changes."""
 
     account: AccountId
     name: str
@@ -53,7 +53,7 @@ class TypeShape(msgspec.Struct, frozen=True, gc=False):
 
 
 class DefinitionDelta(msgspec.Struct, frozen=True, kw_only=True):
-    """What changed after a version, and the version known with it; all from one snapshot."""
+    """What changed after a version, and the newest version, from one snapshot of the store."""
 
     version: int
     watches: Sequence[WatchRecord]
@@ -64,7 +64,7 @@ class DefinitionDelta(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DefinitionSource(Protocol):
-    """Where a worker learns of definitions."""
+    """Where a worker reads definitions from."""
 
     async def changes_since(self, version: int) -> DefinitionDelta: ...
 
@@ -77,7 +77,7 @@ class WatchFilter(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class WatchRegistry:
-    """The watches and keys of all accounts, and the index that matches them.
+    """The watches and crypto keys of all accounts, and the index that matches events with watches.
 
     ``filters`` are the filters of the watches that have one; ``slots`` says how many requests may be in flight, for the
     watches that say so.
@@ -98,11 +98,11 @@ class WatchRegistry:
         self.slots: dict[WatchId, int] = {}
 
     def on_change(self, listener: Callable[[], None]) -> None:
-        """Call ``listener`` after every refresh that changed something."""
+        """Call ``listener`` after each refresh that changed something."""
         self._listeners.append(listener)
 
     async def refresh(self, *, until: int | None = None) -> None:
-        """Learn what changed; with ``until``, only when something up to that version may be unknown."""
+        """Read what changed; with ``until``, only if a change up to that version may be missing."""
         if until is not None and until <= self.version:
             return
         async with self._refreshing:
@@ -121,24 +121,24 @@ class WatchRegistry:
                 listener()
 
     def match(self, event: ChangeEvent) -> list[WatchId]:
-        """The watches that want ``event``; call ``refresh`` up to its version first."""
+        """Return the watches that match ``event``. Call ``refresh`` up to its version first."""
         return self._index.match(event)
 
     def watch(self, watch: WatchId) -> WatchRecord | None:
-        """A watch that exists, whatever its status."""
+        """Return a watch that is not deleted, whatever its status."""
         return self._watches.get(watch)
 
     def key(self, key: CryptoKeyId) -> KeyRecord | None:
-        """A key that exists and is not retired."""
+        """Return a crypto key that is not retired."""
         row = self._keys.get(key)
         return None if row is None or row.retired else row
 
     def account_zone(self, account: AccountId) -> str | None:
-        """The time zone of an account's dates, where neither event nor watch names one."""
+        """Return the time zone of an account, for dates where neither event nor watch names one."""
         return self._zones.get(account)
 
     def shape(self, event: ChangeEvent) -> BodyShape:
-        """How the document of ``event`` is laid out: as the version of its type says by which it was accepted."""
+        """Return the shape of the document of ``event``: that of the type version the event was accepted under."""
         built_in = self._types.get(event.resource_type)
         if built_in is not None:
             return built_in.body
@@ -193,7 +193,7 @@ class WatchRegistry:
 
 
 def bound_scope(scope: Mapping[str, str], resource_type: ResourceType | None) -> dict[str, str]:
-    """The parameters of a watch's scope that are bound to one value."""
+    """Return the parameters of a watch's scope that are bound to one value, not to any."""
     anything = resource_type.any_value if resource_type else {}
     return {name: value for name, value in scope.items() if anything.get(name) != value}
 

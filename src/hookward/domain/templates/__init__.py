@@ -1,1 +1,1 @@
-"""Templates of bodies and addresses, and filters: compiling and rendering."""
+"""Compile and render templates of bodies and addresses, and compile and evaluate filters."""

@@ -1,4 +1,4 @@
-"""Addresses with ``${jsonpath}`` in their path and query, filled so that no value can lead anywhere else.
+"""Addresses with ``${jsonpath}`` in path and query. No value can change the host or leave the path that is written.
 
 What is filled in is percent-encoded but for the unreserved characters (RFC 3986 §2.3), so it stays within the segment,
 or the name or value of the query, in which its placeholder stands. Only dots need no encoding and yet mean something
@@ -41,7 +41,7 @@ class AddressTemplate:
     dots: int
 
     def fill(self, document: Any) -> str:
-        """The address for a decoded document.
+        """Return the address for a decoded document.
 
         Raises ``TemplateFailed`` when it would be too long or lead to another path, when
         the paths touch too many values, or when a value cannot be written.
@@ -69,12 +69,12 @@ class AddressTemplate:
 
 
 def has_placeholder(address: str) -> bool:
-    """Whether an address has to be compiled; any other goes on the wire as it is written."""
+    """Whether an address holds a placeholder and must be compiled; any other is sent as written."""
     return OPENING in address
 
 
 def compile_address(address: str) -> AddressTemplate:
-    """Compile an address; raises ``Invalid`` with every problem that it has."""
+    """Compile an address. Raises Invalid with every problem."""
     reading = _Reading()
     for part in split(address):
         match part:
@@ -91,7 +91,7 @@ def compile_address(address: str) -> AddressTemplate:
 
 
 class _Reading:
-    """Takes the parts of an address in order; ``skeleton`` is the address with something harmless in each place."""
+    """Collects the parts of an address in order. ``skeleton`` is the address with harmless text in the placeholders."""
 
     def __init__(self) -> None:
         self.skeleton = ""
@@ -138,7 +138,7 @@ def _dot_segments(address: str) -> int:
 
 
 def _text(values: list[Any]) -> bytes:
-    """What a placeholder in text gives (as in a template), before it is encoded for its place."""
+    """Return the text of a placeholder (as in a template), before it is percent-encoded."""
     match values:
         case [] | [None]:
             return b""
@@ -159,7 +159,7 @@ _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 def address_complaints(address: str, what: str = "address", *, instead: str = "use basicAuth") -> Iterator[str]:
-    """All that is wrong with an address without placeholders, a sentence each.
+    """Return all that is wrong with an address without placeholders, one sentence each.
 
     ``what`` is its name, ``instead`` the cure for a user name in it.
     """

@@ -1,4 +1,4 @@
-"""What both forms of a template are compiled into, and the list of all that is wrong with one."""
+"""The compiler that both forms of a template use: it collects constants, placeholders and problems."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class TemplateBuilder:
         self._problems: list[Problem] = []
 
     def constant(self, encoded: bytes) -> None:
-        """Add bytes that every body holds."""
+        """Add bytes that are the same in every body."""
         self._constants[-1] += encoded
 
     def placeholder(self, text: str, *, typed: bool, pointer: str = "", place: str = "") -> None:
-        """Add a placeholder by the text of its path; ``place`` is how its problems start."""
+        """Add a placeholder by the text of its path. Its problems start with ``place``."""
         self._placeholders += 1
         if self._placeholders > MAX_PLACEHOLDERS:
             self.give_up(f"the template has more than {MAX_PLACEHOLDERS} placeholders; use fewer", pointer)
@@ -45,18 +45,18 @@ class TemplateBuilder:
         self._constants.append(bytearray())
 
     def problem(self, message: str, pointer: str = "") -> None:
-        """Note what is wrong and go on looking, until there are ``MAX_PROBLEMS``."""
+        """Add a problem and continue, until there are ``MAX_PROBLEMS``."""
         self._problems.append(Problem(message=message, pointer=quoted(pointer, 1000)))
         if len(self._problems) == MAX_PROBLEMS:
             self._refuse()
 
     def give_up(self, message: str, pointer: str = "") -> NoReturn:
-        """Note what is wrong and makes the rest unreadable; raises ``Invalid``."""
+        """Add a problem after which the rest cannot be read. Raises Invalid."""
         self.problem(message, pointer)
         self._refuse()
 
     def build(self) -> Template:
-        """The template; raises ``Invalid`` with every problem."""
+        """Return the template. Raises Invalid with every problem."""
         if self._problems:
             self._refuse()
         head, *constants = map(bytes, self._constants)

@@ -1,4 +1,4 @@
-"""A watch's ``filter``: a JSONPath that says of each document whether it is delivered."""
+"""The ``filter`` of a watch: a JSONPath that decides for each document whether it is delivered."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from hookward.domain.jsonpath.nodes import Filter, Steps, query_of
 from hookward.domain.jsonpath.path import JsonPath, compile_path
 
 MAX_FILTER_STEPS: Final = 20_000
-"""A tenth of what a template may cost: a filter is asked of every event, and most often says no."""
+"""A tenth of the budget of a template: a filter runs for every event, and most events do not pass."""
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentFilter:
-    """Wants the documents in which its path selects something, be it null or false."""
+    """Accepts the documents in which its path selects something, even null or false."""
 
     path: JsonPath
 
     def wants(self, document: Any, steps: Steps) -> bool:
-        """Whether ``document`` is to be delivered; raises ``BudgetExceeded``."""
+        """Whether ``document`` is to be delivered. Raises BudgetExceeded."""
         try:
             return bool(self.path.find(document, steps))
         except BudgetExceeded as error:
@@ -30,7 +30,7 @@ class DocumentFilter:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A filter that an object may pass itself, not only its members."""
+    """A filter that the document itself may pass, not only its members."""
 
     filter: Filter
 
@@ -42,7 +42,7 @@ class _Asked:
 
 @lru_cache(maxsize=4096)
 def compile_filter(text: str) -> DocumentFilter:
-    """Compile a filter; raises ``Invalid`` with what is wrong.
+    """Compile a filter. Raises Invalid with what is wrong.
 
     ``[?…]`` after an object means its members (RFC 9535); many who write ``$[?(@.status == "accepted")]`` mean the
     object itself, as other implementations do, so here it is asked as well.

@@ -17,7 +17,7 @@ _Place: TypeAlias = tuple[str | int, ...]
 
 
 def compile_object(source: dict[str, Any], builder: TemplateBuilder) -> None:
-    """Compile a decoded JSON object; problems point at the value that holds them."""
+    """Compile a decoded JSON object. Pointers of problems lead to the value that is wrong."""
     _ObjectForm(builder).value(source, ())
 
 
@@ -89,7 +89,7 @@ class _ObjectForm:
         self.builder.constant(b'"')
 
     def _encoded(self, value: str | float | Decimal | None, place: _Place) -> bytes:
-        """The value as JSON; empty, with a problem noted, when JSON has no way to write it."""
+        """Return the value as JSON. If JSON cannot represent it, add a problem and return nothing."""
         try:
             return encode(value)
         except UnicodeEncodeError:

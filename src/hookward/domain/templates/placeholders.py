@@ -1,4 +1,4 @@
-"""Finding ``${path}`` in a text: where a placeholder starts, where it ends, and what ``$${`` means."""
+"""Find ``${path}`` in a text: where a placeholder starts and ends, and where ``$${`` stands for ``${``."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ LITERAL: Final = "$${"
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What stands between ``${`` and ``}``."""
+    """The text between ``${`` and ``}``."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Unclosed:
-    """A placeholder without end; ``text`` is all that follows its ``${``."""
+    """A placeholder without end. ``text`` is all that follows its ``${``."""
 
     text: str
 
 
 class PathEnd:
-    """Sees a path go by, character for character, and knows the ``}`` that is part of no quote and no bracket."""
+    """Reads a path character by character and finds the ``}`` that is in no quotation and no bracket."""
 
     __slots__ = ("_depth", "_escaped", "_quote")
 
@@ -35,7 +35,7 @@ class PathEnd:
         self._depth = 0
 
     def is_at(self, character: str) -> bool:
-        """Take the next character; true when it is the closing brace."""
+        """Read the next character. Return whether it is the closing brace."""
         if self._quote:
             self._within_quotes(character)
         elif character in "'\"":
@@ -58,7 +58,7 @@ class PathEnd:
 
 
 def end_of_path(text: str, start: int) -> int | None:
-    """The offset of the ``}`` that ends the path which starts at ``start``."""
+    """Return the offset of the ``}`` that ends the path which starts at ``start``."""
     end = PathEnd()
     for offset in range(start, len(text)):
         if end.is_at(text[offset]):
@@ -67,7 +67,7 @@ def end_of_path(text: str, start: int) -> int | None:
 
 
 def split(text: str) -> Iterator[str | Reference | Unclosed]:
-    """The constant texts and placeholders of ``text``, in order; an unclosed one is the last."""
+    """Return the constant texts and placeholders of ``text`` in order. An unclosed placeholder is the last."""
     position = 0
     while (opening := text.find(OPENING, position)) >= 0:
         if opening > position and text[opening - 1] == "$":

@@ -1,4 +1,4 @@
-"""A compiled template and what it gives for a document: constant bytes joined with filled slots."""
+"""Render a compiled template for a document: join constant bytes with filled slots."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from hookward.domain.jsonpath.path import JsonPath
 MAX_BODY: Final = 1 << 20
 
 encode: Final = msgspec.json.Encoder(decimal_format="number").encode
-"""A JSON value as compact UTF-8; integers of any size and decimals keep their value."""
+"""Encode a JSON value as compact UTF-8. Integers of any size and decimals keep their value."""
 
 
 class Slot(Protocol):
-    """What a placeholder became; its bytes are JSON, or the inside of a JSON string, whatever the document holds."""
+    """A compiled placeholder. It fills in JSON, or the inside of a JSON string, whatever the document holds."""
 
     def fill(self, document: Any, steps: Steps) -> bytes: ...
 
@@ -72,14 +72,14 @@ class ValueOfMany:
 
 
 def slot_for(path: JsonPath, *, typed: bool) -> Slot:
-    """The slot of a placeholder outside quotes (``typed``) or within."""
+    """Return the slot of a placeholder outside quotes (``typed``) or within."""
     if path.keys is None:
         return ValueOfMany(path) if typed else TextOfMany(path)
     return ValueOfOne(path.keys) if typed else TextOfOne(path.keys)
 
 
 def _escaped(value: Any) -> bytes:
-    """The text of a value, escaped for the JSON string around it."""
+    """Return the text of a value, escaped for the JSON string around it."""
     if value is None or value is ABSENT:
         return b""
     if isinstance(value, str):
@@ -97,7 +97,7 @@ class Template:
     slots: tuple[tuple[Slot, bytes], ...]
 
     def render(self, document: Any, *, limit: int = MAX_BODY) -> bytes:
-        """The JSON body for a decoded JSON document, of at most ``limit`` bytes.
+        """Return the JSON body for a decoded JSON document, of at most ``limit`` bytes.
 
         Raises ``TemplateFailed`` when the body would be longer, as soon as that is
         known; when the paths together touch too many values; when the document is no JSON that can be written (half

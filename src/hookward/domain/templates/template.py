@@ -1,4 +1,4 @@
-"""Templates: what an integrator saves as a watch's ``schema``, compiled once and rendered for every delivery.
+"""Templates: the ``schema`` of a watch, compiled once and rendered for every delivery.
 
 Both forms, a JSON object and a string that holds JSON text, become one list of constant bytes and slots. Whatever
 could make a body that is not strict JSON is refused here, so rendering need not check its result.

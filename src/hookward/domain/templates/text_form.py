@@ -30,7 +30,7 @@ _OUTSIDE_QUOTES: Final = re.compile(r'\$\$\{|\$\{|["\[\]{}]')
 
 
 def compile_text(source: str, builder: TemplateBuilder) -> None:
-    """Compile JSON text with placeholders; problems point at the whole and name line and column."""
+    """Compile JSON text with placeholders. Problems have the pointer of the whole and name line and column."""
     try:
         size = len(source.encode())
     except UnicodeEncodeError as error:
@@ -93,7 +93,7 @@ class _TextForm:
             self._builder.give_up(f"{self._at(position)}nested deeper than {MAX_DEPTH}; use a flatter template")
 
     def _value(self, opening: int) -> int:
-        """Read a placeholder that stands for a value; the position after it."""
+        """Read a placeholder that stands for a value. Return the position after it."""
         start = opening + len(OPENING)
         end = end_of_path(self._source, start)
         if end is None:
@@ -103,7 +103,7 @@ class _TextForm:
         return end + 1
 
     def _string(self, quote: int) -> int:
-        """Read a string; the position after its closing quote."""
+        """Read a string. Return the position after its closing quote."""
         self._builder.constant(b'"')
         position = quote + 1
         while not self._source.startswith('"', position):
@@ -113,7 +113,7 @@ class _TextForm:
         return position + 1
 
     def _part_of_string(self, quote: int, position: int) -> int:
-        """Read the next stretch of characters, literal ``${`` or placeholder; the position after it."""
+        """Read the next characters, literal ``${`` or placeholder. Return the position after it."""
         found = _WITHIN_QUOTES.match(self._source, position)
         if found is None:
             return self._bad_character(quote, position)
@@ -123,7 +123,7 @@ class _TextForm:
         return found.end()
 
     def _bad_character(self, quote: int, position: int) -> int:
-        """Note what may not stand in a string; the position after it."""
+        """Add a problem for what a string must not contain. Return the position after it."""
         if position >= len(self._source):
             self._builder.give_up(f"{self._at(quote)}the string that starts here has no end; close it with a quote")
         if self._source[position] != "\\":
@@ -135,7 +135,7 @@ class _TextForm:
         return position + 2
 
     def _text(self, opening: int) -> int:
-        """Read a placeholder within quotes, whose path may hold JSON escapes; the position after it."""
+        """Read a placeholder within quotes, whose path may hold JSON escapes. Return the position after it."""
         end = PathEnd()
         path: list[str] = []
         position = opening + len(OPENING)
@@ -162,7 +162,7 @@ class _TextForm:
 
 
 def _place(source: str, offset: int) -> str:
-    """Where an offset is, as messages start; both counted from 1, columns in characters."""
+    """Return the line and column of an offset as messages start; both count from 1, columns in characters."""
     line = source.count("\n", 0, offset) + 1
     column = offset - source.rfind("\n", 0, offset)
     return f"line {line}, column {column}: "

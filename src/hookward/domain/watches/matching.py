@@ -1,4 +1,4 @@
-"""Matching: which watches want an event. A look-up by account, type and scope, never a scan."""
+"""Match events with watches: a look-up by account, type and scope, never a scan."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ALL_KINDS = sum(1 << kind for kind in ChangeKind)
 
 
 class Subscription(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What matching needs to know of a watch.
+    """The part of a watch that matching needs.
 
     ``scope`` holds only the parameters that are bound to a value; ``kinds`` is a bit set of ``ChangeKind``;
     ``active_since`` the definition version from which on events apply.
@@ -30,7 +30,7 @@ type_key = tuple[int, str]
 
 
 class MatchIndex:
-    """Subscriptions by (account, type), then by which parameters they bind, then by the values."""
+    """Subscriptions by (account, type), then by the names of the scope parameters they bind, then by the values."""
 
     def __init__(self) -> None:
         self._subscriptions: dict[WatchId, Subscription] = {}
@@ -40,7 +40,7 @@ class MatchIndex:
         return len(self._subscriptions)
 
     def put(self, subscription: Subscription) -> None:
-        """Add or replace."""
+        """Add or replace a subscription."""
         self.remove(subscription.watch)
         self._subscriptions[subscription.watch] = subscription
         shape, values = _place(subscription)
@@ -48,7 +48,7 @@ class MatchIndex:
         shapes.setdefault(shape, {}).setdefault(values, {})[subscription.watch] = subscription
 
     def remove(self, watch: WatchId) -> None:
-        """Forget a watch; it need not be there."""
+        """Remove a watch if it is there."""
         subscription = self._subscriptions.pop(watch, None)
         if subscription is None:
             return
@@ -64,7 +64,7 @@ class MatchIndex:
             del self._index[key]
 
     def match(self, event: ChangeEvent) -> list[WatchId]:
-        """The watches that want ``event``, in the order of their ids."""
+        """Return the watches that match ``event``, ordered by id."""
         shapes = self._index.get((event.account, event.resource_type))
         if shapes is None:
             return []

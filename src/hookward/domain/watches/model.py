@@ -1,7 +1,4 @@
-"""Watches as they are kept: what an integrator asked for, with its secrets apart.
-
-How far a watch may go from the configured defaults.
-"""
+"""The model of a watch: its definition, its secrets, its status, and the bounds that are configured."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from hookward.domain.resource_types.operations import ChangeKind
 
 
 class WatchStatus(IntEnum):
-    """Whether a watch delivers; the number is what the store keeps."""
+    """Whether a watch delivers. The store holds the number."""
 
     ENABLED = 1
     PAUSED = 2
@@ -28,21 +25,21 @@ class WatchStatus(IntEnum):
 
 
 class WatchMethod:
-    """The methods that a watch may name."""
+    """The HTTP methods that a watch may have."""
 
     ALL = ("POST", "PUT", "PATCH", "DELETE", "GET")
     WITHOUT_BODY = frozenset({"DELETE", "GET"})
 
 
 class LevelDetails(StrEnum):
-    """Which of an event's resources a document holds: ``extraFull`` where the publisher sent one."""
+    """Which resource of an event a document holds: ``extraFull`` only where the publisher sent one."""
 
     FULL = "full"
     EXTRA_FULL = "extraFull"
 
 
 class WatchDefinition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """All of a watch that may be read back, as it was given.
+    """The part of a watch that may be read back, as it was given.
 
     ``schema`` is the template, ``UNSET`` without one. ``retry`` holds the waits between attempts and ``timeout`` a
     duration, as texts; these two and ``concurrency`` are ``None`` where the configured default applies.
@@ -70,13 +67,13 @@ class WatchDefinition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
     @property
     def kinds(self) -> int:
-        """The bit set of change kinds; no ``events`` means all."""
+        """The bit set of change kinds. An empty ``events`` means all."""
         words = self.events or tuple(kind.word for kind in ChangeKind)
         return sum(1 << kind for kind in ChangeKind if kind.word in words)
 
 
 class WatchSecrets(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is sealed at rest and never read back."""
+    """The secrets of a watch: sealed in the store and never read back."""
 
     password: str | None = None
     client_secret: str | None = None
@@ -90,8 +87,10 @@ MIN_TIMEOUT = 0.05
 
 
 class WatchBounds(msgspec.Struct, frozen=True, kw_only=True):
-    """The most that a watch may ask for: seconds an attempt may take, requests in flight, waits in a schedule, and
-    seconds that each of them may last.
+    """The most that a watch may ask for.
+
+    ``timeout`` is seconds per attempt, ``concurrency`` requests in flight, ``retries`` waits in a retry schedule, and
+    ``wait`` seconds per wait.
     """
 
     timeout: float = 30.0

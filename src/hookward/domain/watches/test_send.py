@@ -1,4 +1,4 @@
-"""Watches tried before events come: a made-up event to send, or only to render."""
+"""Validate test sends and previews: a made-up event to send, or a template to render."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _WORDS = ", ".join(kind.word for kind in ChangeKind)
 
 
 def read_trial(given: Any, known: CompiledType, scope: Mapping[str, str]) -> ChangeEvent:
-    """The event of a test send: the type's sample, updated, unless ``given`` says otherwise.
+    """Return the event of a test send: an update of the type's sample, unless ``given`` says otherwise.
 
     Raises Invalid with every problem.
     """
@@ -43,9 +43,9 @@ def read_trial(given: Any, known: CompiledType, scope: Mapping[str, str]) -> Cha
 
 
 def preview(given: Any, types: Mapping[str, CompiledType], *, second: int) -> bytes:
-    """The body that a template gives, as JSON; raises Invalid with every problem, those of the template in place.
+    """Return the body that a template renders, as JSON. Raises Invalid with every problem.
 
-    ``second`` is the moment of rendering in seconds since 1970.
+    ``second`` is the time of rendering in seconds since 1970.
     """
     if not isinstance(given, dict):
         raise Invalid(_NO_PREVIEW, (problem_at(_NO_PREVIEW),))
@@ -113,7 +113,7 @@ def _document_of(given: Mapping[str, Any], known: CompiledType, second: int, pro
         return {}
     resource = extra if extra is not None and given.get("levelDetails") == "extraFull" else change.resource()
     shown = build_document(change, resource, shape=known.type.body, second=second, zone=zone or "UTC")
-    # A template that uses it must be able to be tried: where none is given the sample stands for it.
+    # A template that uses previousData can be tried without it: the sample is used where none is given.
     return {**shown, "previousData": previous or dict(known.type.sample)} if adds else shown
 
 

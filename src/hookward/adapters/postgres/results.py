@@ -21,29 +21,29 @@ class PostgresResults:
         self._pool = pool
 
     async def record(
-        self, token: int, entries: Sequence[DeliveryUpdate], *, done: Sequence[int], slots: Mapping[int, int]
+        self, token: int, updates: Sequence[DeliveryUpdate], *, done: Sequence[int], slots: Mapping[int, int]
     ) -> None:
-        """Store entries, delete the outbox rows ``done`` and return ``slots``, all in one transaction.
+        """Store updates, delete the outbox rows ``done`` and return ``slots``, all in one transaction.
 
         Raises LeaseLost, having changed nothing, when the lease has ended. May be called again with the same values
         when the commit was not confirmed.
         """
-        waits = [entry for entry in entries if entry.wait is not None]
-        moved = [entry for entry in entries if entry.waited]
-        effects = [entry for entry in entries if entry.watch_effect is not None]
+        waits = [update for update in updates if update.wait is not None]
+        moved = [update for update in updates if update.waited]
+        effects = [update for update in updates if update.watch_effect is not None]
         if not waits and not moved and not slots and not effects:
             async with self._pool.connection() as connection:
-                await _record_new(connection, token, entries, done)
+                await _record_new(connection, token, updates, done)
             return
         async with self._pool.transaction() as connection:
             # Attempts of waiting deliveries go in by the same statement; only their delivery rows exist already.
-            await _record_new(connection, token, entries, done)
-            await _begin_waiting(connection, token, [entry for entry in waits if not entry.waited])
+            await _record_new(connection, token, updates, done)
+            await _begin_waiting(connection, token, [update for update in waits if not update.waited])
             await _update_waiting(connection, token, moved)
-            await _keep_payloads(connection, token, [entry for entry in entries if entry.payload is not None])
-            due = [(entry.lane, entry.wait.seconds) for entry in waits if entry.wait and not entry.wait.held]
+            await _keep_payloads(connection, token, [update for update in updates if update.payload is not None])
+            due = [(update.lane, update.wait.seconds) for update in waits if update.wait and not update.wait.held]
             changed = await change_watches(connection, token, effects)
-            stopped = {*changed.closed, *changed.paused, *(entry.lane for entry in effects)}
+            stopped = {*changed.closed, *changed.paused, *(update.lane for update in effects)}
             await _lock_lanes(connection, {lane for lane, _ in due}, set(slots), stopped)
             await stop_lanes(connection, changed)
             await hold_lanes(connection, token, effects)
@@ -55,25 +55,25 @@ class PostgresResults:
                 raise LeaseLost
 
 
-async def _record_new(connection: Acquired, token: int, entries: Sequence[DeliveryUpdate], done: Sequence[int]) -> None:
-    new = [entry for entry in entries if not entry.waited]
-    tried = [(entry.id, entry.attempt) for entry in entries if entry.attempt is not None]
+async def _record_new(connection: Acquired, token: int, updates: Sequence[DeliveryUpdate], done: Sequence[int]) -> None:
+    new = [update for update in updates if not update.waited]
+    tried = [(update.id, update.attempt) for update in updates if update.attempt is not None]
     held = await connection.fetchval(
         SQL["record_new"],
         token,
         done,
-        [entry.id for entry in new],
-        [entry.account for entry in new],
-        [entry.event for entry in new],
-        [entry.watch for entry in new],
-        [entry.resource_type for entry in new],
-        [entry.kind for entry in new],
-        [entry.resource_id.encode() for entry in new],
-        [entry.status for entry in new],
-        [entry.reason for entry in new],
-        [entry.attempts for entry in new],
-        [entry.attempt.code if entry.attempt else None for entry in new],
-        [entry.attempt.error if entry.attempt else None for entry in new],
+        [update.id for update in new],
+        [update.account for update in new],
+        [update.event for update in new],
+        [update.watch for update in new],
+        [update.resource_type for update in new],
+        [update.kind for update in new],
+        [update.resource_id.encode() for update in new],
+        [update.status for update in new],
+        [update.reason for update in new],
+        [update.attempts for update in new],
+        [update.attempt.code if update.attempt else None for update in new],
+        [update.attempt.error if update.attempt else None for update in new],
         [id_ for id_, _ in tried],
         [attempt.number for _, attempt in tried],
         [attempt.sent_us for _, attempt in tried],
@@ -92,16 +92,16 @@ async def _record_new(connection: Acquired, token: int, entries: Sequence[Delive
         raise LeaseLost
 
 
-async def _begin_waiting(connection: Acquired, token: int, entries: Sequence[DeliveryUpdate]) -> None:
-    begun = [(entry, entry.wait) for entry in entries if entry.wait is not None]
+async def _begin_waiting(connection: Acquired, token: int, updates: Sequence[DeliveryUpdate]) -> None:
+    begun = [(update, update.wait) for update in updates if update.wait is not None]
     if not begun:
         return
     await connection.fetchval(
         SQL["begin_waiting"],
         token,
-        [entry.id for entry, _ in begun],
-        [entry.lane for entry, _ in begun],
-        [entry.event for entry, _ in begun],
+        [update.id for update, _ in begun],
+        [update.lane for update, _ in begun],
+        [update.event for update, _ in begun],
         [wait.seconds for _, wait in begun],
         [wait.number for _, wait in begun],
         [wait.held for _, wait in begun],
@@ -109,31 +109,31 @@ async def _begin_waiting(connection: Acquired, token: int, entries: Sequence[Del
     )
 
 
-async def _update_waiting(connection: Acquired, token: int, entries: Sequence[DeliveryUpdate]) -> None:
-    if not entries:
+async def _update_waiting(connection: Acquired, token: int, updates: Sequence[DeliveryUpdate]) -> None:
+    if not updates:
         return
-    again = [(entry, entry.wait) for entry in entries if entry.wait is not None]
-    over = [entry.id for entry in entries if entry.wait is None]
+    again = [(update, update.wait) for update in updates if update.wait is not None]
+    over = [update.id for update in updates if update.wait is None]
     if again:
         await connection.execute(
             SQL["go_on_waiting"],
             token,
-            [entry.id for entry, _ in again],
+            [update.id for update, _ in again],
             [wait.seconds for _, wait in again],
             [wait.number for _, wait in again],
-            [entry.attempt is not None for entry, _ in again],
+            [update.attempt is not None for update, _ in again],
         )
     if over:
         await connection.execute(SQL["end_waiting"], token, over)
-    ids = [entry.id for entry in entries]
-    attempts = [entry.attempt for entry in entries]
+    ids = [update.id for update in updates]
+    attempts = [update.attempt for update in updates]
     await connection.execute(
         SQL["update_delivery"],
         token,
         ids,
-        [entry.status for entry in entries],
-        [entry.reason for entry in entries],
-        [entry.attempts for entry in entries],
+        [update.status for update in updates],
+        [update.reason for update in updates],
+        [update.attempts for update in updates],
         [attempt.code if attempt else None for attempt in attempts],
         [attempt.error if attempt else None for attempt in attempts],
         [attempt is not None for attempt in attempts],
@@ -142,8 +142,8 @@ async def _update_waiting(connection: Acquired, token: int, entries: Sequence[De
     )
 
 
-async def _keep_payloads(connection: Acquired, token: int, entries: Sequence[DeliveryUpdate]) -> None:
-    kept = [(entry.id, entry.payload) for entry in entries if entry.payload is not None]
+async def _keep_payloads(connection: Acquired, token: int, updates: Sequence[DeliveryUpdate]) -> None:
+    kept = [(update.id, update.payload) for update in updates if update.payload is not None]
     if not kept:
         return
     await connection.execute(

@@ -16,35 +16,35 @@ from hookward.domain.watches.model import WatchStatus
 SQL = read_statements(__name__)
 
 
-class Changed(NamedTuple):
+class ChangedLanes(NamedTuple):
     """Lanes of watches that were changed: those to close, with the reason, and those to pause."""
 
     closed: dict[int, str]
     paused: set[int]
 
 
-async def change_watches(connection: Acquired, token: int, entries: Sequence[DeliveryUpdate]) -> Changed:
+async def change_watches(connection: Acquired, token: int, updates: Sequence[DeliveryUpdate]) -> ChangedLanes:
     """Disable or pause the watches of these results. To be called before any lane is locked."""
     changes = [
-        (each.version, status, entry.watch, reason)
-        for entry in entries
-        if (each := entry.watch_effect) is not None
+        (each.version, status, update.watch, reason)
+        for update in updates
+        if (each := update.watch_effect) is not None
         for status, reason in ((WatchStatus.PAUSED, each.pause), (WatchStatus.DISABLED, each.disable))
         if reason is not None
     ]
     if not changes:
-        return Changed({}, set())
+        return ChangedLanes({}, set())
     # Of several changes of one watch the one for its newest version counts, and of those the one that disables it.
     last = {watch: (status, reason, version) for version, status, watch, reason in sorted(changes)}
     statuses, reasons, versions = zip(*last.values(), strict=True)
     rows = await connection.fetch(SQL["change_watches"], token, list(last), statuses, reasons, versions)
-    return Changed(
+    return ChangedLanes(
         {row["lane_id"]: row["status_reason"] for row in rows if row["status"] == WatchStatus.DISABLED},
         {row["lane_id"] for row in rows if row["status"] == WatchStatus.PAUSED},
     )
 
 
-async def stop_lanes(connection: Acquired, changed: Changed) -> None:
+async def stop_lanes(connection: Acquired, changed: ChangedLanes) -> None:
     """Close or pause the lanes of watches that were changed."""
     if changed.closed:
         await connection.execute(SQL["close_lanes"], list(changed.closed), list(changed.closed.values()))
@@ -52,10 +52,12 @@ async def stop_lanes(connection: Acquired, changed: Changed) -> None:
         await connection.execute(SQL["pause_lanes"], list(changed.paused))
 
 
-async def hold_lanes(connection: Acquired, token: int, entries: Sequence[DeliveryUpdate]) -> None:
+async def hold_lanes(connection: Acquired, token: int, updates: Sequence[DeliveryUpdate]) -> None:
     """Hold the lanes whose endpoints asked for it (``Retry-After``)."""
     holds = [
-        (entry.lane, entry.watch_effect.hold) for entry in entries if entry.watch_effect and entry.watch_effect.hold
+        (update.lane, update.watch_effect.hold)
+        for update in updates
+        if update.watch_effect and update.watch_effect.hold
     ]
     if holds:
         await connection.execute(

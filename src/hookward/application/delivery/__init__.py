@@ -1,1 +1,1 @@
-"""A worker: from claimed events to recorded attempts. Test sends use the same parts."""
+"""The worker: from claimed events to recorded attempts, and test sends, which use the same parts."""

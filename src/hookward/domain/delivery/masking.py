@@ -1,4 +1,4 @@
-"""Secrets that are known by value, taken out of what an endpoint answered before the log keeps it."""
+"""SecretMask: masks known secrets in responses of endpoints, before the log keeps them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from hookward.domain.delivery.outcome import Response
 from hookward.domain.redaction import MASK
 
 MIN_LENGTH = 3
-"""What is shorter cannot be told from other text, and is no secret."""
+"""Shorter values cannot be distinguished from other text, and are not masked."""
 _SHORT = 8
-"""What is shorter is masked only where it stands alone: ``prod`` in ``"env": "prod"``, not in ``product``."""
+"""Shorter values are masked only as whole words: ``prod`` in ``"env": "prod"``, not in ``product``."""
 _MASK = MASK.encode()
 _STEP = 64
-"""The end of a cut answer that is left out is a multiple of this, so that it does not tell how long a secret is."""
+"""The omitted end of a cut response is a multiple of this length, so that it does not reveal how long a secret is."""
 
 
 class SecretMask:
@@ -36,13 +36,13 @@ class SecretMask:
         return f"<SecretMask {len(self._needles)}>"
 
     def mask_bytes(self, data: bytes, *, cut: bool = False) -> bytes:
-        """``data`` without the values; of one that was ``cut``, without an end as long as the beginning of a value.
+        """Return ``data`` with the values masked; where it was ``cut``, without an end that may begin a value.
 
-        That end is left out whatever it is: masked only where it begins a value, it would tell who has an endpoint
-        echo guesses when a beginning is right, one character after the other.
+        That end is omitted whatever it holds: if it were masked only where it begins a value, an attacker whose
+        endpoint echoes guesses could learn a secret one character after the other.
 
-        Each value is looked for by itself, for that takes linear time: one pattern of all of them takes minutes on an
-        answer that is made to nearly match long ones.
+        Each value is searched for separately, which takes linear time: one pattern of all of them takes minutes on a
+        response that was made to nearly match long ones.
         """
         for needle in self._needles:
             if needle in data:
@@ -52,7 +52,7 @@ class SecretMask:
         return data
 
     def mask_headers(self, headers: dict[str, str]) -> dict[str, str]:
-        """Names and values without the secret ones; looked through together first, as hardly any holds one."""
+        """Return headers with the values masked. They are searched together first, as hardly any holds a secret."""
         if not self._needles:
             return headers
         together = "\n".join([*headers, *headers.values()]).encode("latin-1", "replace")
@@ -62,11 +62,11 @@ class SecretMask:
         return headers
 
     def mask_text(self, text: str) -> str:
-        """A header's name or value, read as latin-1 as HTTP's are, without the values."""
+        """Return a header's name or value, which HTTP reads as latin-1, with the values masked."""
         return self.mask_bytes(text.encode("latin-1", "replace")).decode("latin-1")
 
     def mask_response(self, response: Response) -> Response:
-        """What an endpoint answered, without the values."""
+        """Return a response with the values masked."""
         headers = tuple([(self.mask_text(name), self.mask_text(value)) for name, value in response.headers])
         return msgspec.structs.replace(
             response, headers=headers, body=self.mask_bytes(response.body, cut=response.truncated)
@@ -77,7 +77,7 @@ NO_MASK = SecretMask()
 
 
 def _forms(secret: str) -> Iterator[bytes]:
-    """A value as it may come back: as it is, and as encoders write it."""
+    """Yield a value as a response may hold it: as it is, and as JSON, HTML and URL encoders write it."""
     ascii_json, json = dumps(secret)[1:-1], dumps(secret, ensure_ascii=False)[1:-1]
     texts = {secret, ascii_json, json, ascii_json.replace("/", "\\/"), json.replace("/", "\\/")}
     texts |= {escape(secret), escape(secret, quote=False)}

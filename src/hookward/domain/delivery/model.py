@@ -12,7 +12,7 @@ from hookward.domain.resource_types.operations import ChangeKind
 
 
 class DeliveryStatus(IntEnum):
-    """Where a delivery stands; the number is what the store keeps."""
+    """The status of a delivery; the number is what the store keeps."""
 
     PENDING = 1
     RETRYING = 2
@@ -22,11 +22,12 @@ class DeliveryStatus(IntEnum):
 
     @property
     def word(self) -> str:
+        """The status as the API writes it."""
         return _WORDS[self]
 
     @property
     def open(self) -> bool:
-        """Whether something is still to be done."""
+        """Whether the delivery has not ended."""
         return self < DeliveryStatus.DELIVERED
 
 
@@ -34,10 +35,10 @@ _WORDS = {status: status.name.lower() for status in DeliveryStatus}
 
 
 POISON_CRASHES = 3
-"""An event or delivery that so many workers have died with is suspected to be what killed them."""
+"""An event or delivery that this many workers have died with is suspected to be the cause."""
 
 NOT_KEPT = b""
-"""Instead of a request body: a body that was sent is JSON, and never empty."""
+"""Stands for a request body that the log does not keep: one that was sent is JSON, and never empty."""
 
 
 class StoreBodies(StrEnum):
@@ -53,7 +54,7 @@ class StoreBodies(StrEnum):
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One HTTP request of a delivery, as the log keeps it: secrets masked, texts already encoded.
+    """One attempt of a delivery as the log keeps it: secrets masked, texts already encoded.
 
     ``sent_us`` is microseconds since 1970, ``duration_us`` microseconds. ``request`` is JSON of method, address and
     headers, ``response`` of headers. ``request_body`` is ``None`` where it is the body of the attempt before and
@@ -77,7 +78,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Payload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What an automatic retry sends again (G11), apart from what the log keeps."""
+    """What an automatic retry sends again (G11); the log keeps its own copy."""
 
     method: str
     address: str
@@ -87,9 +88,9 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Wait(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """That a delivery waits: ``seconds`` from now, for attempt ``number``; ``held`` while its attempt is in flight.
+    """A delivery waits ``seconds`` from now for attempt ``number``; ``held`` while that attempt is in flight.
 
-    ``crashes`` is how many workers have died with its event when it begins to wait.
+    ``crashes`` is how many workers had died with its event when it began to wait.
     """
 
     seconds: float
@@ -99,11 +100,11 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class WatchEffect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What an attempt means for its whole watch, beyond the delivery.
+    """What an attempt means for its whole watch.
 
-    ``hold`` is for how many seconds from now nothing is to be sent to it. ``disable`` is the reason for which it ends,
-    ``pause`` that for which its deliveries wait, if it is still as it was in ``version``, under which the attempt was
-    made.
+    For ``hold`` seconds from now the watch gets no requests. ``disable`` is the reason for which it is disabled,
+    ``pause`` that for which it is paused; both apply only while the watch still has the ``version`` that the attempt
+    was made under.
     """
 
     hold: float = 0.0
@@ -113,10 +114,10 @@ class WatchEffect(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class DeliveryUpdate(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One line for the ledger: where a delivery stands now, with the attempt that took it there, if any.
+    """A change of one delivery to record: its new status, with the attempt that led to it, if any.
 
-    ``waited`` says that it has a row among the waiting, which this entry moves or ends. ``wait`` is ``None`` for a
-    delivery that has ended.
+    ``waited`` says that the delivery has a row among the waiting ones, which this update moves or deletes; account,
+    resource and kind are then not written again. ``wait`` is ``None`` for a delivery that has ended.
     """
 
     id: DeliveryId

@@ -1,4 +1,4 @@
-"""What came of one HTTP request to an integrator, as a value."""
+"""The outcome of one HTTP request to an endpoint: a response or a failure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hookward.domain.redaction import redacted_repr
 
 
 class ErrorKind(StrEnum):
-    """Why an attempt has no usable answer (``error.type`` in the delivery log)."""
+    """Why an attempt has no usable response (``error.type`` in the delivery log)."""
 
     TIMEOUT = "timeout"
     DNS = "dns"
@@ -24,7 +24,7 @@ class ErrorKind(StrEnum):
 
 
 class Response(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """An HTTP response as received; ``body`` is cut at the log's bound and ``truncated`` says so."""
+    """An HTTP response as received; ``truncated`` says that ``body`` was cut at the log's bound."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -35,16 +35,16 @@ class Response(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Why there is no answer; ``message`` is written for the integrator and holds no secret."""
+    """Why there is no response; ``message`` is written for the integrator and holds no secret."""
 
     kind: ErrorKind
     message: str
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One request and what came of it: an ``answer`` or a ``failure``, never both, never neither.
+    """The outcome of one request: either a ``response`` or a ``failure``.
 
-    ``duration_us`` is microseconds from the start of the send to the end of the answer; ``remote`` the peer's
+    ``duration_us`` is microseconds from the start of the send to the end of the response; ``remote`` is the peer's
     ``address:port`` where a connection was made.
     """
 

@@ -1,6 +1,6 @@
-"""What follows from an outcome: one pure function from (policy, attempt, outcome, now, chance) to a decision.
+"""The retry policy: what follows from the outcome of an attempt.
 
-``Retry-After`` as servers send it (RFC 9110 §10.2.3): seconds, or one of the three forms of a date (§5.6.7).
+``Retry-After`` is read as servers send it (RFC 9110 §10.2.3): seconds, or one of the three forms of a date (§5.6.7).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ GONE = 410
 class Policy:
     """How a watch's deliveries are retried.
 
-    ``schedule`` is the waits between attempts in seconds, each spread by ± ``jitter`` of itself; an empty one means
-    one attempt.
+    ``schedule`` is the waits between attempts in seconds, each varied by up to ± ``jitter`` of itself. Empty: a single
+    attempt, no retries.
     """
 
     schedule: tuple[float, ...] = DEFAULT_SCHEDULE
@@ -34,10 +34,10 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """Where a delivery goes after an attempt; ``wait`` is seconds until the next one, ``None`` when it has ended.
+    """What happens to a delivery after an attempt.
 
-    ``hold`` is for how many seconds nothing at all is to be sent to its watch, ``disable`` the reason for which the
-    watch itself ends.
+    ``wait`` is seconds until the next attempt, ``None`` when the delivery has ended. For ``hold`` seconds its watch
+    gets no requests at all. ``disable`` is the reason for which the watch is disabled.
     """
 
     status: DeliveryStatus
@@ -50,34 +50,34 @@ class Decision:
 _DELIVERED = Decision(status=DeliveryStatus.DELIVERED)
 
 
-def decide(policy: Policy, attempt: int, outcome: Outcome, now: float, chance: float) -> Decision:
-    """Decide after attempt number ``attempt`` (from 1), ``now`` being seconds since 1970.
+def decide(policy: Policy, attempt: int, outcome: Outcome, now: float, uniform: float) -> Decision:
+    """Decide what follows attempt number ``attempt`` (from 1); ``now`` is seconds since 1970.
 
-    ``chance`` is uniform in [0, 1). A 429 or 503 that says for how long to stay away holds the watch for as long, on
-    the last attempt too, and the retry comes no earlier; elsewhere ``Retry-After`` means nothing to us.
+    ``uniform`` is a random number in [0, 1). A 429 or 503 with ``Retry-After`` holds the watch for that time, after the
+    last attempt too, and the retry comes no earlier; with other status codes that header is ignored.
     """
-    answer = outcome.response
-    if answer is not None and 200 <= answer.status < 300:
+    response = outcome.response
+    if response is not None and 200 <= response.status < 300:
         return _DELIVERED
-    if answer is not None and answer.status == GONE:
+    if response is not None and response.status == GONE:
         return Decision(status=DeliveryStatus.FAILED, reason="the endpoint answered 410 Gone", disable="gone")
     failure = outcome.failure
     if failure is not None and failure.kind in _HOPELESS:
         return Decision(status=DeliveryStatus.FAILED, reason=failure.message)
-    hold = _hold(answer, now)
+    hold = _hold(response, now)
     if attempt > len(policy.schedule):
         attempts = "1 attempt" if attempt == 1 else f"{attempt} attempts"
         return Decision(status=DeliveryStatus.FAILED, reason=f"no success in {attempts}", hold=hold)
-    wait = policy.schedule[attempt - 1] * (1 - policy.jitter + 2 * policy.jitter * chance)
+    wait = policy.schedule[attempt - 1] * (1 - policy.jitter + 2 * policy.jitter * uniform)
     return Decision(status=DeliveryStatus.RETRYING, wait=max(wait, hold), hold=hold)
 
 
-def _hold(answer: Response | None, now: float) -> float:
-    return asked_wait(answer.headers, now) if answer is not None and answer.status in _BUSY else 0.0
+def _hold(response: Response | None, now: float) -> float:
+    return asked_wait(response.headers, now) if response is not None and response.status in _BUSY else 0.0
 
 
 LONGEST = 86_400.0
-"""However long a server asks us to stay away, in seconds: a day."""
+"""The longest wait that a server may ask for, in seconds: a day."""
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTH = f"(?P<month>{'|'.join(_MONTHS)})"
@@ -95,10 +95,10 @@ _MANY_DIGITS = 6
 
 
 def asked_wait(headers: Iterable[tuple[str, str]], now: float) -> float:
-    """How long an answer asks us to stay away: seconds from ``now`` (seconds since 1970), at most a day.
+    """Return how many seconds from ``now`` (seconds since 1970) a response asks us to wait, at most a day.
 
-    0 where it asks for nothing, for a moment that has passed, or for something that is neither a number of seconds
-    nor a date. Of several such headers the longest counts.
+    0 where it does not ask, where the moment has passed, or where the value is neither a number of seconds nor a date.
+    Of several ``Retry-After`` headers the longest counts.
     """
     asked = [_read(value.strip(" \t"), now) for name, value in headers if name.lower() == "retry-after"]
     return min(max(asked, default=0.0), LONGEST)
@@ -117,7 +117,7 @@ def _read(text: str, now: float) -> float:
 
 
 def _moment(date: re.Match[str], now: float) -> float:
-    """Seconds since 1970; 0 for a date that no calendar has. A second of 60 is a leap second."""
+    """Return seconds since 1970; 0 for a date that does not exist. A second of 60 is a leap second."""
     year, second = int(date["year"]), int(date["second"])
     if len(date["year"]) == 2:
         year = _full_year(year, datetime.fromtimestamp(now, UTC).year)
@@ -133,6 +133,6 @@ def _moment(date: re.Match[str], now: float) -> float:
 
 
 def _full_year(last_digits: int, this_year: int) -> int:
-    """Two digits of a year that seem more than 50 years ahead are those of the past (RFC 9110 §5.6.7)."""
+    """Return the year that two digits mean: one more than 50 years ahead is in the past (RFC 9110 section 5.6.7)."""
     year = this_year // 100 * 100 + last_digits
     return year - 100 if year > this_year + 50 else year

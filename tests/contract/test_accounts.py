@@ -61,7 +61,7 @@ async def test_accounts_are_listed_page_by_page_oldest_first(accounts):
     for name in "abc":
         await accounts.add(new_account(name), new_key())
     names, after = [], None
-    while page := await accounts.listed(after=after, limit=2):
+    while page := await accounts.list(after=after, limit=2):
         names += [row.name for row in page]
         after = page[-1].ref
 
@@ -73,7 +73,7 @@ async def test_an_account_that_is_not_there_is_none(accounts):
 
     assert await accounts.one(unknown) is None
     assert await accounts.named("unknown") is None
-    assert await accounts.listed(after=unknown, limit=9) == []
+    assert await accounts.list(after=unknown, limit=9) == []
     assert await accounts.change(unknown, AccountSettings(name="new")) is None
 
 
@@ -102,7 +102,7 @@ async def test_a_name_that_is_taken_changes_nothing(accounts):
     with pytest.raises(Conflict):
         await accounts.change(mine.ref, AccountSettings(name="default", zone="Asia/Tokyo"))
 
-    assert [row.name for row in await accounts.listed(after=None, limit=9)] == ["default", "mine"]
+    assert [row.name for row in await accounts.list(after=None, limit=9)] == ["default", "mine"]
     assert await accounts.one(mine.ref) == mine
 
 

@@ -61,11 +61,11 @@ async def test_keys_are_listed_page_by_page_oldest_first_by_account_and_owner(ke
     await keys.add(new_key(OTHER, owner="one"))
     await keys.revoke(ACCOUNT, rows[2].id)
     listed: list[ApiKeyRecord] = []
-    while page := await keys.listed(ACCOUNT, owner=None, after=listed[-1].id if listed else None, limit=2):
+    while page := await keys.list(ACCOUNT, owner=None, after=listed[-1].id if listed else None, limit=2):
         listed += page
 
     assert listed == [rows[0], rows[1], rows[3], rows[4]]
-    assert await keys.listed(ACCOUNT, owner="one", after=None, limit=9) == [rows[1], rows[4]]
+    assert await keys.list(ACCOUNT, owner="one", after=None, limit=9) == [rows[1], rows[4]]
 
 
 async def test_a_revoked_key_is_gone_and_cannot_be_revoked_again(keys):
@@ -75,7 +75,7 @@ async def test_a_revoked_key_is_gone_and_cannot_be_revoked_again(keys):
 
     assert (await keys.find([key.digest])).keys == []
     assert await keys.one(ACCOUNT, key.id) is None
-    assert await keys.listed(ACCOUNT, owner=None, after=None, limit=9) == []
+    assert await keys.list(ACCOUNT, owner=None, after=None, limit=9) == []
 
 
 async def test_a_revocation_is_told_after_the_version_before_it_and_not_after_its_own(keys):

@@ -40,7 +40,7 @@ class FakeApiKeys:
         stored = self._keys[key.id] = msgspec.structs.replace(key, created=NOW)
         return stored
 
-    async def listed(
+    async def list(
         self, account: AccountId, *, owner: str | None, after: ApiKeyId | None, limit: int
     ) -> list[ApiKeyRecord]:
         rows = [row for id_, row in sorted(self._keys.items()) if row.account == account and id_ > (after or b"")]
@@ -96,7 +96,7 @@ class FakeAccounts:
         stored = self._put(msgspec.structs.replace(account, id=AccountId(len(self._rows) + 1), created=NOW))
         return stored, await self.keys.add(msgspec.structs.replace(key, account=stored.id))
 
-    async def listed(self, *, after: AccountRef | None, limit: int) -> list[AccountRecord]:
+    async def list(self, *, after: AccountRef | None, limit: int) -> list[AccountRecord]:
         if after is not None and after not in self._rows:
             return []
         least = 0 if after is None else self._rows[after].id

@@ -46,8 +46,8 @@ async def test_an_account_that_chooses_nothing_has_the_defaults(accounts: Accoun
 async def test_accounts_are_read_named_and_listed(accounts: Accounts) -> None:
     account = await make(accounts)
     assert await accounts.get(account.ref) == await accounts.named("mine") == account
-    assert [each.name for each in await accounts.listed(limit=9)] == ["default", "mine"]
-    assert await accounts.listed(after=account.ref, limit=9) == []
+    assert [each.name for each in await accounts.list(limit=9)] == ["default", "mine"]
+    assert await accounts.list(after=account.ref, limit=9) == []
 
 
 async def test_what_is_given_of_an_account_is_changed_and_the_rest_is_left(accounts: Accounts) -> None:

@@ -39,11 +39,11 @@ async def test_keys_are_read_listed_and_revoked(keys: ApiKeys) -> None:
     first, _ = await make(keys)
     second, _ = await make(keys, owner="integrator-7")
     assert await keys.get(MINE, first.id) == first
-    assert await keys.listed(MINE, limit=9) == [first, second]
-    assert await keys.listed(MINE, after=first.id, limit=9) == [second]
-    assert await keys.listed(MINE, owner="integrator-7", limit=9) == [second]
+    assert await keys.list(MINE, limit=9) == [first, second]
+    assert await keys.list(MINE, after=first.id, limit=9) == [second]
+    assert await keys.list(MINE, owner="integrator-7", limit=9) == [second]
     await keys.revoke(MINE, first.id)
-    assert await keys.listed(MINE, limit=9) == [second]
+    assert await keys.list(MINE, limit=9) == [second]
 
 
 @pytest.mark.parametrize("whose", ["unknown", "unreadable", "another account's", "revoked"])

@@ -35,7 +35,7 @@ class PostgresAccounts:
             stored = AccountRecord(**row)
             return stored, await insert_key(connection, msgspec.structs.replace(key, account=stored.id))
 
-    async def listed(self, *, after: AccountRef | None, limit: int) -> list[AccountRecord]:
+    async def list(self, *, after: AccountRef | None, limit: int) -> list[AccountRecord]:
         """Return up to ``limit`` accounts, oldest first, behind ``after``."""
         async with self._pool.connection() as connection:
             return [AccountRecord(**row) for row in await connection.fetch(SQL["list"], after, limit)]

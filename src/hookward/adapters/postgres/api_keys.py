@@ -25,7 +25,7 @@ class PostgresApiKeys:
         async with self._pool.connection() as connection:
             return await insert_key(connection, key)
 
-    async def listed(
+    async def list(
         self, account: AccountId, *, owner: str | None, after: ApiKeyId | None, limit: int
     ) -> list[ApiKeyRecord]:
         """Return up to ``limit`` keys that were not revoked, oldest first, behind ``after``."""

@@ -38,7 +38,7 @@ class AccountStore(Protocol):
         """Store both, and return them with the number of the account."""
         ...
 
-    async def listed(self, *, after: AccountRef | None, limit: int) -> list[AccountRecord]: ...
+    async def list(self, *, after: AccountRef | None, limit: int) -> list[AccountRecord]: ...
 
     async def one(self, ref: AccountRef) -> AccountRecord | None: ...
 
@@ -76,9 +76,9 @@ class Accounts:
         stored, first = await self._store.add(account, key)
         return stored, first, text
 
-    async def listed(self, *, after: AccountRef | None = None, limit: int) -> list[AccountRecord]:
+    async def list(self, *, after: AccountRef | None = None, limit: int) -> list[AccountRecord]:
         """Return accounts, oldest first."""
-        return await self._store.listed(after=after, limit=limit)
+        return await self._store.list(after=after, limit=limit)
 
     async def get(self, ref: AccountRef | None) -> AccountRecord:
         """Return an account. Raises NotFound."""

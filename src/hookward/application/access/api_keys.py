@@ -36,7 +36,7 @@ class ApiKeyStore(Protocol):
 
     async def add(self, key: ApiKeyRecord) -> ApiKeyRecord: ...
 
-    async def listed(
+    async def list(
         self, account: AccountId, *, owner: str | None, after: ApiKeyId | None, limit: int
     ) -> list[ApiKeyRecord]: ...
 
@@ -62,11 +62,11 @@ class ApiKeys:
         row, text = new_api_key(account, request, clock=self._clock, random=self._random)
         return await self._store.add(row), text
 
-    async def listed(
+    async def list(
         self, account: AccountId, *, owner: str | None = None, after: ApiKeyId | None = None, limit: int
     ) -> list[ApiKeyRecord]:
         """Return keys that were not revoked, oldest first; with ``owner``, only those of that owner."""
-        return await self._store.listed(account, owner=owner, after=after, limit=limit)
+        return await self._store.list(account, owner=owner, after=after, limit=limit)
 
     async def get(self, account: AccountId, id_: ApiKeyId | None) -> ApiKeyRecord:
         """Return a key of this account that was not revoked. Raises NotFound."""

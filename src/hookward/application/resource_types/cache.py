@@ -29,7 +29,7 @@ MAX_NAME_LISTS = 256
 _BATCH = 64  # the largest definitions of a batch fit into the cache together
 
 MAX_TYPE_CHANGES = 5
-"""Validate a request against so many versions of its type, when that changes in between; then give up (G5)."""
+"""Validate a request against at most this many versions of its type, if that changes in between; then give up (G5)."""
 
 TYPE_KEEPS_CHANGING = "the resource type keeps changing"
 

@@ -40,7 +40,7 @@ class DatabaseBackend:
     async def list_keys(self, owner: str | None) -> list[JsonObject]:
         account = await self._find_account()
         rows: list[ApiKeyRecord] = []
-        while page := await self._keys.listed(
+        while page := await self._keys.list(
             account.id, owner=owner, after=rows[-1].id if rows else None, limit=_PAGE_SIZE
         ):
             rows += page
@@ -57,7 +57,7 @@ class DatabaseBackend:
 
     async def list_accounts(self) -> list[JsonObject]:
         rows: list[AccountRecord] = []
-        while page := await self._accounts.listed(after=rows[-1].ref if rows else None, limit=_PAGE_SIZE):
+        while page := await self._accounts.list(after=rows[-1].ref if rows else None, limit=_PAGE_SIZE):
             rows += page
         return [_to_json(present_account(row, days=self._accounts.retention_days(row))) for row in rows]
 

@@ -91,7 +91,7 @@ async def list_accounts(request: web.Request, _caller: Caller, parts: ApiParts) 
     limit, after = params.limit(), params.cursor(IdPrefix.ACCOUNT)
     params.check()
     accounts = parts.access.accounts
-    records = await accounts.listed(after=None if after is None else AccountRef(after), limit=limit + 1)
+    records = await accounts.list(after=None if after is None else AccountRef(after), limit=limit + 1)
     page, cursor = next_page(records, limit, lambda last: to_text(IdPrefix.ACCOUNT, last.ref))
     return json_response(AccountListOut(data=[_present(each, accounts) for each in page], next_cursor=cursor))
 

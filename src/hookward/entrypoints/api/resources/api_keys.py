@@ -78,7 +78,7 @@ async def list_api_keys(request: web.Request, caller: Caller, parts: ApiParts) -
     params.check_names(("owner", "limit", "cursor"))
     limit, after, owner = params.limit(), params.cursor(IdPrefix.API_KEY), params.read("owner", _owner)
     params.check()
-    records = await parts.access.api_keys.listed(
+    records = await parts.access.api_keys.list(
         caller.account, owner=owner, after=None if after is None else ApiKeyId(after), limit=limit + 1
     )
     page, cursor = next_page(records, limit, lambda last: to_text(IdPrefix.API_KEY, last.id))

@@ -1,4 +1,4 @@
-"""Backlog: who has too much undelivered may publish no more until less is (G6)."""
+"""The backlog: an account with too many undelivered events and deliveries may not publish (G6)."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _EASE = 0.9
 
 
 class BacklogStore(Protocol):
-    """Where what is undelivered waits."""
+    """Counts undelivered events and deliveries."""
 
     async def backlog(self, account: AccountId, *, limit: int) -> int:
-        """How many events and deliveries of an account wait, ``limit`` at most."""
+        """Return how many events and deliveries of an account wait, at most ``limit``."""
         ...
 
 
 class Backlogs:
-    """The accounts of one api process that are over ``bound``, looked at every few seconds while they publish.
+    """The accounts that are over ``bound``, counted by each api process every few seconds while they publish.
 
-    Between two looks an account may go over its bound by what it publishes meanwhile: the bound protects the store, it
-    is no quota. An account that is over publishes again once it is a tenth below.
+    Between two counts an account may go over its bound by what it publishes: the bound protects the store, it is not a
+    quota. An account that is over it may publish again once it is a tenth below.
     """
 
     def __init__(self, store: BacklogStore, *, bound: int, log: Log) -> None:
@@ -37,7 +37,7 @@ class Backlogs:
         self._over: set[AccountId] = set()
 
     def check(self, account: AccountId) -> None:
-        """Note that an account publishes; raises TooManyPending while it is over its bound."""
+        """Note that an account publishes; raise TooManyPending while it is over its bound."""
         if account in self._over:
             raise TooManyPending(
                 f"more than {self._bound} events and deliveries of this account wait; publish again when its endpoints "
@@ -47,14 +47,14 @@ class Backlogs:
         self._publishing.add(account)
 
     async def run(self) -> None:
-        """Look at who publishes, and at who is over, until cancelled."""
+        """Count the backlogs of accounts that publish, and of those that are over their bound, until cancelled."""
         while True:
             await asyncio.sleep(CHECK_SECONDS)
             accounts, self._publishing = self._publishing | self._over, set()
             for account in sorted(accounts):
                 try:
                     await self._look_at(account)
-                except StoreUnavailable:  # publishing says so itself
+                except StoreUnavailable:  # publish raises it, too
                     break
 
     async def _look_at(self, account: AccountId) -> None:

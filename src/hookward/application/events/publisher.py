@@ -1,7 +1,7 @@
-"""Publish: many requests, one commit; nobody waits for a timer, and one bad row never fails its neighbours.
+"""Store accepted events with group commit: many requests, one commit; one bad row does not fail the others.
 
-Requests that arrive while a commit is in flight share the next one (group commit); an idle service commits each at
-once. Answered only after the commit (G1).
+Requests that arrive while a commit is in flight share the next one; an idle service commits each at once, without a
+timer. A request gets its response only after the commit (G1).
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from hookward.domain.redaction import redacted_repr
 MAX_GROUP_EVENTS = 256
 MAX_GROUP_BYTES = 8 << 20
 MAX_PENDING_BYTES = 64 << 20
-_OVERHEAD_BYTES = 1 << 10  # what a small event takes to hold, whatever its body
+_OVERHEAD_BYTES = 1 << 10  # memory for an event, apart from its body
 
 
 class NewEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A validated event, on its way in. ``key`` is the idempotency key, ``digest`` of what it stands for.
+    """A validated event to store. ``key`` is its idempotency key, ``digest`` that of the event the key stands for.
 
-    ``own_type`` says that its resource type is the account's own, which may have changed since.
+    ``own_type`` says that its resource type is the account's own, which may have changed since the validation.
     """
 
     change: ChangeEvent
@@ -49,7 +49,7 @@ class NewEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def size(self) -> int:
-        """Bytes that it takes to hold it, whichever part of it they are."""
+        """The bytes of its body, previous state and fuller resource."""
         change = self.change
         return len(change.body) + len(change.previous or b"") + len(change.extra or b"")
 
@@ -64,11 +64,11 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class StaleType(msgspec.Struct, frozen=True, gc=False):
-    """The event was not taken: the version of its type by which it was judged is not the current one."""
+    """The event was not stored: it was validated by a version of its type that is not the current one."""
 
 
 class EventStore(Protocol):
-    """Where accepted events become durable."""
+    """Makes events durable."""
 
     async def accept(self, events: Sequence[NewEvent]) -> dict[EventId, Accepted | StaleType]:
         """Commit all but the outdated; answers these and those whose key was known.

@@ -1,5 +1,6 @@
 """The HTTP api: one table of routes, thin handlers, every error a problem document (RFC 9457).
 
-``routes`` declares every route with its wire types and scope; ``service`` holds what handlers need; ``answers`` turns
-values and errors into responses; ``app`` puts them together. Handlers decode, call a use case, encode.
+Each module of ``resources`` has the schemas, the handlers and the routes of one resource; ``routes`` joins the routes
+to one table. ``dependencies`` has what handlers work with, ``http`` reads requests and writes responses, ``openapi``
+describes the table, and ``app`` serves it. Handlers read, call a use case, respond.
 """

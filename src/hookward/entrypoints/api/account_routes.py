@@ -1,8 +1,7 @@
-"""The paths of the types that accounts add: publish at them, and register watches, as at those of built-in types.
+"""The paths of resource types that accounts add: publish and register watches at them, as at those of built-in types.
 
-Who asks decides what there is at a path, so a key comes first: without one every path looks the same. Which type is
-meant comes from what this process knows, and is judged again by what the store says when that refuses, or when the
-type has changed since (G5).
+Which paths exist depends on the account, so the key is checked first: without one every path looks the same. The type
+is first taken from the cache of this process, and from the store when that one refuses the request or has changed (G5).
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ from hookward.entrypoints.api.resources.mirrored import operation_of, paths_belo
 from hookward.entrypoints.api.resources.watches import create_watch_at
 
 _MAYBE_OLD: Final = (Invalid, Forbidden, web.HTTPNotFound, web.HTTPMethodNotAllowed)
-"""Refusals that may come of what is kept; others are the same by any version."""
+"""Refusals that an outdated type may cause; others are the same with any version."""
 
 
 @web.middleware
 async def own_routes(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Where nothing else answers, the paths of the caller's own types do; built-in paths win."""
+    """Serve the paths of the caller's own types where no other route fits: built-in paths win."""
     nowhere = request.match_info.http_exception
     if nowhere is None or nowhere.status != web.HTTPNotFound.status_code:
         return await handler(request)
@@ -46,7 +45,7 @@ def _may_be_own(request: web.Request, parts: ApiParts) -> bool:
 
 
 async def _answer(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
-    """What the newest version of the type that has this path makes of the request; 404 or 405 where none has it."""
+    """Handle the request by the newest version of the type that has this path; raise 404 or 405 if no type has it."""
     for fresh in (False, *[True] * MAX_TYPE_CHANGES):
         try:
             return await _attempt(request, caller, parts, fresh=fresh)

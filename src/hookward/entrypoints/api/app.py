@@ -1,9 +1,8 @@
-"""The aiohttp application.
+"""The aiohttp application: routes, authentication, errors as problem documents, and the methods that a path takes.
 
-Which methods a path takes. Where several paths fit a request, the one with fewest parameters is meant (OpenAPI 3.1).
-
-The router asks every path that fits, so that ``PUT /v1/watches/preview`` would look for a watch called preview, and
-``Allow`` (RFC 9110 §10.2.1) would name methods that are another path's.
+Where several paths fit a request, the one with the fewest parameters counts (OpenAPI 3.1). aiohttp's router tries every
+path that fits: ``PUT /v1/watches/preview`` would look for a watch with the id ``preview``, and ``Allow`` (RFC 9110
+§10.2.1) would list the methods of other paths.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ from hookward.entrypoints.api.route import Route
 from hookward.entrypoints.api.routes import ROUTES
 
 ERRORS: web.RequestKey[Callable[..., web.Response] | None] = web.RequestKey("errors")
-"""Under this name each request carries how its route writes errors."""
+"""The key under which a request holds the function of its route that writes errors."""
 
 _REQUEST_ID = re.compile(r"[!-~](?:[ -~]{0,253}[!-~])?")
 _DETAILS = {
@@ -53,7 +52,7 @@ _DETAILS = {
 
 
 def make_app(parts: ApiParts) -> web.Application:
-    """All routes, below the root and below every path prefix."""
+    """Return the application with all routes, below the root and below every path prefix."""
     app = web.Application(client_max_size=MAX_BATCH_BYTES + 1, middlewares=[_guarded, own_routes])
     app[PARTS_KEY] = parts
     app[AUTHENTICATOR_KEY] = authenticator = Authenticator(
@@ -101,7 +100,7 @@ async def _authorized(
 async def _guarded(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Echo or make the request id; turn every error into a problem document."""
+    """Return the request id in the response, or a new one; turn every error into a problem document."""
     parts = request.app[PARTS_KEY]
     request_id = request.headers.get("X-Request-Id", "")
     if not _REQUEST_ID.fullmatch(request_id):
@@ -119,12 +118,14 @@ async def _guarded(
             request, build_problem(status, _DETAILS.get(status, status.description or status.phrase), request_id)
         )
     except Exception as error:
-        gone = isinstance(error, ConnectionError) and request.transport is None  # the client, and nobody hears us
+        gone = (
+            isinstance(error, ConnectionError) and request.transport is None
+        )  # the client hung up: no one reads a response
         if not gone:
             parts.log.error("api.failed", request_id=request_id, error=type(error).__name__, exc_info=True)
         response = _refusal(request, problem_of(HookwardError(), request_id))
     response.headers["X-Request-Id"] = request_id
-    response.headers["Server"] = "Hookward"  # and nothing of what it runs on
+    response.headers["Server"] = "Hookward"  # without what it runs on
     return response
 
 
@@ -133,7 +134,7 @@ def _refused(request: web.Request, error: HookwardError, request_id: str) -> web
         request.app[PARTS_KEY].log.error("api.failed", request_id=request_id, error=type(error).__name__)
     if isinstance(error, RequestRejected) and not isinstance(error, NotAuthenticated | Forbidden):
         allowed = _methods_at(request)
-        if allowed and request.method not in allowed:  # it was refused as if another path had been meant
+        if allowed and request.method not in allowed:  # it was refused as a request for another path
             return _not_allowed(request, request_id, allowed)
     return _refusal(request, problem_of(error, request_id), _retry_after(error))
 
@@ -150,7 +151,7 @@ def _not_allowed(request: web.Request, request_id: str, allowed: Iterable[str]) 
 
 
 def _refusal(request: web.Request, document: ProblemDocument, retry_after: str | None = None) -> web.Response:
-    """A problem in the form that the route gives its errors."""
+    """Return a problem in the form in which the route writes errors."""
     errors = request.get(ERRORS)
     if errors is None:
         return problem_response(document, retry_after=retry_after)
@@ -165,7 +166,7 @@ def _retry_after(error: HookwardError) -> str | None:
 
 
 class AllowedMethods:
-    """The methods of every path, given as pairs of method and path."""
+    """The methods of every path, made of pairs of method and path."""
 
     def __init__(self, routes: Iterable[tuple[str, str]]) -> None:
         methods: dict[str, set[str]] = {}
@@ -174,7 +175,7 @@ class AllowedMethods:
         self._methods = sorted(methods.items(), key=lambda each: each[0].count("{"))
 
     def at(self, raw_path: str) -> frozenset[str]:
-        """The methods at a path as it was requested; none where no path fits."""
+        """Return the methods at a path as it was requested; none if no path fits."""
         segments = [unquote(each) for each in raw_path[1:].split("/")]
         return next((frozenset(methods) for path, methods in self._methods if _fits(path, segments)), _NONE)
 

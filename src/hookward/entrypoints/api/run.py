@@ -17,7 +17,7 @@ _GRACE_SECONDS = 10.0
 
 
 async def run_api(settings: Settings, stop: asyncio.Event) -> None:
-    """Serve until ``stop`` is set, then answer what was begun."""
+    """Serve until ``stop`` is set, then finish the requests that were begun. Raises ConfigError if it cannot listen."""
     raise_descriptor_limit()
     async with open_api_parts(settings) as parts:
         server = settings.server

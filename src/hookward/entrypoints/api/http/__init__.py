@@ -1,1 +1,1 @@
-"""HTTP as the api speaks it: bodies, parameters, responses, conditional requests, connections."""
+"""HTTP of the api: bodies, parameters, responses, conditional requests, connections."""

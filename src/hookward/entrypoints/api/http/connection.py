@@ -1,9 +1,9 @@
-"""What connections do that no handler sees.
+"""Connections of the api: errors, time limits and shutdown that aiohttp handles in another way.
 
-What cannot be read as HTTP is answered like any other mistake: aiohttp answers it with plain text and logs it as it
-came, keys included. Who is slow with a request, takes no answer or is one too many is cut off: aiohttp waits for ever.
-And a request whose body is still on its way when the api is asked to end is answered: aiohttp drops what comes then,
-waits in vain until the grace time is over, and hangs up.
+What cannot be parsed as HTTP gets a problem document: aiohttp responds with plain text and logs the bytes, keys
+included. A client that sends slowly, does not read the response, or is one too many is disconnected: aiohttp waits
+without limit. A request whose body is still arriving when the api shuts down gets its response: aiohttp drops the
+bytes, waits until the grace time is over, and hangs up.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _FULL_RETRY_SECONDS = "1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionBounds:
-    """What clients may keep open: ``most`` connections.
+    """Limits of connections: at most ``most`` are open.
 
-    ``request``: seconds for a connection's first head, for each body, and to take an answer. ``idle``: seconds from an
-    answer to the end of the next head.
+    ``request``: seconds for the first head of a connection, for each body, and to read a response. ``idle``: seconds
+    from a response to the end of the next head.
     """
 
     most: int
@@ -43,7 +43,7 @@ class ConnectionBounds:
 
 
 class Runner(web.AppRunner):
-    """An application's runner with such connections."""
+    """Runs an application with these connections."""
 
     __slots__ = ("_bounds",)
 
@@ -121,18 +121,18 @@ class _Connection(web.RequestHandler):
             self._reader_timer.cancel()
 
     def await_body(self, payload: StreamReader) -> None:
-        """Give the rest of a request's body its time."""
+        """Limit the time for the rest of a request's body."""
         timer = self._loop.call_later(self._bounds.request, self._no_body, payload)
         payload.on_eof(timer.cancel)
 
     def _no_head(self) -> None:
-        if not self._request_count:  # in silence: a client that has sent nothing would take it for its next answer
+        if not self._request_count:  # without a response: a client that has sent nothing would take it for the next one
             self.force_close()
 
     def _no_body(self, payload: StreamReader) -> None:
         if payload.is_eof() or payload.exception() is not None:
             return
-        if self._current_request is None:  # it is answered already
+        if self._current_request is None:  # it has its response already
             self.force_close()
             return
         self._lingering_time = 0.0
@@ -145,7 +145,7 @@ class _Connection(web.RequestHandler):
             transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Take what comes, also while ending where it belongs to a request that was begun; no other is begun then."""
+        """Accept data during shutdown too, if it belongs to a request that was begun; begin no other request then."""
         ending = self._close, self._force_close
         if not any(ending) or not self._request_in_progress or self.transport is None:
             super().data_received(data)
@@ -189,7 +189,7 @@ def _no_room() -> bytes:
 
 
 def _give_up_on_deaf(transport: asyncio.Transport, seconds: float) -> None:
-    """Have the kernel end a connection whose peer takes nothing, be what is left too little for us to notice."""
+    """Let the kernel end a connection whose peer reads nothing, even if too little is left for ``pause_writing``."""
     option = getattr(socket, "TCP_USER_TIMEOUT", None)  # not on every platform
     accepted = transport.get_extra_info("socket")
     if option is not None and accepted is not None:

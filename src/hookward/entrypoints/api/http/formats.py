@@ -1,8 +1,7 @@
-"""Routes that speak more than JSON: how a body is written, how an answer was asked for, errors as ``ResponseStatus``.
+"""Formats of mirrored routes beside JSON, by the rules of ServiceStack, and its errors (``ResponseStatus``).
 
-ServiceStack's rules: a suffix of the path beats ``?format=``, which beats ``Accept``; without any of them it is JSON.
-
-Errors as ServiceStack says them, for the routes that mirror such an API.
+The format of a response comes from the suffix of the path, else from ``?format=``, else from ``Accept``; without any
+of them it is JSON.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ CONTENT_TYPES = {
 
 
 def format_of_body(content_type: str) -> Format | None:
-    """How a body of this content type is written; ``None`` for any other than ours, in UTF-8."""
+    """Return the format of a body with this content type; ``None`` for an unknown one, and if it is not in UTF-8."""
     if is_json(content_type):
         return Format.JSON
     if _JSV.fullmatch(content_type):
@@ -46,7 +45,7 @@ def format_of_body(content_type: str) -> Format | None:
 
 
 def wanted_format(request: web.Request) -> Format:
-    """How the answer should be written: JSON or JSV."""
+    """Return the format of the response: JSON or JSV."""
     suffix = request.path.rpartition(".")[2].lower()
     asked = suffix if suffix in (Format.JSON, Format.JSV) else request.query.get("format", "").lower()
     if asked in (Format.JSON, Format.JSV):
@@ -67,7 +66,7 @@ def _accepted(header: str) -> Format:
 
 
 def formatted(request: web.Request, value: Any, status: int) -> web.Response:
-    """A value in the format that was asked for."""
+    """Return a response with a value in the requested format."""
     if wanted_format(request) is Format.JSON:
         return json_response(value, status)
     text = write_jsv(msgspec.to_builtins(value))
@@ -77,7 +76,7 @@ def formatted(request: web.Request, value: Any, status: int) -> web.Response:
 def as_response_status(
     request: web.Request, document: ProblemDocument, *, retry_after: str | None = None
 ) -> web.Response:
-    """A problem as ServiceStack says it, with the headers that any problem has."""
+    """Return a problem as a ``ResponseStatus`` of ServiceStack, with the headers of any problem."""
     response = formatted(request, {"ResponseStatus": _response_status(document)}, document.status)
     plain = problem_response(document, retry_after=retry_after)
     for name in ("Retry-After", "WWW-Authenticate"):
@@ -111,7 +110,7 @@ def _field(pointer: str) -> str:
 
 
 class _Pascal(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
-    """Base of these shapes."""
+    """Base of these schemas."""
 
 
 class ResponseError(_Pascal, frozen=True, kw_only=True):
@@ -124,13 +123,13 @@ class ResponseError(_Pascal, frozen=True, kw_only=True):
 
 
 class ResponseMeta(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What else there is to say."""
+    """Further data: the request id."""
 
     request_id: str
 
 
 class ResponseStatus(_Pascal, frozen=True, kw_only=True):
-    """What is wrong, and where."""
+    """An error: its code, a message, and the problems of fields."""
 
     error_code: str
     message: str
@@ -140,6 +139,6 @@ class ResponseStatus(_Pascal, frozen=True, kw_only=True):
 
 
 class ResponseStatusOut(_Pascal, frozen=True, kw_only=True):
-    """An error, in the form of the mirrored API."""
+    """An error in the form of the mirrored API."""
 
     response_status: ResponseStatus

@@ -13,7 +13,7 @@ from hookward.domain.json import decode_exact
 from hookward.entrypoints.api.http.responses import BadParameter, UnsupportedType
 
 REQUEST_ID = web.RequestKey("request_id", str)
-"""Under this name each request carries its id."""
+"""The key under which a request holds its id."""
 
 _SHOWN = 40
 MAX_BATCH_BYTES = 16 << 20

@@ -1,8 +1,6 @@
-"""The shapes of answers (camelCase JSON). What comes in is checked by hand, so that every problem is named at once.
+"""What the schemas of several resources share (camelCase JSON): base classes, ids, and closed sets of words.
 
-The closed sets of words that answers and query parameters hold, as the document lists them.
-
-Answers are typed as texts, for that is what the domain gives; the words are the domain's own, so they cannot drift.
+The words are those of the domain. Fields are typed as strings, which the domain gives.
 """
 
 from __future__ import annotations
@@ -35,7 +33,7 @@ class Input(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_un
 
 
 class ProblemItem(Wire, frozen=True, omit_defaults=True):
-    """One problem: where, and what would be right."""
+    """One problem: where it is, and what would be right."""
 
     message: str
     pointer: str | None = None

@@ -10,7 +10,7 @@ from hookward.entrypoints.api.resources import resource_types as wire_types
 
 _GIVEN = {
     "name": "library.loan",
-    "title": "A book that somebody has borrowed",
+    "title": "A book that a reader has borrowed",
     "scope": ["libraryId"],
     "identity": ["id"],
     "schema": {

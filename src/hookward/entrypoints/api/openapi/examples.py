@@ -154,7 +154,7 @@ class Examples:
         self._types = list(types)
 
     def of(self, kind: Any) -> Schema:
-        """Named examples, as media types hold them; none where nobody wrote one."""
+        """Return named examples, as media types hold them; an empty object if the type has none."""
         if isinstance(kind, ResourceType):
             return _named({"sample": kind.sample})
         if not isinstance(kind, type):

@@ -14,13 +14,13 @@ READS: Mapping[str, Schema] = {
     "X-Request-Id": {
         "name": "X-Request-Id",
         "in": "header",
-        "description": "1 to 255 printable ASCII characters that the answer repeats; made where there is none.",
+        "description": "1 to 255 printable ASCII characters that the response repeats; made if it is missing.",
         "schema": {"type": "string"},
     },
     "Idempotency-Key": {
         "name": "Idempotency-Key",
         "in": "header",
-        "description": "The same as id in the body: the same key again answers the first result for 24 h.",
+        "description": "The same as id in the body: repeating the key returns the first result for 24 h.",
         "schema": _VISIBLE,
     },
     "If-Match": {
@@ -54,7 +54,7 @@ GIVES: Mapping[str, Schema] = {
     },
     "WWW-Authenticate": {"description": "How to authenticate.", "required": True, "schema": {"type": "string"}},
 }
-"""Response headers, likewise."""
+"""Response headers; each is a component that operations refer to."""
 
 _ID = "^{}_[0-9a-f]{{32}}$"
 IN_PATH: Mapping[str, Schema] = {
@@ -70,6 +70,6 @@ IN_PATH: Mapping[str, Schema] = {
     },
     "name": {"type": "string", "pattern": NAME_PATTERN, "maxLength": MAX_NAME, "description": "The type's name."},
 }
-"""What the parameters of paths are; any other is a text."""
+"""The schemas of path parameters; any other is ``OTHER_IN_PATH``."""
 
 OTHER_IN_PATH: Schema = {"type": "string", "minLength": 1, "maxLength": 255}

@@ -28,12 +28,12 @@ _DESCRIPTIONS = {200: "Done.", 201: "Made.", 202: "Accepted.", 204: "Done; there
 
 
 def plain_path(path: str) -> str:
-    """A path without the patterns that aiohttp reads: ``{id:[0-9]+}`` is ``{id}``."""
+    """Return a path without the patterns of aiohttp: ``{id:[0-9]+}`` becomes ``{id}``."""
     return _PARAMETER.sub(r"{\1}", path)
 
 
 class Operations:
-    """Describes routes; gathers schemas and keeps operation ids apart."""
+    """Describes routes; collects their schemas and keeps operation ids unique."""
 
     def __init__(self, schemas: Schemas, examples: Examples) -> None:
         self._schemas = schemas
@@ -78,7 +78,7 @@ class Operations:
         }
 
     def _id(self, route: Route, name: str) -> str:
-        """``publishEvent``, by the handler; where one serves several routes, by method and path."""
+        """Return the id, such as ``publishEvent``: of the handler, or of method and path if it has several routes."""
         first, *rest = name.split("_")
         id_ = first + "".join(word.capitalize() for word in rest)
         if isinstance(route.handler, partial) or id_ in self._ids:
@@ -112,7 +112,7 @@ class Operations:
 
 
 def _body_of(takes: Any) -> tuple[Any, bool]:
-    """The type of a body and whether it must be there: ``Replay | None`` may be left out."""
+    """Return the type of a body and whether it is required: ``Replay | None`` is not."""
     kinds = get_args(takes)
     if get_origin(takes) is UnionType and NoneType in kinds:
         (kind,) = (each for each in kinds if each is not NoneType)
@@ -128,7 +128,7 @@ def _in_path(path: str) -> list[Schema]:
 
 
 def _parameter(name: str, where: str, schema: Schema, *, required: bool) -> Schema:
-    """A parameter; what its schema says for people is said of the parameter."""
+    """Return a parameter, with the description of its schema as its own."""
     plain = {keyword: value for keyword, value in schema.items() if keyword != "description"}
     parameter: Schema = {"name": name, "in": where, "required": required, "schema": plain}
     return {**parameter, "description": schema["description"]} if "description" in schema else parameter

@@ -1,4 +1,4 @@
-"""Which problems a route may answer, told from what it is; and each as a response component."""
+"""The problems that a route may return, derived from its row, and each as a response component."""
 
 from __future__ import annotations
 
@@ -58,17 +58,17 @@ def statuses_of(route: Route) -> list[int]:
 
 
 def name_of(status: int) -> str:
-    """The name of a problem's component: ``NotFound``."""
+    """Return the name of a problem's component: ``NotFound``."""
     return kind_of(HTTPStatus(status))[1].replace(" ", "")
 
 
 def reference_to_problem(status: int) -> Schema:
-    """Where the document holds the response of a problem."""
+    """Return the reference to the response of a problem."""
     return {"$ref": f"#/components/responses/{name_of(status)}"}
 
 
 def in_form_of(status: int, schema: str, media: tuple[str, ...]) -> Schema:
-    """The response of a problem on a route that says it in a form of its own."""
+    """Return the response of a problem on a route with an error format of its own."""
     description, _ = _REFUSALS[status]
     content = {each: {"schema": {"$ref": f"#/components/schemas/{schema}"}} for each in media}
     return {"description": description, "headers": _headers_of(status), "content": content}
@@ -80,7 +80,7 @@ def _headers_of(status: int) -> Schema:
 
 
 def components() -> dict[str, Schema]:
-    """Every problem as a response."""
+    """Return every problem as a response, by name."""
     return {name_of(status): _response(status) for status in _REFUSALS}
 
 

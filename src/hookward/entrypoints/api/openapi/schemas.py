@@ -53,7 +53,7 @@ class Schemas:
         self._structs: dict[str, type] = {}
 
     def of(self, kind: Any) -> Schema:
-        """The schema of a type; raises TypeError for one that nobody has described yet."""
+        """Return the schema of a type; raise TypeError for a kind of type that this module does not know."""
         if isinstance(kind, Mapping):
             return dict(kind)
         if get_origin(kind) is not None:

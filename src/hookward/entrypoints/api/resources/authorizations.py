@@ -1,7 +1,4 @@
-"""``/v1/watches/{watchId}/oauth2/…`` and ``/oauth2/callback``: somebody authorizes a watch in their browser.
-
-The shapes of authorizing a watch in a browser, and of the page at which browsers come back.
-"""
+"""``/v1/watches/{watchId}/oauth2/…`` and ``/oauth2/callback``: authorize a watch in a browser (RFC 6749 §4.1)."""
 
 from __future__ import annotations
 
@@ -34,7 +31,7 @@ from hookward.entrypoints.api.route import Route
 
 
 async def authorize_watch(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
-    """Begin an authorization: the URL is for the browser of whoever may consent, once, within ten minutes."""
+    """Begin an authorization: open the URL in the browser of a user who may consent, once, within ten minutes."""
     row = await parts.watches.changes.find(_target(request, caller))
     begun = await parts.watches.authorizations.begin(row)
     expires = format_timestamp(begun.expires)
@@ -43,7 +40,7 @@ async def authorize_watch(request: web.Request, caller: Caller, parts: ApiParts)
 
 
 async def end_authorization(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
-    """Hand over what came back to a redirectUri of your own; the watch goes on, and what waited goes out."""
+    """Finish an authorization whose redirectUri is your own; waiting deliveries of the watch are then sent."""
     row = await parts.watches.changes.find(_target(request, caller))
     back = read_return(await read_json(request))
     record = await parts.watches.authorizations.finish(back, watch=row.id)
@@ -51,9 +48,9 @@ async def end_authorization(request: web.Request, caller: Caller, parts: ApiPart
 
 
 async def return_from_authorization(request: web.Request) -> web.Response:
-    """The page for whoever comes back from authorizing; what came with them is good for one return."""
+    """Finish an authorization and return a page for the browser; state and code can be used once."""
     parts = request.app[PARTS_KEY]
-    if request.method == "HEAD":  # whoever only looks spends nothing
+    if request.method == "HEAD":  # it must not use up the code
         return _page("Nothing was done", "Open this address in a browser.", 400)
     try:
         return await _return(request, parts)
@@ -84,7 +81,7 @@ async def _return(request: web.Request, parts: ApiParts) -> web.Response:
 
 
 def _single(request: web.Request, name: str) -> str:
-    """A parameter that is there once, as the standard has it; else nothing."""
+    """Return a parameter that is given once, as the standard demands, else an empty string."""
     values = request.query.getall(name, [])
     return values[0] if len(values) == 1 else ""
 
@@ -105,26 +102,26 @@ _INCOMPLETE = "This return is not complete, or belongs to no authorization that 
 
 
 class AuthorizationOut(Wire, frozen=True):
-    """Where to send whoever is to authorize, in a browser, and until when; good for one return."""
+    """The URL to open in a browser to authorize the watch, and until when; it can be used once."""
 
     url: str
     expires: str
 
 
 class AuthorizationFinish(Input, frozen=True):
-    """What came back to a redirectUri of the integrator's own."""
+    """The parameters that came back to a redirectUri of the integrator's own."""
 
     code: Annotated[str, Meta(min_length=1, max_length=MAX_CODE)]
     state: Annotated[str, Meta(min_length=1, max_length=MAX_STATE)]
 
 
 class AuthorizationCallbackParams(Input, frozen=True, rename=None):
-    """Query parameters with which an authorization server sends browsers back (RFC 6749 §4.1.2)."""
+    """Query parameters with which an authorization server redirects browsers back (RFC 6749 §4.1.2)."""
 
     state: Annotated[str | UnsetType, Meta(description="That of the authorization.")] = UNSET
-    code: Annotated[str | UnsetType, Meta(description="What is turned into tokens.")] = UNSET
+    code: Annotated[str | UnsetType, Meta(description="The authorization code.")] = UNSET
     error: Annotated[str | UnsetType, Meta(description="Why there is no code.")] = UNSET
-    error_description: Annotated[str | UnsetType, Meta(description="Ignored: anybody may have written it.")] = UNSET
+    error_description: Annotated[str | UnsetType, Meta(description="Ignored: the text could come from anyone.")] = UNSET
     error_uri: Annotated[str | UnsetType, Meta(description="Ignored.")] = UNSET
     iss: Annotated[str | UnsetType, Meta(description="Ignored: a watch has one server only (RFC 9207).")] = UNSET
 

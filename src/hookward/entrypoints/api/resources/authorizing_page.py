@@ -1,4 +1,4 @@
-"""The page for whoever comes back from authorizing: no script, no link, nothing loaded, nothing told to others."""
+"""The page at the end of an authorization: no script, no link, nothing loaded, no referrer sent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PAGE_HEADERS: Final = {
 
 
 def callback_page(title: str, text: str) -> str:
-    """The whole page; whatever the texts hold is text."""
+    """Return the whole page; ``title`` and ``text`` are escaped."""
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

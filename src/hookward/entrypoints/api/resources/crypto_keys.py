@@ -24,7 +24,7 @@ from hookward.entrypoints.api.route import Route
 
 
 class CryptoKeyCreate(Wire, frozen=True):
-    """A crypto key to make, or with ``secret`` to import.
+    """A crypto key to create, or with ``secret`` to import.
 
     An imported secret is ``whsec_`` and 24 to 64 bytes in base64 for ``hmac-sha256``, ``whsk_`` and the key in base64
     for ``ed25519``, and for all but HMAC a private key in PEM (PKCS #8). ``ecdsa-p256-sha256`` and ``rsa-pss-sha512``
@@ -38,7 +38,7 @@ class CryptoKeyCreate(Wire, frozen=True):
 
 
 class CryptoKeyRotate(Input, frozen=True):
-    """How to rotate: the new secret, where it is not to be made, and how long the former signs beside it."""
+    """Options of a rotation: a secret to import instead of a new one, and how long the former also signs."""
 
     secret: str | None = None
     overlap: Annotated[
@@ -56,7 +56,7 @@ class CryptoKeyListParams(Input, frozen=True):
 
 
 class CryptoKeyOut(Wire, frozen=True, omit_defaults=True):
-    """A crypto key; ``secret`` only in the answer that made it, and only of HMAC.
+    """A crypto key; ``secret`` only in the response that created it, and only of HMAC.
 
     ``overlapUntil``: when its last former secret ends. ``kid`` names what it signs with now to receivers, where they
     need it: ``keyid`` of HTTP Message Signatures, ``kid`` of the key set.
@@ -204,7 +204,7 @@ ROUTES: tuple[Route, ...] = (
         handler=rotate_key,
         status=200,
         returns=CryptoKeyOut,
-        summary="Give a crypto key a new secret, beside which the former signs for a while",
+        summary="Rotate a crypto key; the former secret also signs for a while",
         takes=CryptoKeyRotate | None,
         refuses=(409,),
         gives=("Cache-Control",),

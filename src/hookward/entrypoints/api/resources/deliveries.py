@@ -44,7 +44,7 @@ class DeliveryListParams(Input, frozen=True):
     since: Annotated[
         _Moment | UnsetType, Meta(description="From this moment on: RFC 3339 with offset, a + sent as %2B.")
     ] = UNSET
-    until: Annotated[_Moment | UnsetType, Meta(description="Before this moment, likewise.")] = UNSET
+    until: Annotated[_Moment | UnsetType, Meta(description="Before this moment, in the same form.")] = UNSET
     q: Annotated[
         _Text | UnsetType,
         Meta(description="The beginning of an id or of a watch's host, or a text within a bounded stretch of time."),
@@ -52,13 +52,17 @@ class DeliveryListParams(Input, frozen=True):
     limit: Limit = 50
     cursor: Annotated[
         str | UnsetType,
-        Meta(pattern="^[A-Za-z0-9_-]{23}$", description="A nextCursor or prevCursor that this list answered."),
+        Meta(pattern="^[A-Za-z0-9_-]{23}$", description="A nextCursor or prevCursor that this list returned."),
     ] = UNSET
     watch_id: Annotated[WatchIdText | UnsetType, Meta(description="The watch they are for.")] = UNSET
     event_id: Annotated[EventIdText | UnsetType, Meta(description="The event they carry.")] = UNSET
-    status: Annotated[DeliveryStatusWord | UnsetType, Meta(description="Where they stand.")] = UNSET
-    status_code: Annotated[int | UnsetType, Meta(ge=100, le=999, description="The last answer's status code.")] = UNSET
-    error_type: Annotated[ErrorWord | UnsetType, Meta(description="Why the last attempt had no usable answer.")] = UNSET
+    status: Annotated[DeliveryStatusWord | UnsetType, Meta(description="Their status.")] = UNSET
+    status_code: Annotated[
+        int | UnsetType, Meta(ge=100, le=999, description="The status code of the last response.")
+    ] = UNSET
+    error_type: Annotated[ErrorWord | UnsetType, Meta(description="Why the last attempt had no usable response.")] = (
+        UNSET
+    )
 
 
 class SearchWindowOut(Wire, frozen=True):
@@ -69,7 +73,7 @@ class SearchWindowOut(Wire, frozen=True):
 
 
 class LogListOut(Wire, frozen=True, kw_only=True):
-    """What every list of the log says beside its data."""
+    """The cursors of a page of deliveries or events, and the window of a search."""
 
     next_cursor: str | None
     prev_cursor: str | None
@@ -119,8 +123,8 @@ class DeliveryListOut(LogListOut, frozen=True, kw_only=True):
 class AttemptRequestOut(Wire, frozen=True):
     """A request as it was sent; secrets are masked.
 
-    ``bodyOmitted`` says that there was a body, and that this answer has no room for it: bodies of the newest attempts
-    are shown, up to 4 MiB of them.
+    ``bodyOmitted`` says that there was a body for which this response has no room: it shows the bodies of the newest
+    attempts, up to 4 MiB of them.
     """
 
     method: str
@@ -131,7 +135,7 @@ class AttemptRequestOut(Wire, frozen=True):
 
 
 class AttemptResponseOut(Wire, frozen=True):
-    """What the endpoint answered, up to a bound: ``truncated`` says when there was more."""
+    """The response of the endpoint, up to a size limit: ``truncated`` says whether there was more."""
 
     status_code: int
     headers: dict[str, str]
@@ -147,7 +151,7 @@ class AttemptErrorOut(Wire, frozen=True):
 
 
 class AttemptOut(Wire, frozen=True):
-    """One HTTP request with its answer."""
+    """One HTTP request with its response."""
 
     number: int
     sent: str

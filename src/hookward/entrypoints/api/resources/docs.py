@@ -12,7 +12,7 @@ from hookward.entrypoints.api.route import Route
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Something that stays as it is while the process runs, with what a cache needs to know."""
+    """A body that stays the same while the process runs, with its content type and Content-Security-Policy."""
 
     body: bytes
     content_type: str
@@ -28,12 +28,12 @@ DOCS_PAGE: web.AppKey[Text] = web.AppKey("page", Text)
 
 
 async def get_document(request: web.Request) -> web.Response:
-    """The OpenAPI 3.1 document of every route below the root."""
+    """Return the OpenAPI 3.1 document of every route below the root."""
     return _answer(request, request.app[DOCUMENT])
 
 
 async def get_page(request: web.Request) -> web.Response:
-    """Every route with its parameters, bodies and examples; no script, nothing loaded from elsewhere."""
+    """Return a page with every route, its parameters, bodies and examples; it has no script and loads nothing."""
     return _answer(request, request.app[DOCS_PAGE])
 
 

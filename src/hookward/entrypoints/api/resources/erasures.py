@@ -19,14 +19,14 @@ from hookward.entrypoints.api.route import Route
 
 
 class ErasureCreate(Input, frozen=True):
-    """The resource of which nothing is to be kept."""
+    """The resource whose data is to be removed."""
 
     resource_type: Annotated[str, Meta(min_length=1, max_length=255, description="The name of its type.")]
     resource_id: Annotated[str, Meta(min_length=1, max_length=1024, description="Its id, as events carry it.")]
 
 
 class ErasureOut(Wire, frozen=True):
-    """How far an erasure has come: how many events and deliveries were blanked so far."""
+    """An erasure, and the number of events and deliveries that were blanked so far."""
 
     id: str
     status: Annotated[str, Meta(extra_json_schema={"enum": ["running", "done"]})]

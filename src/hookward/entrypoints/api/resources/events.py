@@ -88,7 +88,7 @@ class EventCreate(Input, frozen=True, kw_only=True):
         str | None,
         Meta(
             pattern="^[!-~]{1,255}$",
-            description="Idempotency key, as the header Idempotency-Key: again it answers the first result for 24 h.",
+            description="Idempotency key, as the header Idempotency-Key: a repeat returns the first result for 24 h.",
         ),
     ] = None
 
@@ -100,7 +100,7 @@ class EventBatchCreate(Input, frozen=True, kw_only=True):
 
 
 class EventAcceptedOut(Wire, frozen=True):
-    """The event's id; present means durable."""
+    """The id of an event that is durable."""
 
     id: str
 
@@ -120,7 +120,7 @@ class EventBatchOut(Wire, frozen=True):
 class EventListParams(DeliveryListParams, frozen=True):
     """Query parameters of the list of events.
 
-    ``watchId``, ``status``, ``statusCode`` and ``errorType`` together say what one delivery of the event is like.
+    ``watchId``, ``status``, ``statusCode`` and ``errorType`` apply together to one delivery of the event.
     """
 
     event_id: Annotated[
@@ -131,17 +131,18 @@ class EventListParams(DeliveryListParams, frozen=True):
         ),
     ] = UNSET
     watch_id: Annotated[WatchIdText | UnsetType, Meta(description="A watch that it has a delivery to.")] = UNSET
-    status: Annotated[DeliveryStatusWord | UnsetType, Meta(description="Where one of its deliveries stands.")] = UNSET
+    status: Annotated[DeliveryStatusWord | UnsetType, Meta(description="The status of one of its deliveries.")] = UNSET
     status_code: Annotated[
-        int | UnsetType, Meta(ge=100, le=999, description="The last answer's status code of one of its deliveries.")
+        int | UnsetType,
+        Meta(ge=100, le=999, description="The status code of the last response to one of its deliveries."),
     ] = UNSET
     error_type: Annotated[
-        ErrorWord | UnsetType, Meta(description="Why the last attempt of one of its deliveries had no usable answer.")
+        ErrorWord | UnsetType, Meta(description="Why the last attempt of one of its deliveries had no usable response.")
     ] = UNSET
 
 
 class EventListItemOut(EventSummaryOut, frozen=True):
-    """An event in a list. ``state``: not looked at yet, matched some watch, or none."""
+    """An event in a list. ``state``: not matched with watches yet, matched at least one, or none."""
 
     scope: dict[str, str]
     state: Annotated[str, Meta(extra_json_schema={"enum": ["pending", "matched", "unmatched"]})]
@@ -160,9 +161,9 @@ class EventListOut(LogListOut, frozen=True, kw_only=True):
 
 
 class EventOut(EventListItemOut, frozen=True, kw_only=True):
-    """An event whole, with its newest deliveries, a hundred at most, and the watches that those are for.
+    """An event with its newest deliveries, a hundred at most, and the watches of those.
 
-    ``moreDeliveries`` is the path and query at which the rest is listed, ``null`` where these are all. An event is
+    ``moreDeliveries`` is the path and query that list the others, or ``null``. An event is
     found by its own id as long as it is kept, and by the id that its publisher gave for 24 hours.
     """
 

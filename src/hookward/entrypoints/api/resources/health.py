@@ -14,24 +14,24 @@ from hookward.entrypoints.api.http.schemas import Wire
 from hookward.entrypoints.api.route import Route
 
 _PATIENCE_SECONDS = 2.0
-# Publishing goes on without the queue: it is named, and does not make the service unready.
+# Publishing works without the queue: its state is shown and does not make the service unready.
 _NEEDED = ("database",)
 
 
 class HealthOut(Wire, frozen=True):
-    """Whether the service can do its work, dependency by dependency."""
+    """Whether the service can do its work, and the state of each dependency."""
 
     status: str
     checks: dict[str, str]
 
 
 async def live(_request: web.Request) -> web.Response:
-    """The process runs and its loop turns."""
+    """Respond 200: the process runs and its event loop is not blocked."""
     return json_response(HealthOut(status="ok", checks={}))
 
 
 async def ready(request: web.Request) -> web.Response:
-    """Each dependency by name; 503 when one that publishing needs is away."""
+    """Return the state of each dependency; respond 503 when one that publishing needs is unreachable."""
     parts = request.app[PARTS_KEY]
     states = await asyncio.gather(*map(_state, parts.checks.values()))
     checks = dict(zip(parts.checks, states, strict=True))

@@ -1,4 +1,4 @@
-"""Publish by repeating an operation of the resource's own API: its method, its path, its body."""
+"""Publish by repeating an operation of the resource's own API: its method, path and body."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from hookward.entrypoints.api.resources.events import EventAcceptedOut, EventBat
 from hookward.entrypoints.api.route import Route
 
 _AT_ONCE = 8 << 10
-"""Bytes of JSV or of a form that are read on the loop; more may take seconds (G6)."""
+"""The largest JSV or form, in bytes, that is read on the event loop; a larger one may take seconds (G6)."""
 
 _NO_RESOURCE = "the body is empty; send the resource after the change as a JSON object, with what the API answered"
 
@@ -38,7 +38,7 @@ _NO_RESOURCE = "the body is empty; send the resource after the change as a JSON 
 async def publish_mirrored(
     request: web.Request, caller: Caller, parts: ApiParts, *, index: OperationIndex
 ) -> web.Response:
-    """What the operation at this method and path is published as: 202 once it is durable; 404 or 405 for none."""
+    """Publish the operation at this method and path; respond 202 once it is durable, 404 or 405 if there is none."""
     match = operation_of(request, parts, index)
     return await publish_match(request, caller, parts, match, parts.resource_types.built_in[match.type.name])
 
@@ -46,7 +46,7 @@ async def publish_mirrored(
 async def publish_match(
     request: web.Request, caller: Caller, parts: ApiParts, match: Match, known: CompiledType
 ) -> web.Response:
-    """What an operation that was found is published as; ``known`` is its type, whoever declared it."""
+    """Publish an operation that was found; ``known`` is its type, built in or of an account."""
     batch = match.operation.batch
     if batch is not None:
         read_one = partial(read_item, match, batch, known=known)
@@ -60,12 +60,12 @@ async def publish_match(
 
 
 async def refuse_unchanging(_request: web.Request) -> NoReturn:
-    """An operation that changes nothing: never published, nor taken for one that is."""
+    """Raise 404 for an operation that changes nothing: it must not be taken for one that is published."""
     raise web.HTTPNotFound
 
 
 def operation_of(request: web.Request, parts: ApiParts, index: OperationIndex) -> Match:
-    """The operation at this method and path, below any prefix; raises 404 or 405 where ``index`` knows none."""
+    """Return the operation at this method and path, below any prefix; raise 404 or 405 if ``index`` has none."""
     allowed = set[str]()
     for path in paths_below(request, parts):
         match = index.resolve(request.method, path)
@@ -78,7 +78,7 @@ def operation_of(request: web.Request, parts: ApiParts, index: OperationIndex) -
 
 
 def paths_below(request: web.Request, parts: ApiParts) -> list[str]:
-    """The path as it stands in the request line, at the root and below each prefix that it begins with."""
+    """Return the path of the request line as it is at the root, and below each prefix that it begins with."""
     path = request.rel_url.raw_path
     prefixes = ("", *map(quote, parts.path_prefixes))
     return [path.removeprefix(prefix) for prefix in prefixes if path.startswith(prefix + "/")]
@@ -97,7 +97,7 @@ async def _read_operation(request: web.Request, match: Match, known: CompiledTyp
 
 
 async def _read(request: web.Request, operation: Operation, known: CompiledType) -> Any:
-    """The decoded body, with what came as query parameters where the operation takes those; ``UNSET`` for nothing."""
+    """Return the decoded body, merged with query parameters if the operation takes them; ``UNSET`` for neither."""
     schema, data = known.type.schema, await read_bytes(request, MAX_EVENT_BYTES)
     given: Any = msgspec.UNSET
     if data:
@@ -141,7 +141,7 @@ PatchDocument = dict[str, Any] | list[dict[str, Any]]
 
 
 def mirrored_routes(types: Iterable[ResourceType]) -> list[Route]:
-    """The routes at which resources are published by repeating an operation of their own API."""
+    """Return the routes at which resources are published by repeating an operation of their own API."""
     known = tuple(types)
     handler = partial(publish_mirrored, index=OperationIndex(known))
     return [
@@ -167,7 +167,7 @@ def mirrored_routes(types: Iterable[ResourceType]) -> list[Route]:
 
 
 def _takes(resource_type: ResourceType, operation: Operation) -> Any:
-    """What an operation's body is; a type stands for its resources."""
+    """Return the wire type of an operation's body; a resource type stands for its resources."""
     if not operation.body:
         return Resource | None
     if operation.method == "PATCH":
@@ -182,7 +182,7 @@ def _summary(resource_type: ResourceType, operation: Operation) -> str:
 
 
 def unchanging_routes(types: Iterable[ResourceType]) -> list[tuple[str, str]]:
-    """Method and path of the operations that change nothing: they are not found, whatever other paths match."""
+    """Return method and path of the operations that change nothing: they respond 404, even if other paths match."""
     return [
         (operation.method, path)
         for each in types

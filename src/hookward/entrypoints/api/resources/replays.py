@@ -19,7 +19,7 @@ from hookward.entrypoints.api.route import Route
 
 
 class ReplayCreate(Input, frozen=True):
-    """How to replay."""
+    """Options of a replay."""
 
     new_id: Annotated[
         bool, Meta(description="Gives the replay a delivery of its own; else it keeps its webhook-id.")
@@ -27,13 +27,13 @@ class ReplayCreate(Input, frozen=True):
 
 
 class ReplayOut(Wire, frozen=True):
-    """The delivery that is sent again; present means durable."""
+    """The delivery that is sent again; it is durable."""
 
     id: str
 
 
 async def replay(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
-    """Send a delivery again, or at once where it waits; an empty body is as good as ``{}``."""
+    """Send a delivery again, or at once if it is waiting; an empty body counts as ``{}``."""
     id_ = from_text(IdPrefix.DELIVERY, request.match_info["deliveryId"])
     given = await read_json(request, MAX_COMMAND_BYTES) if request.can_read_body and await _has_body(request) else {}
     new_id = wants_new_id(given)

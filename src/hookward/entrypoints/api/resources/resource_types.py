@@ -86,7 +86,7 @@ class ResourceTypeUpdate(Input, frozen=True, kw_only=True):
 
 
 class ResourceTypeCreate(ResourceTypeUpdate, frozen=True, kw_only=True):
-    """A resource type as an account gives it."""
+    """A resource type to add."""
 
     name: Annotated[_Name, Meta(description="Words joined by dots, such as shop.order.")]
 
@@ -241,6 +241,6 @@ ROUTES: tuple[Route, ...] = (
         handler=delete_type,
         status=204,
         returns=None,
-        summary="Delete a resource type that nobody watches",
+        summary="Delete a resource type that no watch uses",
     ),
 )

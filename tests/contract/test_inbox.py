@@ -11,7 +11,7 @@ from hookward.adapters.clock import SystemClock
 from hookward.application.events.publisher import Accepted, EventStore, NewEvent, Publisher
 from hookward.domain.errors import HookwardError
 from tests.contract.world import World, ids, new_event
-from tests.fakes.null_log import Silence
+from tests.fakes.null_log import NullLog
 from tests.fakes.stores import FakeInbox
 
 
@@ -30,7 +30,7 @@ class Case:
 
     @property
     def publisher(self) -> Publisher:
-        return Publisher(self.inbox, Silence(), clock=SystemClock(), log=Silence())
+        return Publisher(self.inbox, NullLog(), clock=SystemClock(), log=NullLog())
 
 
 def case_of_postgres(world: World) -> Case:

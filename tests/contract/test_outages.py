@@ -20,7 +20,7 @@ from hookward.application.watches.registry import WatchRegistry
 from hookward.domain.delivery.model import DeliveryStatus, DeliveryUpdate
 from tests.contract.breaking import BreakingDatabase
 from tests.contract.world import SLOTS, World, new_attempt
-from tests.fakes.null_log import Silence
+from tests.fakes.null_log import NullLog
 
 DEADLINE = 6.0
 
@@ -47,7 +47,7 @@ class BreakingWorker:
 
     @asynccontextmanager
     async def at_work(self) -> AsyncIterator[None]:
-        world, clock, log = self._world, SystemClock(), Silence()
+        world, clock, log = self._world, SystemClock(), NullLog()
         stores = WorkerStores(
             leases=world.leases, outbox=world.outbox, results=world.ledger, slots=world.lanes, waiting=world.lanes
         )  # fmt: skip

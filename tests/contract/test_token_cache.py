@@ -16,8 +16,8 @@ from hookward.application.ports import Sealer
 from hookward.domain.ids import AccountId, CredentialId
 from hookward.domain.oauth.model import AccessToken
 from tests.contract.valkeys import Valkey, running_valkey
+from tests.fakes.null_log import NullLog
 from tests.fakes.oauth import ACCOUNT, CREDENTIAL, FakeTokenCache, new_grant
-from tests.fakes.virtual_time import SilentLog
 
 GRANT = new_grant(secret="hush-hush")
 ROTATION = NewRefreshToken(base=1, generation=2, token="canary-refresh")
@@ -38,8 +38,8 @@ async def client(valkey) -> AsyncIterator[Redis]:
     await client.aclose(close_connection_pool=True)
 
 
-def shelf_on(client, sealer: Sealer = SEALER, log: SilentLog | None = None) -> ValkeyTokens:
-    return ValkeyTokens(client, sealer, clock=SystemClock(), log=log or SilentLog())
+def shelf_on(client, sealer: Sealer = SEALER, log: NullLog | None = None) -> ValkeyTokens:
+    return ValkeyTokens(client, sealer, clock=SystemClock(), log=log or NullLog())
 
 
 def token(value: str = "canary-access", *, seconds: float = 60.0) -> AccessToken:
@@ -158,7 +158,7 @@ async def test_after_a_flush_there_is_nothing_and_the_next_is_kept(client):
 
 
 async def test_without_valkey_nothing_is_there_and_nothing_fails(valkey, client):
-    log = SilentLog()
+    log = NullLog()
     cache = shelf_on(client, log=log)
     await cache.put_token(GRANT, token())
     await valkey.stop()

@@ -22,8 +22,8 @@ from hookward.domain.oauth.model import AuthorizationRequired, TokenGrant, Token
 from tests.contract.breaking import BreakingDatabase
 from tests.contract.valkeys import Valkey, running_valkey
 from tests.contract.world import ACCOUNT, World, new_id, opened_world
+from tests.fakes.null_log import NullLog
 from tests.fakes.oauth import new_grant
-from tests.fakes.virtual_time import SilentLog
 
 PROCESSES = 4
 ROUNDS = 100
@@ -103,7 +103,7 @@ class Fleet:
         self.valkey = valkey
         self.server = server
         self.clock = LaterClock()
-        self.log = SilentLog()
+        self.log = NullLog()
         self.grant = new_grant(credential=CredentialId(new_id()))
         self.databases: list[BreakingDatabase] = []
         self.tokens: list[Tokens] = []

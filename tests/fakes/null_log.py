@@ -1,11 +1,26 @@
-"""A log and a waker that keep nothing."""
+"""The ports that only tell: a log, a log of attempts and a waker, all of which do nothing but remember and count."""
+
+from __future__ import annotations
 
 
-class Silence:
-    def info(self, event: str, /, **values: object) -> None: ...
+class NullLog:
+    """The Log, AttemptLog and Waker ports: ``events`` are the names of what was logged, ``attempts`` a count."""
 
-    def warning(self, event: str, /, **values: object) -> None: ...
+    def __init__(self) -> None:
+        self.events: list[str] = []
+        self.attempts = 0
 
-    def error(self, event: str, /, **values: object) -> None: ...
+    def info(self, event: str, /, **_values: object) -> None:
+        self.events.append(event)
 
-    def wake(self) -> None: ...
+    def warning(self, event: str, /, **_values: object) -> None:
+        self.events.append(event)
+
+    def error(self, event: str, /, **_values: object) -> None:
+        self.events.append(event)
+
+    def attempted(self, _update: object, _outcome: object) -> None:
+        self.attempts += 1
+
+    def wake(self) -> None:
+        """Wake no worker."""

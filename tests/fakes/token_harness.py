@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from hookward.application.oauth.tokens import Tokens
 from hookward.domain.oauth.model import AccessToken
+from tests.fakes.null_log import NullLog
 from tests.fakes.oauth import FAR_US, FakeCredentials, FakeTokenCache, RotatingEndpoint, new_grant
-from tests.fakes.virtual_time import FixedRandom, SilentLog, VirtualClock
+from tests.fakes.virtual_time import FixedRandom, VirtualClock
 from tests.fakes.worker_harness import NoSealing
 
 TIMEOUT = 10.0
@@ -21,7 +22,7 @@ class TokenHarness:
         self.store = FakeCredentials(self.clock.monotonic)
         self.cache = FakeTokenCache()
         self.endpoint = RotatingEndpoint()
-        self.log = SilentLog()
+        self.log = NullLog()
         self.random = FixedRandom()
         self.processes: list[Tokens] = []
 

@@ -62,19 +62,3 @@ class FixedRandom:
 
     def uniform(self) -> float:
         return 0.5
-
-
-class SilentLog:
-    """The Log port, remembering the names of what was logged."""
-
-    def __init__(self) -> None:
-        self.events: list[str] = []
-
-    def info(self, event: str, /, **_values: object) -> None:
-        self.events.append(event)
-
-    def warning(self, event: str, /, **_values: object) -> None:
-        self.events.append(event)
-
-    def error(self, event: str, /, **_values: object) -> None:
-        self.events.append(event)

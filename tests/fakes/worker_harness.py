@@ -19,7 +19,7 @@ from hookward.application.delivery.worker import Worker
 from hookward.application.ports import Sealer
 from hookward.application.records import WatchRecord
 from hookward.application.watches.registry import WatchRegistry
-from hookward.domain.delivery.model import DeliveryStatus, DeliveryUpdate
+from hookward.domain.delivery.model import DeliveryStatus
 from hookward.domain.delivery.outcome import ErrorKind, Failure, Outcome, Response
 from hookward.domain.delivery.request import OutgoingRequest
 from hookward.domain.errors import LeaseLost, StoreUnavailable
@@ -29,8 +29,9 @@ from hookward.domain.resource_types.model import BodyShape, ResourceType
 from hookward.domain.resource_types.operations import ChangeKind
 from hookward.domain.watches.model import WatchDefinition, WatchStatus
 from tests.fakes.delivery_store import FakeStore, LaneRow
+from tests.fakes.null_log import NullLog
 from tests.fakes.oauth import FakeTokens
-from tests.fakes.virtual_time import FixedRandom, SilentLog, VirtualClock
+from tests.fakes.virtual_time import FixedRandom, VirtualClock
 
 SHOP = ResourceType(
     name="shop.order", scope=("shopId",), identity=("id",), body=BodyShape.WRAPPED, schema={}, sample={"id": "1"}
@@ -108,16 +109,6 @@ class NoSealing:
         return (self.fingerprint(secret, about),)
 
 
-class NoLines:
-    """The AttemptLog port, counting."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def attempted(self, _entry: DeliveryUpdate, _outcome: Outcome) -> None:
-        self.count += 1
-
-
 class Wakes:
     """The WakeupSender port, counting."""
 
@@ -135,10 +126,10 @@ class WorkerHarness:
         self.clock = VirtualClock()
         self.store = FakeStore(self.clock.monotonic, default_slots=slots)
         self.endpoints = Endpoints()
-        self.log = SilentLog()
+        self.log = NullLog()
         self.wakes = Wakes()
         self.sealer: Sealer = NoSealing()
-        self.lines = NoLines()
+        self.lines = NullLog()
         self.tokens = FakeTokens()
         self.slots = slots
         self.schedule = tuple(schedule)

@@ -18,7 +18,7 @@ from hookward.domain.delivery.outcome import ErrorKind
 from hookward.domain.egress import EgressPolicy
 from hookward.domain.ids import AccountId, CredentialId
 from hookward.domain.oauth.model import AuthorizationRequired, NoToken, OAuthDefinition, TokenGrant
-from tests.fakes.null_log import Silence
+from tests.fakes.null_log import NullLog
 from tests.integration.endpoint import Endpoint, answering
 from tests.integration.names import Names
 from tests.integration.proxy import Tunneling, proxy_of
@@ -46,7 +46,7 @@ def grant(address: str, account: int = 1) -> TokenGrant:
 
 
 def asking(sender: HttpSender) -> HttpTokenEndpoint:
-    return HttpTokenEndpoint(sender, timeout=5.0, clock=SystemClock(), random=SystemRandom(), log=Silence())
+    return HttpTokenEndpoint(sender, timeout=5.0, clock=SystemClock(), random=SystemRandom(), log=NullLog())
 
 
 async def refusal(endpoint: HttpTokenEndpoint, address: str, *, code: bool = False) -> NoToken:

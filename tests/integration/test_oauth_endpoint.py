@@ -31,7 +31,7 @@ from hookward.domain.oauth.model import (
     TokenGrant,
     TokenResponse,
 )
-from tests.fakes.null_log import Silence
+from tests.fakes.null_log import NullLog
 from tests.integration.endpoint import Endpoint, Received, answering, closing, silence
 
 BODY = b'{"access_token":"a1","token_type":"Bearer","expires_in":60,"refresh_token":"r2"}'
@@ -50,7 +50,7 @@ def grant(address: str, method: ClientAuthMethod = ClientAuthMethod.BASIC, **mor
 
 
 def asking(sender: HttpSender, timeout: float = 5.0, log: Any = None) -> HttpTokenEndpoint:
-    return HttpTokenEndpoint(sender, timeout=timeout, clock=SystemClock(), random=SystemRandom(), log=log or Silence())
+    return HttpTokenEndpoint(sender, timeout=timeout, clock=SystemClock(), random=SystemRandom(), log=log or NullLog())
 
 
 async def sent(given: TokenGrant, refresh_token: str | None = "r 1") -> tuple[Received, dict[str, list[str]]]:
@@ -202,8 +202,9 @@ async def test_no_connection_is_used_for_a_second_token_request() -> None:
     assert (endpoint.connections, len(endpoint.requests)) == (3, 3)
 
 
-class Lines(Silence):
+class Lines(NullLog):
     def __init__(self) -> None:
+        super().__init__()
         self.lines: list[dict[str, object]] = []
 
     def info(self, event: str, /, **values: object) -> None:

@@ -27,7 +27,7 @@ from hookward.domain.oauth.model import (
     TokenGrant,
     TokenResponse,
 )
-from tests.fakes.null_log import Silence
+from tests.fakes.null_log import NullLog
 from tests.peers import Peer, needs_node
 
 pytestmark = [needs_node, pytest.mark.asyncio(loop_scope="module")]
@@ -47,7 +47,7 @@ CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
 async def endpoint() -> AsyncIterator[HttpTokenEndpoint]:
     settings = Settings(egress=EgressSettings(allow=(ip_network("127.0.0.1/32"),)))
     async with open_token_sender(settings) as sender:
-        yield HttpTokenEndpoint(sender, timeout=10, clock=SystemClock(), random=SystemRandom(), log=Silence())
+        yield HttpTokenEndpoint(sender, timeout=10, clock=SystemClock(), random=SystemRandom(), log=NullLog())
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -32,9 +32,9 @@ from hookward.bootstrap.factories import built_in_types
 from hookward.domain.errors import HookwardError
 from hookward.domain.ids import IdPrefix, to_text
 from tests.contract.world import new_event
-from tests.fakes.null_log import Silence
+from tests.fakes.null_log import NullLog
 from tests.fakes.oauth import FakeTokens
-from tests.fakes.worker_harness import Endpoints, NoLines, NoSealing
+from tests.fakes.worker_harness import Endpoints, NoSealing
 
 RELEASE = "0001"
 FILL = Path(__file__).parent / "store_0_1_0.sql"
@@ -98,7 +98,7 @@ async def upgrade_problems(dsn: str, migrations: Path, *, patience: float = 30.0
     async with open_pool(dsn, name="upgrade", size=8) as pool:
         before = await _rows(pool)
         waiting = {row[0] for row in await _fetch(pool, OPEN)}
-        load = Load(publisher=Publisher(PostgresEvents(pool), Silence(), clock=SystemClock(), log=Silence()))
+        load = Load(publisher=Publisher(PostgresEvents(pool), NullLog(), clock=SystemClock(), log=NullLog()))
         async with _working(pool, endpoints):
             async with _publishing(load):
                 await _until(lambda: len(load.published) >= 20 and len(endpoints.received) >= 20)
@@ -159,7 +159,7 @@ async def _working(pool: ConnectionPool, endpoints: Endpoints) -> AsyncIterator[
         schedule=(1.0,),
         clock=clock,
         random=SystemRandom(),
-        log=NoLines(),
+        log=NullLog(),
     )
     stores = WorkerStores(
         leases=PostgresLeases(pool),
@@ -169,7 +169,7 @@ async def _working(pool: ConnectionPool, endpoints: Endpoints) -> AsyncIterator[
         waiting=lanes,
     )
     worker = Worker(
-        "upgrade", stores, registry, executor, waker=Silence(), limits=WorkerLimits(), clock=clock, log=Silence()
+        "upgrade", stores, registry, executor, waker=NullLog(), limits=WorkerLimits(), clock=clock, log=NullLog()
     )
     stop = asyncio.Event()
     task = asyncio.create_task(worker.run(stop))

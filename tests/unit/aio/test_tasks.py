@@ -13,7 +13,7 @@ from hookward.application.aio.tasks import (
     wait_first,
 )
 from hookward.domain.errors import StoreUnavailable
-from tests.fakes.virtual_time import SilentLog
+from tests.fakes.null_log import NullLog
 
 pytestmark = pytest.mark.virtual_time
 
@@ -32,7 +32,7 @@ async def test_a_task_that_swallows_its_first_cancellation_is_cancelled_again() 
             swallowed.append("once")
         await asyncio.Event().wait()
 
-    tasks = SupervisedTasks(SilentLog())
+    tasks = SupervisedTasks(NullLog())
     tasks.start(stubborn)
     await running.wait()
     async with asyncio.timeout(10):
@@ -41,7 +41,7 @@ async def test_a_task_that_swallows_its_first_cancellation_is_cancelled_again() 
 
 
 async def test_a_supervised_task_that_fails_is_logged_and_started_again() -> None:
-    log, runs = SilentLog(), asyncio.Semaphore(0)
+    log, runs = NullLog(), asyncio.Semaphore(0)
 
     async def fail() -> None:
         runs.release()
@@ -55,7 +55,7 @@ async def test_a_supervised_task_that_fails_is_logged_and_started_again() -> Non
 
 
 async def test_a_supervised_task_that_ends_is_started_again() -> None:
-    log, runs = SilentLog(), asyncio.Semaphore(0)
+    log, runs = NullLog(), asyncio.Semaphore(0)
 
     async def end() -> None:
         runs.release()
@@ -92,7 +92,7 @@ async def test_a_task_is_named_after_its_work() -> None:
 
 
 async def test_background_tasks_run_to_their_end_before_closing_returns() -> None:
-    tasks, done = BackgroundTasks(SilentLog()), []
+    tasks, done = BackgroundTasks(NullLog()), []
 
     async def work(number: int) -> None:
         await asyncio.sleep(number)
@@ -107,7 +107,7 @@ async def test_background_tasks_run_to_their_end_before_closing_returns() -> Non
 
 
 async def test_background_tasks_that_take_too_long_are_cancelled() -> None:
-    tasks = BackgroundTasks(SilentLog())
+    tasks = BackgroundTasks(NullLog())
     task = tasks.start(forever(), name="forever")
     await tasks.close(seconds=10)
     assert task.cancelled()
@@ -115,7 +115,7 @@ async def test_background_tasks_that_take_too_long_are_cancelled() -> None:
 
 @pytest.mark.parametrize(("error", "logged"), [(ValueError("a defect"), ["chore.failed"]), (StoreUnavailable("a"), [])])
 async def test_only_a_defect_in_a_background_task_is_logged(error: Exception, logged: list[str]) -> None:
-    log = SilentLog()
+    log = NullLog()
 
     async def fail() -> None:
         raise error

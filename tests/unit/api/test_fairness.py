@@ -26,8 +26,9 @@ from hookward.entrypoints.api.http.requests import REQUEST_ID
 from hookward.entrypoints.api.resources.events import publish_batch
 from hookward.entrypoints.api.resources.mirrored import publish_match
 from tests.fakes.api_parts import api_parts, resource_type_parts
+from tests.fakes.null_log import NullLog
 from tests.fakes.resource_types import FakeTypes
-from tests.fakes.virtual_time import FixedRandom, SilentLog, VirtualClock
+from tests.fakes.virtual_time import FixedRandom, VirtualClock
 
 PUBLISHER = Caller(account=AccountId(1), scopes=frozenset({Scope.PUBLISH}))
 TYPE = next(each for each in load_catalog() if each.name == "event.registration")
@@ -117,7 +118,7 @@ async def among_others(schema: Ticking, publish: Any, known: CompiledType) -> we
     cache = ResourceTypeCache({TYPE.name: known}, FakeTypes(), cast("Any", None))
     intake = EventIntake(
         cast("Any", Taking()),
-        Backlogs(cast("Any", None), bound=1, log=SilentLog()),
+        Backlogs(cast("Any", None), bound=1, log=NullLog()),
         cache,
         clock=VirtualClock(),
         random=FixedRandom(),

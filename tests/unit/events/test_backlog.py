@@ -9,7 +9,7 @@ import pytest_asyncio
 from hookward.application.events.backlog import CHECK_SECONDS, RETRY_AFTER_SECONDS, Backlogs
 from hookward.domain.errors import StoreUnavailable, TooManyPending
 from hookward.domain.ids import AccountId
-from tests.fakes.virtual_time import SilentLog
+from tests.fakes.null_log import NullLog
 
 pytestmark = pytest.mark.virtual_time
 
@@ -35,7 +35,7 @@ class Store:
 class Desk:
     def __init__(self) -> None:
         self.store = Store()
-        self.log = SilentLog()
+        self.log = NullLog()
         self.backlogs = Backlogs(self.store, bound=BOUND, log=self.log)
 
     async def publishes(self, account: AccountId) -> bool:

@@ -28,9 +28,10 @@ from hookward.domain.events.mirrored import MirroredEvent
 from hookward.domain.events.rules import validate_event
 from hookward.domain.ids import AccountId, EventId, unix_ms_of
 from hookward.domain.resource_types.model import CompiledType, ResourceType
+from tests.fakes.null_log import NullLog
 from tests.fakes.resource_types import FakeTypes
 from tests.fakes.stores import FakeInbox
-from tests.fakes.virtual_time import FixedRandom, SilentLog, VirtualClock
+from tests.fakes.virtual_time import FixedRandom, VirtualClock
 from tests.fakes.worker_harness import Wakes
 from tests.unit.events.events import Seats
 from tests.unit.resource_types.resource_types import made_up
@@ -65,7 +66,7 @@ class Api:
     """An intake on fakes; account 1 may have added a type of its own."""
 
     def __init__(self) -> None:
-        clock, log = VirtualClock(), SilentLog()
+        clock, log = VirtualClock(), NullLog()
         self.backlogs, self.inbox, self.store = Checked(), FakeInbox(), FakeTypes()
         self.cache = ResourceTypeCache({"built.in": BUILT_IN}, self.store, JsonSchemas())
         self.intake = EventIntake(

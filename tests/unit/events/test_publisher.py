@@ -13,8 +13,9 @@ from hookward.domain.errors import HookwardError, Invalid, StoreUnavailable, Typ
 from hookward.domain.events.model import ChangeEvent
 from hookward.domain.ids import AccountId, EventId, uuid7
 from hookward.domain.resource_types.operations import ChangeKind
+from tests.fakes.null_log import NullLog
 from tests.fakes.stores import FakeInbox
-from tests.fakes.virtual_time import SilentLog, VirtualClock
+from tests.fakes.virtual_time import VirtualClock
 from tests.fakes.worker_harness import Wakes
 
 pytestmark = pytest.mark.virtual_time
@@ -63,12 +64,12 @@ def wakes() -> Wakes:
 
 
 @pytest.fixture
-def log() -> SilentLog:
-    return SilentLog()
+def log() -> NullLog:
+    return NullLog()
 
 
 @pytest.fixture
-def publisher(inbox: GatedInbox, wakes: Wakes, log: SilentLog) -> Publisher:
+def publisher(inbox: GatedInbox, wakes: Wakes, log: NullLog) -> Publisher:
     return Publisher(inbox, wakes, clock=VirtualClock(), log=log)
 
 
@@ -110,7 +111,7 @@ async def test_a_store_that_stays_away_fails_the_group(publisher: Publisher, inb
 
 
 async def test_a_row_that_the_store_refuses_spares_its_neighbours(
-    publisher: Publisher, inbox: GatedInbox, log: SilentLog
+    publisher: Publisher, inbox: GatedInbox, log: NullLog
 ) -> None:
     inbox.refused.add(b"guilty")
     outcomes = await publisher.publish_all([event(n, body=b"guilty" if n == 37 else b"{}") for n in range(100)])
@@ -176,7 +177,7 @@ async def test_a_caller_that_went_away_does_not_hurt_a_group_that_fails(
         await stays
 
 
-async def test_bytes_waiting_for_a_slow_store_are_bounded(inbox: GatedInbox, wakes: Wakes, log: SilentLog) -> None:
+async def test_bytes_waiting_for_a_slow_store_are_bounded(inbox: GatedInbox, wakes: Wakes, log: NullLog) -> None:
     publisher = Publisher(inbox, wakes, clock=VirtualClock(), log=log, max_pending_bytes=10)
     inbox.gate.clear()
     first = asyncio.create_task(publisher.publish(event(1, body=b"x" * 11)))

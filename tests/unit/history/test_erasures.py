@@ -12,7 +12,8 @@ import pytest
 from hookward.application.history.erasures import IDLE_SECONDS, Eraser, Erasure, Erasures
 from hookward.domain.errors import Invalid, NotFound, StoreUnavailable
 from hookward.domain.ids import AccountId
-from tests.fakes.virtual_time import FixedRandom, SilentLog, VirtualClock
+from tests.fakes.null_log import NullLog
+from tests.fakes.virtual_time import FixedRandom, VirtualClock
 
 pytestmark = pytest.mark.virtual_time
 
@@ -78,7 +79,7 @@ async def test_all_that_is_wrong_is_named_at_once(given: Any, pointers: list[str
 
 
 async def test_steps_follow_each_other_while_there_is_work_and_after_an_outage() -> None:
-    store, log = Store([True, True, False, StoreUnavailable("away"), True]), SilentLog()
+    store, log = Store([True, True, False, StoreUnavailable("away"), True]), NullLog()
     task = asyncio.create_task(Eraser(store, log=log).run())
     await asyncio.sleep(10)
     task.cancel()

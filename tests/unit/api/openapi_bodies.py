@@ -163,9 +163,7 @@ BODIES = {
         reads=lambda given: read_watch(given, APPOINTMENT, {}, second=SECOND),
         struct=wire_watches.WatchRouteCreate,
         right={"address": ADDRESS},
-        read_only=OF_WATCH - {"resourceType", "scope"},
-        takes=WATCH_TAKES,
-        refuses=WATCH_REFUSES,
+        read_only=OF_WATCH - {"resourceType", "scope"},  # its other properties are derived as those of "watch" are
     ),
     "replaced watch": Body(
         reads=replaced,

@@ -22,10 +22,7 @@ from hookward.domain.events.rules import validate_event
 from hookward.domain.ids import AccountId
 from hookward.domain.resource_types.model import CompiledType, ResourceType
 from hookward.domain.resource_types.operations import ChangeKind
-from hookward.domain.watches import blocks
 from hookward.domain.watches.model import WatchMethod, WatchStatus
-from hookward.domain.watches.properties import READ_ONLY
-from hookward.domain.watches.rules import read_watch
 from hookward.entrypoints.api.app import make_app
 from hookward.entrypoints.api.http.listing import MAX_LIMIT
 from hookward.entrypoints.api.openapi.document import encode_openapi
@@ -33,7 +30,6 @@ from hookward.entrypoints.api.openapi.operations import plain_path
 from hookward.entrypoints.api.openapi.service import describe
 from hookward.entrypoints.api.resources import crypto_keys as wire_keys
 from hookward.entrypoints.api.resources import events
-from hookward.entrypoints.api.resources import watch_schemas as wire_watches
 from hookward.entrypoints.api.resources.mirrored import PatchDocument, Resource, mirrored_routes, unchanging_routes
 from hookward.entrypoints.api.resources.watches import watch_routes
 from hookward.entrypoints.api.route import Route
@@ -198,17 +194,6 @@ def test_an_event_is_described_as_it_is_read() -> None:
     with pytest.raises(Invalid) as refused:
         validate_event({"zz": 1}, None, TYPES)
     assert named_by(complaints(refused)["/zz"]) == fields(events.EventCreate)
-
-
-def test_a_watch_is_described_as_it_is_read() -> None:
-    given = {"zz": 1, "basicAuth": {"zz": 1}, "signature": {"zz": 1}}
-    with pytest.raises(Invalid) as refused:
-        read_watch(given, TYPES["appointment"], {}, second=0)
-    found = complaints(refused)
-    assert named_by(found["/zz"]) | READ_ONLY == fields(wire_watches.WatchCreate)
-    assert fields(wire_watches.WatchCreate) - fields(wire_watches.WatchRouteCreate) == {"resourceType", "scope"}
-    assert named_by(found["/basicAuth/zz"]) == fields(blocks.BasicAuthIn)
-    assert named_by(found["/signature/zz"]) == fields(blocks.SignatureIn)
 
 
 async def test_a_crypto_key_is_described_as_it_is_read() -> None:

@@ -58,7 +58,7 @@ class Endpoint:
         return self.gives
 
 
-class Desk:
+class WatchHarness:
     def __init__(self) -> None:
         random = FixedRandom()
         self.store = FakeDefinitions()
@@ -95,13 +95,13 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def harness() -> WatchHarness:
+    return WatchHarness()
 
 
-async def test_an_authorization_lasts_ten_minutes(desk: Desk) -> None:
-    row = await desk.make(scope="a b")
-    begun = await desk.authorizations.begin(row)
+async def test_an_authorization_lasts_ten_minutes(harness: WatchHarness) -> None:
+    row = await harness.make(scope="a b")
+    begun = await harness.authorizations.begin(row)
     query = dict(parse_qsl(urlsplit(begun.url).query))
     assert begun.url.startswith("https://login.example.com/authorize?response_type=code&client_id=c&")
     assert (query["redirect_uri"], query["scope"]) == ("http://127.0.0.1:8420/oauth2/callback", "a b")
@@ -109,161 +109,163 @@ async def test_an_authorization_lasts_ten_minutes(desk: Desk) -> None:
     assert "state" not in repr(begun)
 
 
-async def test_neither_state_nor_verifier_can_be_read_from_the_store(desk: Desk) -> None:
-    state = await desk.state_of(await desk.make())
-    await desk.authorizations.begin(await desk.make())
-    stored = repr(desk.flows.flows).encode()
+async def test_neither_state_nor_verifier_can_be_read_from_the_store(harness: WatchHarness) -> None:
+    state = await harness.state_of(await harness.make())
+    await harness.authorizations.begin(await harness.make())
+    stored = repr(harness.flows.flows).encode()
     assert state.encode() not in stored
     assert b"verifier" not in stored
 
 
-async def test_a_code_is_turned_into_tokens_with_the_verifier_that_belongs_to_its_state(desk: Desk) -> None:
-    row = await desk.make(redirectUri="https://b.example/back")
-    begun = await desk.authorizations.begin(row)
+async def test_a_code_is_turned_into_tokens_with_the_verifier_that_belongs_to_its_state(harness: WatchHarness) -> None:
+    row = await harness.make(redirectUri="https://b.example/back")
+    begun = await harness.authorizations.begin(row)
     state = dict(parse_qsl(urlsplit(begun.url).query))["state"]
-    await desk.finish(state)
-    [(grant, code, verifier, redirect_uri)] = desk.endpoint.asked
+    await harness.finish(state)
+    [(grant, code, verifier, redirect_uri)] = harness.endpoint.asked
     assert (grant.account, grant.client_secret, grant.definition.client_id, code) == (ACCOUNT, "s", "c", "the code")
     assert redirect_uri == "https://b.example/back"
     again = authorization_url(grant.definition, redirect_uri=redirect_uri, state=state, verifier=verifier)
     assert again == begun.url
 
 
-async def test_a_public_client_has_no_secret_to_tell(desk: Desk) -> None:
-    row = await desk.make(clientAuthMethod="none", clientSecret=None)
-    await desk.finish(await desk.state_of(row))
-    assert desk.endpoint.asked[0][0].client_secret is None
+async def test_a_public_client_has_no_secret_to_tell(harness: WatchHarness) -> None:
+    row = await harness.make(clientAuthMethod="none", clientSecret=None)
+    await harness.finish(await harness.state_of(row))
+    assert harness.endpoint.asked[0][0].client_secret is None
 
 
-async def test_an_authorized_watch_has_the_refresh_token_and_goes_on(desk: Desk) -> None:
-    row = await desk.make()
-    after = await desk.finish(await desk.state_of(row))
-    assert (after, after.status, after.status_reason) == (desk.now(row), WatchStatus.ENABLED, None)
+async def test_an_authorized_watch_has_the_refresh_token_and_goes_on(harness: WatchHarness) -> None:
+    row = await harness.make()
+    after = await harness.finish(await harness.state_of(row))
+    assert (after, after.status, after.status_reason) == (harness.now(row), WatchStatus.ENABLED, None)
     assert after.version > row.version
-    assert (desk.token(row), len(desk.store.credentials)) == (CredentialState(token="granted"), 1)
+    assert (harness.token(row), len(harness.store.credentials)) == (CredentialState(token="granted"), 1)
 
 
-async def test_all_of_the_owners_watches_that_shared_the_credential_go_on(desk: Desk) -> None:
-    rows = [await desk.make(refreshToken="old", owner=owner) for owner in ("one", "one", "two")]
+async def test_all_of_the_owners_watches_that_shared_the_credential_go_on(harness: WatchHarness) -> None:
+    rows = [await harness.make(refreshToken="old", owner=owner) for owner in ("one", "one", "two")]
     assert [row.credential == rows[0].credential for row in rows] == [True, True, False]
     for row in rows:
         waiting = msgspec.structs.replace(row, status=WatchStatus.PAUSED, status_reason=AUTHORIZATION_REQUIRED)
-        desk.store.put(waiting)
-    await desk.finish(await desk.state_of(rows[0]))
-    assert [desk.now(row).status for row in rows] == [1, 1, 2]
-    assert [desk.token(row).token for row in rows] == ["granted", "granted", "old"]
+        harness.store.put(waiting)
+    await harness.finish(await harness.state_of(rows[0]))
+    assert [harness.now(row).status for row in rows] == [1, 1, 2]
+    assert [harness.token(row).token for row in rows] == ["granted", "granted", "old"]
 
 
-async def test_a_holder_of_the_former_token_does_not_get_the_new_one(desk: Desk) -> None:
-    row = await desk.make(refreshToken="old")
-    await desk.finish(await desk.state_of(row))
-    other = await desk.make(refreshToken="old")
-    assert (desk.token(row).token, desk.token(other).token) == ("granted", "old")
+async def test_a_holder_of_the_former_token_does_not_get_the_new_one(harness: WatchHarness) -> None:
+    row = await harness.make(refreshToken="old")
+    await harness.finish(await harness.state_of(row))
+    other = await harness.make(refreshToken="old")
+    assert (harness.token(row).token, harness.token(other).token) == ("granted", "old")
 
 
 @pytest.mark.parametrize("reason", [None, "gone"])
 @pytest.mark.parametrize("status", [WatchStatus.PAUSED, WatchStatus.DISABLED])
 async def test_a_watch_that_stands_still_for_another_reason_gets_its_token_and_stays(
-    desk: Desk, status: WatchStatus, reason: str | None
+    harness: WatchHarness, status: WatchStatus, reason: str | None
 ) -> None:
-    row = await desk.make(refreshToken="old")
-    desk.store.put(msgspec.structs.replace(row, status=status, status_reason=reason))
-    after = await desk.finish(await desk.state_of(desk.now(row)))
-    assert (after.status, after.status_reason, desk.token(row).token) == (status, reason, "granted")
+    row = await harness.make(refreshToken="old")
+    harness.store.put(msgspec.structs.replace(row, status=status, status_reason=reason))
+    after = await harness.finish(await harness.state_of(harness.now(row)))
+    assert (after.status, after.status_reason, harness.token(row).token) == (status, reason, "granted")
 
 
 @pytest.mark.parametrize(
     "oauth", [None, {"authUrl": None, "refreshToken": "x"}, {"grantType": "client_credentials", "authUrl": None}]
 )
-async def test_a_watch_without_an_address_to_authorize_at_says_so(desk: Desk, oauth: dict[str, Any] | None) -> None:
+async def test_a_watch_without_an_address_to_authorize_at_says_so(
+    harness: WatchHarness, oauth: dict[str, Any] | None
+) -> None:
     if oauth is None:
-        row, _ = await create_watch(desk.watches, ACCOUNT, {"address": "https://a.example/"}, {})
+        row, _ = await create_watch(harness.watches, ACCOUNT, {"address": "https://a.example/"}, {})
     else:
-        row = await desk.make(**oauth)
+        row = await harness.make(**oauth)
     with pytest.raises(Conflict, match=r"has no oauth2Auth\.authUrl"):
-        await desk.authorizations.begin(row)
+        await harness.authorizations.begin(row)
 
 
-async def test_a_watch_that_is_gone_cannot_be_authorized(desk: Desk) -> None:
-    row = await desk.make()
-    await desk.store.delete_watch(ACCOUNT, row.id, reason="why")
+async def test_a_watch_that_is_gone_cannot_be_authorized(harness: WatchHarness) -> None:
+    row = await harness.make()
+    await harness.store.delete_watch(ACCOUNT, row.id, reason="why")
     with pytest.raises(NotFound):
-        await desk.authorizations.begin(row)
+        await harness.authorizations.begin(row)
 
 
-async def test_a_state_is_good_for_one_return(desk: Desk) -> None:
-    state = await desk.state_of(await desk.make())
-    await desk.finish(state)
+async def test_a_state_is_good_for_one_return(harness: WatchHarness) -> None:
+    state = await harness.state_of(await harness.make())
+    await harness.finish(state)
     with pytest.raises(Invalid) as refused:
-        await desk.finish(state)
+        await harness.finish(state)
     assert [each.pointer for each in refused.value.problems] == ["/state"]
-    assert len(desk.endpoint.asked) == 1
+    assert len(harness.endpoint.asked) == 1
 
 
-async def test_a_state_is_good_for_ten_minutes(desk: Desk) -> None:
-    state = await desk.state_of(await desk.make())
-    desk.flows.elapsed = timedelta(seconds=600)
+async def test_a_state_is_good_for_ten_minutes(harness: WatchHarness) -> None:
+    state = await harness.state_of(await harness.make())
+    harness.flows.elapsed = timedelta(seconds=600)
     with pytest.raises(Invalid):
-        await desk.finish(state)
+        await harness.finish(state)
 
 
-async def test_a_state_is_good_for_its_watch_and_not_spent_by_another(desk: Desk) -> None:
-    row, other = await desk.make(), await desk.make()
-    state = await desk.state_of(row)
+async def test_a_state_is_good_for_its_watch_and_not_spent_by_another(harness: WatchHarness) -> None:
+    row, other = await harness.make(), await harness.make()
+    state = await harness.state_of(row)
     with pytest.raises(Invalid):
-        await desk.finish(state, watch=other.id)
-    assert (await desk.finish(state, watch=row.id)).id == row.id
+        await harness.finish(state, watch=other.id)
+    assert (await harness.finish(state, watch=row.id)).id == row.id
 
 
-async def test_a_watch_has_a_few_authorizations_under_way_and_the_oldest_goes(desk: Desk) -> None:
-    row = await desk.make()
-    first, second, *_ = [await desk.state_of(row) for _ in range(MOST_FLOWS + 1)]
+async def test_a_watch_has_a_few_authorizations_under_way_and_the_oldest_goes(harness: WatchHarness) -> None:
+    row = await harness.make()
+    first, second, *_ = [await harness.state_of(row) for _ in range(MOST_FLOWS + 1)]
     with pytest.raises(Invalid):
-        await desk.finish(first)
-    await desk.finish(second)
+        await harness.finish(first)
+    await harness.finish(second)
 
 
-async def test_an_authorization_that_was_refused_is_over(desk: Desk) -> None:
-    state = await desk.state_of(await desk.make())
-    assert (await desk.authorizations.refuse(state), await desk.authorizations.refuse(state)) == (True, False)
+async def test_an_authorization_that_was_refused_is_over(harness: WatchHarness) -> None:
+    state = await harness.state_of(await harness.make())
+    assert (await harness.authorizations.refuse(state), await harness.authorizations.refuse(state)) == (True, False)
 
 
 @pytest.mark.parametrize("when", ["before", "while the code is exchanged"])
 @pytest.mark.parametrize("what", ["deleted", "another client"])
-async def test_a_code_is_for_the_watch_as_it_was(desk: Desk, what: str, when: str) -> None:
-    row = await desk.make()
-    state = await desk.state_of(row)
+async def test_a_code_is_for_the_watch_as_it_was(harness: WatchHarness, what: str, when: str) -> None:
+    row = await harness.make()
+    state = await harness.state_of(row)
 
     async def change() -> None:
         if what == "deleted":
-            await desk.store.delete_watch(ACCOUNT, row.id, reason="why")
+            await harness.store.delete_watch(ACCOUNT, row.id, reason="why")
         else:
-            other = await desk.make(clientId="d")
+            other = await harness.make(clientId="d")
             changed = msgspec.structs.replace(row, definition=other.definition, credential=other.credential)
-            desk.store.put(changed)
+            harness.store.put(changed)
 
     if when == "before":
         await change()
     else:
-        desk.endpoint.meanwhile = change
+        harness.endpoint.meanwhile = change
     with pytest.raises((Conflict, Invalid)):  # the states of a watch go with it
-        await desk.finish(state)
-    assert len(desk.endpoint.asked) == (when != "before")
+        await harness.finish(state)
+    assert len(harness.endpoint.asked) == (when != "before")
 
 
-async def test_a_watch_that_goes_as_it_is_authorized_is_not_answered(desk: Desk) -> None:
-    row = await desk.make()
-    state = await desk.state_of(row)
-    authorized = desk.flows.authorized
+async def test_a_watch_that_goes_as_it_is_authorized_is_not_answered(harness: WatchHarness) -> None:
+    row = await harness.make()
+    state = await harness.state_of(row)
+    authorized = harness.flows.authorized
 
     async def gone_then(*given: Any, **more: Any) -> bool:
         done = await authorized(*given, **more)
-        await desk.store.delete_watch(ACCOUNT, row.id, reason="why")
+        await harness.store.delete_watch(ACCOUNT, row.id, reason="why")
         return done
 
-    desk.flows.authorized = gone_then  # type: ignore[method-assign]
+    harness.flows.authorized = gone_then  # type: ignore[method-assign]
     with pytest.raises(Conflict):
-        await desk.finish(state)
+        await harness.finish(state)
 
 
 @pytest.mark.parametrize(
@@ -275,29 +277,29 @@ async def test_a_watch_that_goes_as_it_is_authorized_is_not_answered(desk: Desk)
     ],
 )
 async def test_a_code_that_gives_no_lasting_token_says_what_to_do(
-    desk: Desk, gives: TokenResponse | NoToken, kind: type[Exception], told: str
+    harness: WatchHarness, gives: TokenResponse | NoToken, kind: type[Exception], told: str
 ) -> None:
-    row = await desk.make()
-    state = await desk.state_of(row)
-    desk.endpoint.gives = gives
+    row = await harness.make()
+    state = await harness.state_of(row)
+    harness.endpoint.gives = gives
     with pytest.raises(kind, match=told):
-        await desk.finish(state)
-    assert (desk.now(row), desk.token(row)) == (row, CredentialState())
+        await harness.finish(state)
+    assert (harness.now(row), harness.token(row)) == (row, CredentialState())
 
 
-async def test_an_account_has_a_few_exchanges_under_way(desk: Desk) -> None:
-    states = [await desk.state_of(await desk.make()) for _ in range(PER_ACCOUNT + 1)]
+async def test_an_account_has_a_few_exchanges_under_way(harness: WatchHarness) -> None:
+    states = [await harness.state_of(await harness.make()) for _ in range(PER_ACCOUNT + 1)]
     refused: list[str] = []
 
     async def another() -> None:
         if states:
             try:
-                await desk.finish(states.pop())
+                await harness.finish(states.pop())
             except TooManyPending as error:
                 refused.append(error.detail)
 
-    desk.endpoint.meanwhile = another
-    await desk.finish(states.pop())
+    harness.endpoint.meanwhile = another
+    await harness.finish(states.pop())
     assert refused == ["too many authorizations are under way; wait for their answers"]
 
 

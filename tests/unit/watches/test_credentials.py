@@ -36,7 +36,7 @@ INTERACTIVE = {**BLOCK, "authUrl": "https://login.example.com/authorize"}
 MACHINE = {**BLOCK, "grantType": "client_credentials"}
 
 
-class Desk:
+class WatchHarness:
     """Watches on one store, and what is sealed of their credentials."""
 
     def __init__(self) -> None:
@@ -79,8 +79,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def harness() -> WatchHarness:
+    return WatchHarness()
 
 
 def status_of(row: WatchRecord) -> tuple[int, str | None]:
@@ -91,179 +91,187 @@ ENABLED = (WatchStatus.ENABLED, None)
 WAITING = (WatchStatus.PAUSED, AUTHORIZATION_REQUIRED)
 
 
-async def test_a_refresh_token_is_sealed_with_the_credential_and_nowhere_else(desk: Desk) -> None:
-    row = await desk.make(GIVEN)
-    assert (status_of(row), desk.state(row)) == (ENABLED, CredentialState(original_token="first", token="first"))
+async def test_a_refresh_token_is_sealed_with_the_credential_and_nowhere_else(harness: WatchHarness) -> None:
+    row = await harness.make(GIVEN)
+    assert (status_of(row), harness.state(row)) == (ENABLED, CredentialState(original_token="first", token="first"))
     assert b"first" not in row.definition + (row.secrets or b"")
 
 
-async def test_watches_with_the_same_server_client_and_refresh_token_share_a_credential(desk: Desk) -> None:
-    one = await desk.make(GIVEN)
+async def test_watches_with_the_same_server_client_and_refresh_token_share_a_credential(harness: WatchHarness) -> None:
+    one = await harness.make(GIVEN)
     others = [
-        await desk.make({**GIVEN, "clientSecret": "other", "scope": "a"}),
-        await desk.make({**GIVEN, "refreshToken": "second"}),
-        await desk.make({**GIVEN, "clientId": "d"}),
-        await desk.make({**GIVEN, "accessTokenUrl": OTHER_URL}),
-        await desk.make(GIVEN, account=AccountId(2)),
+        await harness.make({**GIVEN, "clientSecret": "other", "scope": "a"}),
+        await harness.make({**GIVEN, "refreshToken": "second"}),
+        await harness.make({**GIVEN, "clientId": "d"}),
+        await harness.make({**GIVEN, "accessTokenUrl": OTHER_URL}),
+        await harness.make(GIVEN, account=AccountId(2)),
     ]
     assert [each.credential == one.credential for each in others] == [True, False, False, False, False]
 
 
-async def test_a_rotated_refresh_token_is_found_by_what_was_first_given(desk: Desk) -> None:
-    one = await desk.make(GIVEN)
-    desk.rotate(one, "rotated")
-    other = await desk.make(GIVEN)
-    assert (other.credential, desk.state(other).token) == (one.credential, "rotated")
+async def test_a_rotated_refresh_token_is_found_by_what_was_first_given(harness: WatchHarness) -> None:
+    one = await harness.make(GIVEN)
+    harness.rotate(one, "rotated")
+    other = await harness.make(GIVEN)
+    assert (other.credential, harness.state(other).token) == (one.credential, "rotated")
 
 
 @pytest.mark.parametrize("owner", ["two", None])
 async def test_another_owner_who_knows_the_first_refresh_token_does_not_come_by_the_newest(
-    desk: Desk, owner: str | None
+    harness: WatchHarness, owner: str | None
 ) -> None:
-    one = await desk.make(GIVEN, owner="one")
-    desk.rotate(one, "rotated")
-    other = await desk.make(GIVEN, owner=owner)
-    assert (other.credential == one.credential, desk.state(other).token) == (False, "first")
-    moved = await desk.put(other, {**BLOCK, "accessTokenUrl": OTHER_URL})
-    assert desk.state(moved).token == "first"
-    assert (await desk.make(GIVEN, owner="one")).credential == one.credential
+    one = await harness.make(GIVEN, owner="one")
+    harness.rotate(one, "rotated")
+    other = await harness.make(GIVEN, owner=owner)
+    assert (other.credential == one.credential, harness.state(other).token) == (False, "first")
+    moved = await harness.put(other, {**BLOCK, "accessTokenUrl": OTHER_URL})
+    assert harness.state(moved).token == "first"
+    assert (await harness.make(GIVEN, owner="one")).credential == one.credential
 
 
-async def test_owners_who_use_one_client_do_not_wait_for_each_others_token_requests(desk: Desk) -> None:
-    owners = [await desk.make(MACHINE, owner=owner) for owner in ("one", "two", None)]
+async def test_owners_who_use_one_client_do_not_wait_for_each_others_token_requests(harness: WatchHarness) -> None:
+    owners = [await harness.make(MACHINE, owner=owner) for owner in ("one", "two", None)]
     assert len({each.credential for each in owners}) == 3
 
 
-async def test_client_credentials_of_one_client_share_a_credential_without_a_token(desk: Desk) -> None:
-    one, other = await desk.make(MACHINE), await desk.make({**MACHINE, "scope": "a"})
-    assert (status_of(one), one.credential, desk.state(one)) == (ENABLED, other.credential, CredentialState())
+async def test_client_credentials_of_one_client_share_a_credential_without_a_token(harness: WatchHarness) -> None:
+    one, other = await harness.make(MACHINE), await harness.make({**MACHINE, "scope": "a"})
+    assert (status_of(one), one.credential, harness.state(one)) == (ENABLED, other.credential, CredentialState())
 
 
-async def test_a_credential_is_found_after_the_master_key_was_rotated(desk: Desk) -> None:
-    one = await desk.make(GIVEN)
-    other = await desk.make(GIVEN, watches=desk.with_keys(AesGcmSealer(NEW, OLD)))
+async def test_a_credential_is_found_after_the_master_key_was_rotated(harness: WatchHarness) -> None:
+    one = await harness.make(GIVEN)
+    other = await harness.make(GIVEN, watches=harness.with_keys(AesGcmSealer(NEW, OLD)))
     assert one.credential == other.credential
 
 
-async def test_the_digest_can_be_made_again_of_what_is_sealed(desk: Desk) -> None:
+async def test_the_digest_can_be_made_again_of_what_is_sealed(harness: WatchHarness) -> None:
     for oauth in (GIVEN, MACHINE, INTERACTIVE):
-        row = await desk.make(oauth)
+        row = await harness.make(oauth)
         assert row.credential is not None
-        held = desk.store.credentials[row.credential]
+        held = harness.store.credentials[row.credential]
         state = read_state(SEALER.unseal(held.state, credential_subject(ACCOUNT, held.id)))
-        assert desk.store.by_digest[ACCOUNT, SEALER.fingerprint(*digested(ACCOUNT, state))] == row.credential
+        assert harness.store.by_digest[ACCOUNT, SEALER.fingerprint(*digested(ACCOUNT, state))] == row.credential
 
 
 @pytest.mark.parametrize("status", ["enabled", "paused"])
-async def test_a_watch_without_authorization_waits_for_it_whatever_status_was_given(desk: Desk, status: str) -> None:
-    row = await desk.make(INTERACTIVE, status=status)
-    assert (status_of(row), desk.state(row)) == (WAITING, CredentialState())
+async def test_a_watch_without_authorization_waits_for_it_whatever_status_was_given(
+    harness: WatchHarness, status: str
+) -> None:
+    row = await harness.make(INTERACTIVE, status=status)
+    assert (status_of(row), harness.state(row)) == (WAITING, CredentialState())
 
 
-async def test_a_disabled_watch_stays_so_and_waits_when_it_is_enabled(desk: Desk) -> None:
-    row = await desk.make(INTERACTIVE, status="disabled")
+async def test_a_disabled_watch_stays_so_and_waits_when_it_is_enabled(harness: WatchHarness) -> None:
+    row = await harness.make(INTERACTIVE, status="disabled")
     assert status_of(row) == (WatchStatus.DISABLED, None)
-    assert status_of(await desk.put(row, INTERACTIVE)) == WAITING
+    assert status_of(await harness.put(row, INTERACTIVE)) == WAITING
 
 
-async def test_what_was_not_given_is_shared_with_no_watch(desk: Desk) -> None:
-    assert (await desk.make(INTERACTIVE)).credential != (await desk.make(INTERACTIVE)).credential
+async def test_what_was_not_given_is_shared_with_no_watch(harness: WatchHarness) -> None:
+    assert (await harness.make(INTERACTIVE)).credential != (await harness.make(INTERACTIVE)).credential
 
 
-async def test_a_block_that_is_repeated_without_the_refresh_token_keeps_the_one_that_there_is_now(desk: Desk) -> None:
-    row = await desk.make(GIVEN)
-    desk.rotate(row, "rotated")
-    changed = await desk.put(row, {**BLOCK, "scope": "a"})
-    assert (changed.credential, status_of(changed), desk.state(changed).token) == (row.credential, ENABLED, "rotated")
+async def test_a_block_that_is_repeated_without_the_refresh_token_keeps_the_one_that_there_is_now(
+    harness: WatchHarness,
+) -> None:
+    row = await harness.make(GIVEN)
+    harness.rotate(row, "rotated")
+    changed = await harness.put(row, {**BLOCK, "scope": "a"})
+    assert (changed.credential, status_of(changed), harness.state(changed).token) == (
+        row.credential,
+        ENABLED,
+        "rotated",
+    )
 
 
-async def test_nothing_is_stored_when_nothing_changes(desk: Desk) -> None:
+async def test_nothing_is_stored_when_nothing_changes(harness: WatchHarness) -> None:
     for oauth, again in ((GIVEN, BLOCK), (MACHINE, MACHINE), (INTERACTIVE, INTERACTIVE)):
-        row = await desk.make(oauth)
-        assert (await desk.put(row, again)).version == row.version
+        row = await harness.make(oauth)
+        assert (await harness.put(row, again)).version == row.version
 
 
 @pytest.mark.parametrize("change", [{"accessTokenUrl": OTHER_URL}, {"clientId": "d"}])
 async def test_another_server_or_client_goes_on_with_the_refresh_token_that_there_is_now(
-    desk: Desk, change: dict[str, str]
+    harness: WatchHarness, change: dict[str, str]
 ) -> None:
-    row = await desk.make(GIVEN)
-    desk.rotate(row, "rotated")
-    changed = await desk.put(row, {**BLOCK, **change})
+    row = await harness.make(GIVEN)
+    harness.rotate(row, "rotated")
+    changed = await harness.put(row, {**BLOCK, **change})
     assert changed.credential != row.credential
-    assert desk.state(changed) == CredentialState(original_token="first", token="rotated")
-    assert list(desk.store.credentials) == [changed.credential]
+    assert harness.state(changed) == CredentialState(original_token="first", token="rotated")
+    assert list(harness.store.credentials) == [changed.credential]
 
 
-async def test_a_refresh_token_that_is_rotated_while_it_moves_is_not_lost(desk: Desk) -> None:
-    row = await desk.make(GIVEN)
+async def test_a_refresh_token_that_is_rotated_while_it_moves_is_not_lost(harness: WatchHarness) -> None:
+    row = await harness.make(GIVEN)
 
     async def rotated_meanwhile(account: AccountId, id_: CredentialId) -> StoredCredential | None:
-        desk.store.credential = original  # type: ignore[method-assign]
+        harness.store.credential = original  # type: ignore[method-assign]
         held = await original(account, id_)
-        desk.rotate(row, "rotated")
+        harness.rotate(row, "rotated")
         return held
 
-    original = desk.store.credential
-    desk.store.credential = rotated_meanwhile  # type: ignore[method-assign]
-    assert desk.state(await desk.put(row, {**BLOCK, "clientId": "d"})).token == "rotated"
+    original = harness.store.credential
+    harness.store.credential = rotated_meanwhile  # type: ignore[method-assign]
+    assert harness.state(await harness.put(row, {**BLOCK, "clientId": "d"})).token == "rotated"
 
 
-async def test_another_refresh_token_is_another_credential(desk: Desk) -> None:
-    row = await desk.make(GIVEN)
-    changed = await desk.put(row, {**BLOCK, "refreshToken": "second"})
-    assert (changed.credential != row.credential, desk.state(changed).token) == (True, "second")
-    assert list(desk.store.credentials) == [changed.credential]
+async def test_another_refresh_token_is_another_credential(harness: WatchHarness) -> None:
+    row = await harness.make(GIVEN)
+    changed = await harness.put(row, {**BLOCK, "refreshToken": "second"})
+    assert (changed.credential != row.credential, harness.state(changed).token) == (True, "second")
+    assert list(harness.store.credentials) == [changed.credential]
 
 
-async def test_a_change_asks_for_tokens_again(desk: Desk) -> None:
-    row = await desk.make(GIVEN)
+async def test_a_change_asks_for_tokens_again(harness: WatchHarness) -> None:
+    row = await harness.make(GIVEN)
     assert row.credential is not None
-    desk.store.refused[row.credential] = "invalid_grant"
-    desk.store.put(msgspec.structs.replace(row, status=WAITING[0], status_reason=WAITING[1]))
-    assert status_of(await desk.put(row, BLOCK)) == ENABLED
-    assert desk.store.refused == {}
+    harness.store.refused[row.credential] = "invalid_grant"
+    harness.store.put(msgspec.structs.replace(row, status=WAITING[0], status_reason=WAITING[1]))
+    assert status_of(await harness.put(row, BLOCK)) == ENABLED
+    assert harness.store.refused == {}
 
 
-async def test_the_reason_stays_while_a_watch_still_waits_and_goes_with_another_token(desk: Desk) -> None:
-    row = await desk.make(GIVEN)
-    desk.store.put(msgspec.structs.replace(row, status=WAITING[0], status_reason=WAITING[1]))
-    still = await desk.put(row, BLOCK, status="paused", name="renamed")
+async def test_the_reason_stays_while_a_watch_still_waits_and_goes_with_another_token(harness: WatchHarness) -> None:
+    row = await harness.make(GIVEN)
+    harness.store.put(msgspec.structs.replace(row, status=WAITING[0], status_reason=WAITING[1]))
+    still = await harness.put(row, BLOCK, status="paused", name="renamed")
     assert status_of(still) == WAITING
-    assert status_of(await desk.put(row, GIVEN | {"refreshToken": "second"}, status="paused")) == (
+    assert status_of(await harness.put(row, GIVEN | {"refreshToken": "second"}, status="paused")) == (
         WatchStatus.PAUSED, None,
     )  # fmt: skip
 
 
-async def test_a_block_that_is_removed_takes_its_credential_along(desk: Desk) -> None:
-    row = await desk.make(INTERACTIVE)
-    changed = await desk.put(row, None, status="paused")
+async def test_a_block_that_is_removed_takes_its_credential_along(harness: WatchHarness) -> None:
+    row = await harness.make(INTERACTIVE)
+    changed = await harness.put(row, None, status="paused")
     assert (changed.credential, status_of(changed), changed.secrets) == (None, (WatchStatus.PAUSED, None), None)
-    assert desk.store.credentials == {}
+    assert harness.store.credentials == {}
 
 
-async def test_a_credential_lives_as_long_as_a_watch_has_it(desk: Desk) -> None:
-    one, other = await desk.make(GIVEN), await desk.make(GIVEN)
+async def test_a_credential_lives_as_long_as_a_watch_has_it(harness: WatchHarness) -> None:
+    one, other = await harness.make(GIVEN), await harness.make(GIVEN)
     for row, left in ((one, 1), (other, 0)):
-        await desk.changes.delete(Target(account=ACCOUNT, id=row.id))
-        assert len(desk.store.credentials) == left
+        await harness.changes.delete(Target(account=ACCOUNT, id=row.id))
+        assert len(harness.store.credentials) == left
 
 
-async def test_a_token_of_another_grant_is_not_kept(desk: Desk) -> None:
-    row = await desk.put(await desk.make(GIVEN), MACHINE)
-    assert desk.state(row) == CredentialState()
+async def test_a_token_of_another_grant_is_not_kept(harness: WatchHarness) -> None:
+    row = await harness.put(await harness.make(GIVEN), MACHINE)
+    assert harness.state(row) == CredentialState()
     with pytest.raises(Invalid):
-        await desk.put(row, BLOCK)
-    assert status_of(await desk.put(row, INTERACTIVE)) == WAITING
+        await harness.put(row, BLOCK)
+    assert status_of(await harness.put(row, INTERACTIVE)) == WAITING
 
 
-async def test_a_watch_without_authorization_that_turns_to_another_server_still_waits(desk: Desk) -> None:
-    row = await desk.put(await desk.make(INTERACTIVE), {**INTERACTIVE, "accessTokenUrl": OTHER_URL})
+async def test_a_watch_without_authorization_that_turns_to_another_server_still_waits(harness: WatchHarness) -> None:
+    row = await harness.put(await harness.make(INTERACTIVE), {**INTERACTIVE, "accessTokenUrl": OTHER_URL})
     assert status_of(row) == WAITING
 
 
-async def test_a_refresh_token_that_is_there_may_do_without_an_address_to_authorize_at(desk: Desk) -> None:
-    row = await desk.put(await desk.make({**GIVEN, "authUrl": "https://a.example/"}), BLOCK)
+async def test_a_refresh_token_that_is_there_may_do_without_an_address_to_authorize_at(harness: WatchHarness) -> None:
+    row = await harness.put(await harness.make({**GIVEN, "authUrl": "https://a.example/"}), BLOCK)
     oauth = row.read_definition().oauth
     assert oauth is not None
     assert (oauth.auth_url, status_of(row)) == (None, ENABLED)

@@ -63,7 +63,7 @@ class Remembering(FakeDefinitions):
             before()
 
 
-class Desk:
+class WatchHarness:
     """The use cases on one store."""
 
     def __init__(self, bounds: WatchBounds = DEFAULT_BOUNDS) -> None:
@@ -100,58 +100,58 @@ def secrets_of(row: WatchRecord) -> WatchSecrets:
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def harness() -> WatchHarness:
+    return WatchHarness()
 
 
-async def test_a_change_keeps_secrets_sealed_and_removes_them_with_their_block(desk: Desk) -> None:
-    row = await desk.make(basicAuth={"username": "u", "password": "canary"}, httpRequestHeader={"X-A": "canary"})
-    kept, _ = await desk.replace(row, basicAuth={"username": "v"})
+async def test_a_change_keeps_secrets_sealed_and_removes_them_with_their_block(harness: WatchHarness) -> None:
+    row = await harness.make(basicAuth={"username": "u", "password": "canary"}, httpRequestHeader={"X-A": "canary"})
+    kept, _ = await harness.replace(row, basicAuth={"username": "v"})
     assert secrets_of(kept) == WatchSecrets(password="canary")
-    bare, _ = await desk.replace(row)
+    bare, _ = await harness.replace(row)
     assert bare.secrets is None
 
 
-async def test_a_change_that_changes_nothing_makes_no_version(desk: Desk) -> None:
-    row = await desk.make(name="n", httpRequestHeader={"X-A": "a"}, schema={"a": 1})
-    same, _ = await desk.replace(row, name="n", httpRequestHeader={"x-a".upper(): None}, schema={"a": 1})
-    assert (same, desk.store.asked) == (row, [])
+async def test_a_change_that_changes_nothing_makes_no_version(harness: WatchHarness) -> None:
+    row = await harness.make(name="n", httpRequestHeader={"X-A": "a"}, schema={"a": 1})
+    same, _ = await harness.replace(row, name="n", httpRequestHeader={"x-a".upper(): None}, schema={"a": 1})
+    assert (same, harness.store.asked) == (row, [])
 
 
-async def test_a_template_that_differs_only_in_type_is_a_change(desk: Desk) -> None:
-    row = await desk.make(schema={"a": 1})
-    changed, _ = await desk.replace(row, schema={"a": True})
+async def test_a_template_that_differs_only_in_type_is_a_change(harness: WatchHarness) -> None:
+    row = await harness.make(schema={"a": 1})
+    changed, _ = await harness.replace(row, schema={"a": True})
     assert changed.read_definition().schema == {"a": True}
     assert changed.version > row.version
 
 
-async def test_a_change_of_a_secret_alone_is_a_change(desk: Desk) -> None:
-    row = await desk.make(httpRequestHeader={"X-A": "a"})
-    changed, _ = await desk.replace(row, httpRequestHeader={"X-A": "b"})
+async def test_a_change_of_a_secret_alone_is_a_change(harness: WatchHarness) -> None:
+    row = await harness.make(httpRequestHeader={"X-A": "a"})
+    changed, _ = await harness.replace(row, httpRequestHeader={"X-A": "b"})
     assert secrets_of(changed).headers == {"X-A": "b"}
 
 
 @pytest.mark.parametrize("owner", [None, "integrator"])
-async def test_a_signature_turned_on_makes_a_key_of_the_same_owner(desk: Desk, owner: str | None) -> None:
-    row = await desk.make()
-    desk.store.put(msgspec.structs.replace(row, owner=owner))
-    changed, secret = await desk.replace(row, signature={"enabled": True})
-    (key,) = (await desk.store.changes_since(row.version)).keys
+async def test_a_signature_turned_on_makes_a_key_of_the_same_owner(harness: WatchHarness, owner: str | None) -> None:
+    row = await harness.make()
+    harness.store.put(msgspec.structs.replace(row, owner=owner))
+    changed, secret = await harness.replace(row, signature={"enabled": True})
+    (key,) = (await harness.store.changes_since(row.version)).keys
     assert (secret is not None, key.owner) == (True, owner)
     assert changed.read_definition().key_ids == (to_text(IdPrefix.CRYPTO_KEY, key.id),)
 
 
-async def test_a_key_that_does_not_exist_is_named(desk: Desk) -> None:
-    row = await desk.make()
+async def test_a_key_that_does_not_exist_is_named(harness: WatchHarness) -> None:
+    row = await harness.make()
     with pytest.raises(Invalid, match="problems"):
-        await desk.replace(row, signature={"enabled": True, "cryptoKeyIds": ["key_" + "0" * 32]})
+        await harness.replace(row, signature={"enabled": True, "cryptoKeyIds": ["key_" + "0" * 32]})
 
 
-async def test_an_owner_changes_a_watch_that_the_account_gave_a_key_of_its_own(desk: Desk) -> None:
-    made = await desk.make(signature={"enabled": True})
+async def test_an_owner_changes_a_watch_that_the_account_gave_a_key_of_its_own(harness: WatchHarness) -> None:
+    made = await harness.make(signature={"enabled": True})
     row = msgspec.structs.replace(made, owner="integrator")
-    desk.store.put(row)
-    stored = await desk.changes.replace(
+    harness.store.put(row)
+    stored = await harness.changes.replace(
         target(row, owner="integrator"),
         {
             "address": ADDRESS,
@@ -163,13 +163,13 @@ async def test_an_owner_changes_a_watch_that_the_account_gave_a_key_of_its_own(d
     assert (changed.read_definition().name, changed.read_definition().key_ids) == ("new", row.read_definition().key_ids)
 
 
-async def test_an_owner_names_no_key_of_the_account_that_the_watch_has_not(desk: Desk) -> None:
-    others = await desk.make(signature={"enabled": True})
-    row = msgspec.structs.replace(await desk.make(), owner="integrator")
-    desk.store.put(row)
+async def test_an_owner_names_no_key_of_the_account_that_the_watch_has_not(harness: WatchHarness) -> None:
+    others = await harness.make(signature={"enabled": True})
+    row = msgspec.structs.replace(await harness.make(), owner="integrator")
+    harness.store.put(row)
     signature = {"enabled": True, "cryptoKeyIds": list(others.read_definition().key_ids)}
     with pytest.raises(Invalid, match="problems"):
-        await desk.changes.replace(
+        await harness.changes.replace(
             target(row, owner="integrator"),
             {"address": ADDRESS, "signature": signature},
         )
@@ -179,77 +179,77 @@ async def test_an_owner_names_no_key_of_the_account_that_the_watch_has_not(desk:
     ("status", "paused"), [(WatchStatus.DISABLED, False), (WatchStatus.PAUSED, True), (WatchStatus.ENABLED, False)]
 )
 async def test_a_status_reaches_the_lane_and_drops_the_reason_of_before(
-    desk: Desk, status: WatchStatus, paused: bool
+    harness: WatchHarness, status: WatchStatus, paused: bool
 ) -> None:
-    row = await desk.make(name="n", status="paused" if status is WatchStatus.ENABLED else "enabled")
-    desk.store.put(msgspec.structs.replace(row, status_reason="gone"))
-    changed, _ = await desk.replace(row, name="other", status=status.word)
-    assert desk.store.asked == [(status, paused)]
+    row = await harness.make(name="n", status="paused" if status is WatchStatus.ENABLED else "enabled")
+    harness.store.put(msgspec.structs.replace(row, status_reason="gone"))
+    changed, _ = await harness.replace(row, name="other", status=status.word)
+    assert harness.store.asked == [(status, paused)]
     assert changed.status_reason is None
 
 
-async def test_a_status_that_stays_keeps_its_reason(desk: Desk) -> None:
-    row = await desk.make(status="disabled")
-    desk.store.put(msgspec.structs.replace(row, status_reason="gone"))
-    changed, _ = await desk.replace(row, status="disabled", name="new")
+async def test_a_status_that_stays_keeps_its_reason(harness: WatchHarness) -> None:
+    row = await harness.make(status="disabled")
+    harness.store.put(msgspec.structs.replace(row, status_reason="gone"))
+    changed, _ = await harness.replace(row, status="disabled", name="new")
     assert changed.status_reason == "gone"
 
 
-async def test_a_patch_is_made_of_what_another_has_changed_meanwhile(desk: Desk) -> None:
-    row = await desk.make(name="mine")
+async def test_a_patch_is_made_of_what_another_has_changed_meanwhile(harness: WatchHarness) -> None:
+    row = await harness.make(name="mine")
     other = msgspec.structs.replace(row, definition=msgspec.json.encode({"address": ADDRESS, "name": "theirs"}))
-    desk.store.before = lambda: desk.store.put(other)
-    changed = await desk.patch(row, {"address": ADDRESS + "new"})
+    harness.store.before = lambda: harness.store.put(other)
+    changed = await harness.patch(row, {"address": ADDRESS + "new"})
     assert (changed.read_definition().name, changed.read_definition().address) == ("theirs", ADDRESS + "new")
 
 
-async def test_no_patch_is_lost_among_many_at_once(desk: Desk) -> None:
-    row = await desk.make()
-    await asyncio.gather(*(desk.patch(row, {"httpRequestHeader": {f"X-{n}": "v"}}) for n in range(9)))
-    (now,) = await desk.store.watches(WatchQuery(account=ACCOUNT, limit=1))
+async def test_no_patch_is_lost_among_many_at_once(harness: WatchHarness) -> None:
+    row = await harness.make()
+    await asyncio.gather(*(harness.patch(row, {"httpRequestHeader": {f"X-{n}": "v"}}) for n in range(9)))
+    (now,) = await harness.store.watches(WatchQuery(account=ACCOUNT, limit=1))
     assert len(now.read_definition().header_names) == 9
 
 
-async def test_a_change_meant_for_a_version_is_refused_when_another_came_first(desk: Desk) -> None:
-    row = await desk.make()
-    desk.store.before = lambda: desk.store.put(row)
+async def test_a_change_meant_for_a_version_is_refused_when_another_came_first(harness: WatchHarness) -> None:
+    row = await harness.make()
+    harness.store.before = lambda: harness.store.put(row)
     with pytest.raises(PreconditionFailed):
-        await desk.patch(row, {"name": "mine"}, at=lambda version: version == row.version)
+        await harness.patch(row, {"name": "mine"}, at=lambda version: version == row.version)
 
 
-async def test_a_delete_meant_for_a_version_is_refused_when_another_came_first(desk: Desk) -> None:
-    row = await desk.make()
-    desk.store.before = lambda: desk.store.put(row)
+async def test_a_delete_meant_for_a_version_is_refused_when_another_came_first(harness: WatchHarness) -> None:
+    row = await harness.make()
+    harness.store.before = lambda: harness.store.put(row)
     with pytest.raises(PreconditionFailed):
-        await desk.changes.delete(target(row, at=lambda version: version == row.version))
-    await desk.changes.delete(target(row))
+        await harness.changes.delete(target(row, at=lambda version: version == row.version))
+    await harness.changes.delete(target(row))
     with pytest.raises(NotFound):
-        await desk.changes.delete(target(row))
+        await harness.changes.delete(target(row))
 
 
 @pytest.mark.parametrize("which", [{"owner": "other"}, {"account": AccountId(2)}, {"id": None}])
-async def test_what_is_another_s_is_not_found(desk: Desk, which: dict[str, Any]) -> None:
-    row = await desk.make()
+async def test_what_is_another_s_is_not_found(harness: WatchHarness, which: dict[str, Any]) -> None:
+    row = await harness.make()
     meant = msgspec.structs.replace(target(row), **which)
     with pytest.raises(NotFound):
-        await desk.changes.find(meant)
+        await harness.changes.find(meant)
     with pytest.raises(NotFound):
-        await desk.changes.replace(meant, {"address": ADDRESS})
+        await harness.changes.replace(meant, {"address": ADDRESS})
     with pytest.raises(NotFound):
-        await desk.changes.delete(meant)
+        await harness.changes.delete(meant)
 
 
-async def test_a_watch_whose_type_is_gone_is_not_changed(desk: Desk) -> None:
-    row = await desk.make()
-    desk.store.put(msgspec.structs.replace(row, resource_type="gone"))
+async def test_a_watch_whose_type_is_gone_is_not_changed(harness: WatchHarness) -> None:
+    row = await harness.make()
+    harness.store.put(msgspec.structs.replace(row, resource_type="gone"))
     with pytest.raises(NotFound, match="type of the watch"):
-        await desk.changes.replace(target(row), {"address": ADDRESS})
+        await harness.changes.replace(target(row), {"address": ADDRESS})
 
 
-async def test_an_owner_finds_what_is_theirs(desk: Desk) -> None:
-    row = await desk.make()
-    desk.store.put(msgspec.structs.replace(row, owner="me"))
-    assert (await desk.changes.find(target(row, owner="me"))).id == row.id
+async def test_an_owner_finds_what_is_theirs(harness: WatchHarness) -> None:
+    row = await harness.make()
+    harness.store.put(msgspec.structs.replace(row, owner="me"))
+    assert (await harness.changes.find(target(row, owner="me"))).id == row.id
 
 
 @pytest.mark.parametrize(
@@ -260,39 +260,43 @@ async def test_an_owner_finds_what_is_theirs(desk: Desk) -> None:
         ({"owner": "me"}, []), ({"text": "none"}, []),
     ],
 )  # fmt: skip
-async def test_watches_are_listed_by_what_they_are(desk: Desk, query: dict[str, Any], found: list[str | None]) -> None:
-    await desk.make(name="one")
-    await desk.make(name="Two", status="paused")
-    await desk.make()
-    rows = await desk.watches.list(WatchQuery(account=ACCOUNT, limit=9, **query))
+async def test_watches_are_listed_by_what_they_are(
+    harness: WatchHarness, query: dict[str, Any], found: list[str | None]
+) -> None:
+    await harness.make(name="one")
+    await harness.make(name="Two", status="paused")
+    await harness.make()
+    rows = await harness.watches.list(WatchQuery(account=ACCOUNT, limit=9, **query))
     assert [row.read_definition().name for row in rows] == found
 
 
 async def test_a_change_of_concurrency_reaches_the_lane_within_the_bounds() -> None:
-    desk = Desk(bounds=WatchBounds(concurrency=5, timeout=2))
+    harness = WatchHarness(bounds=WatchBounds(concurrency=5, timeout=2))
     slots: list[int | None] = []
-    change = desk.store.change_watch
+    change = harness.store.change_watch
 
     async def remembering(watch: WatchRecord, **values: Any) -> WatchRecord | None:
         slots.append(values["slots"])
         return await change(watch, **values)
 
-    desk.store.change_watch = remembering  # type: ignore[method-assign]
-    row = await desk.make()
-    row = await desk.patch(row, {"concurrency": 5, "timeout": "2s"})
-    await desk.patch(row, {"concurrency": None})
+    harness.store.change_watch = remembering  # type: ignore[method-assign]
+    row = await harness.make()
+    row = await harness.patch(row, {"concurrency": 5, "timeout": "2s"})
+    await harness.patch(row, {"concurrency": None})
     assert slots == [5, None]
     with pytest.raises(Invalid) as refused:
-        await desk.patch(row, {"concurrency": 6, "timeout": "3s", "signature": {"cryptoKeyIds": ["key_" + "0" * 32]}})
+        await harness.patch(
+            row, {"concurrency": 6, "timeout": "3s", "signature": {"cryptoKeyIds": ["key_" + "0" * 32]}}
+        )
     pointers = [each.pointer for each in refused.value.problems]
     assert pointers == ["/timeout", "/concurrency", "/signature/cryptoKeyIds/0"]
 
 
-async def test_a_watch_put_back_as_it_reads_is_the_same_watch(desk: Desk) -> None:
+async def test_a_watch_put_back_as_it_reads_is_the_same_watch(harness: WatchHarness) -> None:
     given = {
         "address": "http://a.test/${$.resource.id}", "filter": "$.resource", "levelDetails": "extraFull",
         "addPreviousData": "true", "timeZone": "Europe/Paris", "retry": {"schedule": ["5s"]}, "timeout": "2s",
         "concurrency": 3, "storeBodies": "none",
     }  # fmt: skip
-    row = await desk.make(**given)
-    assert (await desk.replace(row, **given))[0] == row
+    row = await harness.make(**given)
+    assert (await harness.replace(row, **given))[0] == row

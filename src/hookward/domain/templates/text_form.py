@@ -2,7 +2,7 @@
 
 The text is read once. What stands within quotes is checked here, escape by escape, so that every stretch between two
 placeholders is by itself the inside of a JSON string (RFC 8259 §7). For what stands outside, each string is blanked and
-each placeholder replaced by ``null``, at equal length, and Python's JSON decoder judges the rest and names the offset.
+each placeholder replaced by ``null``, at equal length, and Python's JSON decoder checks the rest and names the offset.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hookward import config_values as read
+from hookward.config_values import EMBEDDED
 from hookward.domain.crypto_keys.rules import DEFAULT_OVERLAP, MAX_OVERLAP
 from hookward.domain.delivery.retry import DEFAULT_SCHEDULE
 from hookward.domain.egress import EgressProxy
@@ -24,7 +25,6 @@ from hookward.domain.watches.model import WatchBounds
 ENVIRONMENT_PREFIX = "HOOKWARD_"
 OF_COMMANDS = ("HOOKWARD_URL", "HOOKWARD_KEY")
 """Options of the command line: the address of the api, and the key. They are no settings of the service."""
-EMBEDDED = read.EMBEDDED
 
 _MAX_TIMEOUT = 30.0
 _LEASE_MARGIN = 6.0
@@ -145,7 +145,7 @@ class LogSettings:
     """What is logged."""
 
     level: Literal["debug", "info", "warning", "error"] = _setting(
-        "info", read.one_of("debug", "info", "warning", "error")
+        "info", read.choice_of("debug", "info", "warning", "error")
     )
 
 

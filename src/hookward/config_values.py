@@ -100,7 +100,7 @@ def url_with_scheme(*schemes: str) -> Callable[[object], str]:
     return parse
 
 
-def one_of(*allowed: str) -> Callable[[object], str]:
+def choice_of(*allowed: str) -> Callable[[object], str]:
     def parse(value: object) -> str:
         if value not in allowed:
             raise ValueError("one of " + ", ".join(allowed))

@@ -15,7 +15,7 @@ from typing import Any
 from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
 
 from hookward.domain.errors import Invalid, Problem, pointer_to
-from hookward.domain.resource_types.schema_cost import DIALECT, SchemaCost, measure_schema
+from hookward.domain.resource_types.schema_cost import JSON_SCHEMA_DIALECT, SchemaCost, measure_schema
 
 MAX_PROBLEMS = 100
 MAX_STEPS = 10_000_000
@@ -159,5 +159,6 @@ _WRONG = "is not valid by the schema of its type; it is too large to say where: 
 _FIRST = "; it is too large to look for more"
 # measure_schema does not know $dynamicRef; few of the alternatives are tried for any one value.
 _META = ResourceSchema(
-    {"$ref": DIALECT}, SchemaCost(steps=40, per_character=0, complaints=40, branches=True, names=frozenset())
+    {"$ref": JSON_SCHEMA_DIALECT},
+    SchemaCost(steps=40, per_character=0, complaints=40, branches=True, names=frozenset()),
 )

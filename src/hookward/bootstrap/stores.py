@@ -8,7 +8,8 @@ from hookward.adapters.crypto.secret_files import read_secret
 from hookward.adapters.embedded.data_dir import read_runtime
 from hookward.adapters.postgres.pool import ConnectionPool
 from hookward.adapters.postgres.upkeep import PostgresUpkeep
-from hookward.config import EMBEDDED, Settings
+from hookward.config import Settings
+from hookward.config_values import EMBEDDED
 from hookward.domain.errors import ConfigError
 
 MASTER_KEY_FILE = "master_key"

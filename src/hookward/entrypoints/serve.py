@@ -21,7 +21,8 @@ from hookward.adapters.processes import INCARNATION, Child, Supervisor
 from hookward.bootstrap.factories import build_sealer, check_master_keys
 from hookward.bootstrap.os_probes import is_api_live, port_is_free
 from hookward.bootstrap.stores import BOOTSTRAP_KEY_FILE, MASTER_KEY_FILE
-from hookward.config import EMBEDDED, Settings
+from hookward.config import Settings
+from hookward.config_values import EMBEDDED
 from hookward.domain.errors import ConfigError, StoreUnavailable
 from hookward.observability import get_log
 

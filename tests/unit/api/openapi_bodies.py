@@ -23,7 +23,7 @@ from hookward.domain.errors import Invalid
 from hookward.domain.ids import AccountId
 from hookward.domain.oauth.authorization_code import read_return
 from hookward.domain.resource_types.model import CompiledType
-from hookward.domain.resource_types.rules import READ_ONLY as OF_TYPE
+from hookward.domain.resource_types.rules import READ_ONLY_MEMBERS as OF_TYPE
 from hookward.domain.resource_types.rules import read_type
 from hookward.domain.watches import blocks
 from hookward.domain.watches.changes import patched, read_changed_watch

@@ -8,7 +8,7 @@ import jsonschema_rs
 import msgspec
 import pytest
 
-from hookward.domain.resource_types.rules import MAX_NAME, is_type_name
+from hookward.domain.resource_types.rules import MAX_TYPE_NAME, is_type_name
 from hookward.domain.watches.properties import READ_ONLY as OF_WATCH
 from hookward.entrypoints.api.http import listing as filters
 from hookward.entrypoints.api.resources import watch_schemas as wire_watches
@@ -59,13 +59,13 @@ async def test_what_the_document_forbids_is_refused(name: str, what: str, value:
     assert (await body.problems(given) != {}, body.valid(given)) == (True, False)
 
 
-@pytest.mark.parametrize("name", ["shop.order", "a", "A-_1.b", "a" * MAX_NAME])
+@pytest.mark.parametrize("name", ["shop.order", "a", "A-_1.b", "a" * MAX_TYPE_NAME])
 def test_what_names_a_type_may_stand_in_a_path(name: str) -> None:
     assert is_type_name(name)
     assert name_in_path().is_valid(name)
 
 
-@pytest.mark.parametrize("name", ["", "1", "a.", ".a", "a b", "a" * (MAX_NAME + 1), "a\n"])
+@pytest.mark.parametrize("name", ["", "1", "a.", ".a", "a b", "a" * (MAX_TYPE_NAME + 1), "a\n"])
 def test_what_names_no_type_may_not_stand_in_a_path(name: str) -> None:
     assert not is_type_name(name)
     assert not name_in_path().is_valid(name) or name.endswith("\n")  # to many engines $ is before a last line break

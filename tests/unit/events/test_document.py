@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hookward.domain.events.document import body_without_template, build_document, date
+from hookward.domain.events.document import body_without_template, date, event_document
 from hookward.domain.json import decode_exact, encode_exact
 from hookward.domain.resource_types.model import BodyShape
 from hookward.domain.resource_types.operations import ChangeKind
@@ -52,7 +52,7 @@ def test_a_zone_that_is_not_known_here_gives_utc() -> None:
 
 def test_a_merged_document_is_the_resource_with_date_and_event() -> None:
     event = change_event(kind=ChangeKind.CREATED)
-    assert build_document(event, {"id": 7}, shape=BodyShape.MERGED, second=SECOND, zone="UTC") == {
+    assert event_document(event, {"id": 7}, shape=BodyShape.MERGED, second=SECOND, zone="UTC") == {
         "id": 7,
         "date": {"dateTime": "2026-11-20T09:15:30", "timeZone": "UTC"},
         "event": "created",
@@ -60,7 +60,7 @@ def test_a_merged_document_is_the_resource_with_date_and_event() -> None:
 
 
 def test_date_and_event_win_over_properties_of_those_names() -> None:
-    made = build_document(
+    made = event_document(
         change_event(), {"date": 1, "event": 2, "id": 3}, shape=BodyShape.MERGED, second=SECOND, zone="UTC"
     )
     assert made == {"date": date(SECOND, "UTC"), "event": "updated", "id": 3}
@@ -68,7 +68,7 @@ def test_date_and_event_win_over_properties_of_those_names() -> None:
 
 def test_a_wrapped_document_keeps_the_resource_apart() -> None:
     event = change_event(kind=ChangeKind.DELETED, scope={"shopId": "9"})
-    assert build_document(event, {"date": 1}, shape=BodyShape.WRAPPED, second=SECOND, zone="UTC") == {
+    assert event_document(event, {"date": 1}, shape=BodyShape.WRAPPED, second=SECOND, zone="UTC") == {
         "event": "deleted",
         "date": date(SECOND, "UTC"),
         "resourceType": "shop.order",
@@ -82,7 +82,7 @@ def test_the_body_without_template_is_the_document(
     resource: dict[str, Any], shape: BodyShape, kind: ChangeKind, second: int, zone: str, scope: dict[str, str]
 ) -> None:
     event = change_event(encode_exact(resource), kind=kind, scope=scope)
-    built = build_document(event, resource, shape=shape, second=second, zone=zone)
+    built = event_document(event, resource, shape=shape, second=second, zone=zone)
     body = body_without_template(event, shape=shape, second=second, zone=zone)
     assert decode_exact(encode_exact(built)) == decode_exact(body)
 
@@ -100,7 +100,7 @@ def test_the_body_names_no_property_twice(resource: dict[str, Any], shape: BodyS
 def test_a_property_written_in_escapes_is_still_the_same_property(name: str, shape: BodyShape) -> None:
     body = f'{{"id":1,{escaped(name)}:2,"dat\\u0065":3}}'.encode()
     event = change_event(body)
-    built = build_document(event, event.resource(), shape=shape, second=SECOND, zone="UTC")
+    built = event_document(event, event.resource(), shape=shape, second=SECOND, zone="UTC")
     assert built == decode_exact(body_without_template(event, shape=shape, second=SECOND, zone="UTC"))
 
 

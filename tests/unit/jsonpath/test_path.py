@@ -9,7 +9,7 @@ from jsonpath_ng.ext.iterable import Len
 
 from hookward.domain.errors import BudgetExceeded, Invalid
 from hookward.domain.jsonpath import parser as jsonpath_syntax
-from hookward.domain.jsonpath.limits import MAX_LENGTH, MAX_SEGMENTS
+from hookward.domain.jsonpath.limits import MAX_LENGTH, MAX_PATH_SEGMENTS
 from hookward.domain.jsonpath.nodes import Steps
 from hookward.domain.jsonpath.path import compile_path
 
@@ -178,7 +178,7 @@ def test_a_quoted_name_may_escape_quotes_and_backslashes():
         ("", "does not start with `$`"),
         ("staff.name", "does not start with `$`"),
         ("$" + ".a" * MAX_LENGTH, f"at most {MAX_LENGTH}"),
-        ("$" + ".a" * (MAX_SEGMENTS + 1), f"at most {MAX_SEGMENTS}"),
+        ("$" + ".a" * (MAX_PATH_SEGMENTS + 1), f"at most {MAX_PATH_SEGMENTS}"),
         ("$['\ud800']", "half of a surrogate pair"),
         ("$..name", "`..` searches at any depth"),
         ("$.a.`len`", "`len` between backticks"),

@@ -7,7 +7,7 @@ from jsonpath_ng.ext.parser import parse as reference_parse
 
 from hookward.domain.errors import BudgetExceeded, Invalid
 from hookward.domain.jsonpath import parser as jsonpath_syntax
-from hookward.domain.jsonpath.nodes import MAX_STEPS, Steps
+from hookward.domain.jsonpath.nodes import MAX_PATH_STEPS, Steps
 from hookward.domain.jsonpath.path import compile_path
 from tests.unit.events.json_strategies import documents, paths, singular_paths
 
@@ -67,4 +67,4 @@ def test_repeated_segments_do_not_multiply_matches(segment, times):
     document: Any = "leaf"
     for _ in range(times):
         document = [document]
-    assert len(compile_path("$" + segment * times).find(document, Steps(MAX_STEPS))) <= 1
+    assert len(compile_path("$" + segment * times).find(document, Steps(MAX_PATH_STEPS))) <= 1

@@ -31,7 +31,7 @@ def date(second: int, zone: str) -> dict[str, str]:
     return {"dateTime": moment.strftime("%Y-%m-%dT%H:%M:%S"), "timeZone": zone}
 
 
-def build_document(
+def event_document(
     event: ChangeEvent, resource: Any, *, shape: BodyShape, second: int, zone: str, previous: Any = UNSET
 ) -> dict[str, Any]:
     """Return the document, decoded; ``second`` is the time of rendering in seconds since 1970.
@@ -75,7 +75,7 @@ def body_without_template(
         )  # fmt: skip
     if _holds_own_names(resource):
         state = event.previous_resource() if previous else UNSET
-        made = build_document(event, decode_exact(resource), shape=shape, second=second, zone=zone, previous=state)
+        made = event_document(event, decode_exact(resource), shape=shape, second=second, zone=zone, previous=state)
         return encode_exact(made)
     rest = resource[1:]
     return b"{" + head + before + (b"}" if rest == b"}" else b"," + rest)
@@ -115,7 +115,7 @@ class DocumentOptions(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         ``resource`` is the decoded resource that these options ask for: the event's body, or with ``extra`` its extra
         resource. ``previous`` is the decoded previous state, ``UNSET`` unless these options ask for it.
         """
-        return build_document(
+        return event_document(
             change,
             resource,
             shape=self.shape,

@@ -143,7 +143,7 @@ class _Places:
         for name in self._unsaid:
             if pointer_to(name) in self._told:
                 continue
-            message = f"{name} is missing: send the resource with its {name} (the API gives it in its answer), as text"
+            message = f"{name} is missing: send the resource with its {name} (the API returns it), as text"
             yield problem_at(f"{message} or whole number", name)
         if not self._unsaid:
             yield self._of_resource(found, pointer_to(self._identity[-1]))

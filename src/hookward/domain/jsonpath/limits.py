@@ -7,8 +7,8 @@ from typing import Final
 from hookward.domain.errors import Invalid, Problem
 
 MAX_LENGTH: Final = 512
-MAX_SEGMENTS: Final = 32
-MAX_NESTING: Final = 8
+MAX_PATH_SEGMENTS: Final = 32
+MAX_BRACKET_DEPTH: Final = 8
 MAX_INDEX: Final = 2**53 - 1
 
 

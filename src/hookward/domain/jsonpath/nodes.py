@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from hookward.domain.errors import BudgetExceeded
 
-MAX_STEPS: Final = 200_000
+MAX_PATH_STEPS: Final = 200_000
 
 LookupKeys: TypeAlias = tuple[tuple[type[Any], str | int], ...]
 """Names and indexes, each with the type of container that it applies to."""
@@ -33,7 +33,7 @@ class Steps:
 
     __slots__ = ("left",)
 
-    def __init__(self, left: int = MAX_STEPS) -> None:
+    def __init__(self, left: int = MAX_PATH_STEPS) -> None:
         self.left = left
 
     def spend(self, count: int) -> None:

@@ -23,7 +23,7 @@ from jsonpath_ng.ext.filter import Filter as FilterNode
 from jsonpath_ng.ext.parser import ExtendedJsonPathLexer, ExtendedJsonPathParser
 
 from hookward.domain.jsonpath.conditions import AllOf, AnyOf, Compare, Exists
-from hookward.domain.jsonpath.limits import MAX_INDEX, MAX_NESTING, MAX_SEGMENTS, refusal
+from hookward.domain.jsonpath.limits import MAX_BRACKET_DEPTH, MAX_INDEX, MAX_PATH_SEGMENTS, refusal
 from hookward.domain.jsonpath.nodes import (
     Condition,
     Filter,
@@ -143,8 +143,8 @@ def _check_bracket(token: Any, opened: list[str]) -> None:
             opened.pop()
         case "," if not opened:
             raise refusal("`,` is allowed in brackets only: $['a','b']")
-    if len(opened) > MAX_NESTING:
-        raise refusal(f"brackets are nested deeper than {MAX_NESTING}; use a simpler filter")
+    if len(opened) > MAX_BRACKET_DEPTH:
+        raise refusal(f"brackets are nested deeper than {MAX_BRACKET_DEPTH}; use a simpler filter")
 
 
 def translate(tree: Any) -> Query:
@@ -153,8 +153,8 @@ def translate(tree: Any) -> Query:
     head = nodes[0]
     # In a filter, jsonpath-ng reads a bare `name` as `@.name`.
     rest = nodes[1:] if isinstance(head, Root | This) else nodes
-    if len(rest) > MAX_SEGMENTS:
-        raise refusal(f"the path has {len(rest)} segments; at most {MAX_SEGMENTS} are allowed")
+    if len(rest) > MAX_PATH_SEGMENTS:
+        raise refusal(f"the path has {len(rest)} segments; at most {MAX_PATH_SEGMENTS} are allowed")
     return query_of(tuple(_segment(node) for node in rest), from_root=isinstance(head, Root))
 
 

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from hookward.domain.jsonpath.limits import MAX_LENGTH, MAX_SEGMENTS, refusal
+from hookward.domain.jsonpath.limits import MAX_LENGTH, MAX_PATH_SEGMENTS, refusal
 from hookward.domain.jsonpath.nodes import ABSENT, Indexes, LookupKeys, Names, Query, Segment, Steps, lookup, query_of
 from hookward.domain.problems import quoted
 
@@ -85,7 +85,7 @@ def _read_plain(text: str) -> tuple[Segment, ...] | None:
     position = 1
     while position < len(text):
         found = _PLAIN_SEGMENT.match(text, position)
-        if found is None or found["name"] in _RESERVED or len(segments) == MAX_SEGMENTS:
+        if found is None or found["name"] in _RESERVED or len(segments) == MAX_PATH_SEGMENTS:
             return None
         if found["index"] is not None:
             segments.append(Indexes((int(found["index"]),)))

@@ -20,18 +20,18 @@ from hookward.domain.resource_types.model import (
 from hookward.domain.resource_types.paths import operations_of, read_paths
 from hookward.domain.resource_types.schema_cost import SchemaCost, measure_schema
 
-MAX_NAME: Final = 64
+MAX_TYPE_NAME: Final = 64
 MAX_TITLE: Final = 255
 MAX_PARAMETER: Final = 64
 MAX_IDENTITY: Final = 4
 MAX_SCHEMA_BYTES: Final = 256 << 10
 MAX_SAMPLE_BYTES: Final = 64 << 10
-MAX_STEPS: Final = 2000
+MAX_SCHEMA_STEPS: Final = 2000
 MAX_STEPS_PER_CHARACTER: Final = 4096
 DOCUMENT_NAMES: Final = ("date", "event")
 """Members that every merged document has; ``previousData`` is only in documents of watches that ask for it."""
 
-READ_ONLY: Final = frozenset({"version", "builtIn", "watchRoutes", "created", "updated"})
+READ_ONLY_MEMBERS: Final = frozenset({"version", "builtIn", "watchRoutes", "created", "updated"})
 _KNOWN = ("name", "title", "scope", "identity", "schema", "sample", "body", "keepState", "paths")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(?:\.[A-Za-z][A-Za-z0-9_-]*)*")
 _SCOPE_PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -55,7 +55,7 @@ class SchemaCompiler(Protocol):
 
 def is_type_name(name: str) -> bool:
     """Return whether a resource type may have this name."""
-    return len(name) <= MAX_NAME and _NAME.fullmatch(name) is not None
+    return len(name) <= MAX_TYPE_NAME and _NAME.fullmatch(name) is not None
 
 
 def read_type(
@@ -72,7 +72,9 @@ def read_type(
     """
     if not isinstance(given, dict):
         raise Invalid(_NO_OBJECT, (problem_at(_NO_OBJECT),))
-    problems = list(unknown_fields((each for each in given if each not in READ_ONLY), _KNOWN, "a resource type"))
+    problems = list(
+        unknown_fields((each for each in given if each not in READ_ONLY_MEMBERS), _KNOWN, "a resource type")
+    )
     called = _name(given, reserved, name, problems)
     scope = _words(given, "scope", (0, MAX_SCOPE_PARAMETERS), problems)
     identity = _words(given, "identity", (1, MAX_IDENTITY), problems)
@@ -106,9 +108,10 @@ def _name(given: dict[str, Any], reserved: Sequence[str], expected: str | None, 
         return expected
     if not isinstance(name, str) or not is_type_name(name):
         message = (
-            f"name must be words of letters, digits, - and _ joined by dots, at most {MAX_NAME} characters, such as"
+            "name must be words of letters, digits, - and _ joined by dots, "
+            f"at most {MAX_TYPE_NAME} characters, such as shop.order"
         )
-        problems.append(problem_at(f"{message} shop.order", "name"))
+        problems.append(problem_at(message, "name"))
     elif name.lower() in [each.lower() for each in reserved]:
         problems.append(problem_at(f"{name} is built in; choose another name", "name"))
     else:
@@ -153,7 +156,7 @@ def _schema(
     problems += schemas.problems(given, "schema")
     if cost is None or len(problems) > known:
         return cost, None
-    if cost.steps > MAX_STEPS:
+    if cost.steps > MAX_SCHEMA_STEPS:
         problems.append(problem_at(_TOO_HEAVY, "schema"))
     elif cost.per_character > MAX_STEPS_PER_CHARACTER:
         problems.append(problem_at("too many or too large patterns for one text; make them simpler", "schema"))
@@ -201,6 +204,6 @@ def _sample(
 
 _NO_OBJECT = "a resource type must be a JSON object with name, identity, schema and sample"
 _TOO_HEAVY = (
-    f"validating one value may take {MAX_STEPS} steps, and with this schema it may take more: too many alternatives, "
-    "long enums of numbers or objects, or a recursion that multiplies; make it simpler"
+    f"validating one value may take {MAX_SCHEMA_STEPS} steps, and with this schema it may take more: too many "
+    "alternatives, long enums of numbers or objects, or a recursion that multiplies; make it simpler"
 )

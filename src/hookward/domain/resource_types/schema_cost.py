@@ -20,7 +20,7 @@ MAX_SUBSCHEMAS: Final = 5000
 MAX_NESTING: Final = 64
 MAX_IN_PLACE: Final = 64
 MAX_PATTERN: Final = 1000
-DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+JSON_SCHEMA_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 _REFUSED = {
     "$dynamicRef": "use $ref",
@@ -127,8 +127,8 @@ class _SchemaWalk:
         for name, instead in _REFUSED.items():
             if name in schema:
                 self._problem(f"{name} is not taken; {instead}", *place.path, name)
-        if schema.get("$schema") not in (None, DIALECT):
-            self._problem(f"$schema must be {DIALECT}, or be left out", *place.path, "$schema")
+        if schema.get("$schema") not in (None, JSON_SCHEMA_DIALECT):
+            self._problem(f"$schema must be {JSON_SCHEMA_DIALECT}, or be left out", *place.path, "$schema")
         if "$id" in schema and place.path:
             self._problem("$id is taken at the top only; use $anchor", *place.path, "$id")
         anchor = schema.get("$anchor")

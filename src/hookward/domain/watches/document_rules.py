@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from hookward.domain.errors import HookwardError, Invalid
-from hookward.domain.events.document import build_document
+from hookward.domain.events.document import event_document
 from hookward.domain.events.rules import is_zone, sample_event
 from hookward.domain.jsonpath.nodes import Steps
 from hookward.domain.resource_types.model import ResourceType
@@ -26,7 +26,7 @@ def sample_document(
     resource_type: ResourceType, scope: Mapping[str, str], *, second: int, previous: bool
 ) -> dict[str, Any]:
     """Return the document of an event that updates a type's sample to itself."""
-    return build_document(
+    return event_document(
         sample_event(resource_type, scope),
         resource_type.sample,
         shape=resource_type.body,

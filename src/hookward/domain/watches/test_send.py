@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from hookward.domain.errors import HookwardError, Invalid, Problem
-from hookward.domain.events.document import build_document
+from hookward.domain.events.document import event_document
 from hookward.domain.events.model import ChangeEvent
 from hookward.domain.events.rules import is_zone, read_scope, sample_event
 from hookward.domain.json import encode_exact
@@ -112,7 +112,7 @@ def _document_of(given: Mapping[str, Any], known: CompiledType, second: int, pro
     if problems:
         return {}
     resource = extra if extra is not None and given.get("levelDetails") == "extraFull" else change.resource()
-    shown = build_document(change, resource, shape=known.type.body, second=second, zone=zone or "UTC")
+    shown = event_document(change, resource, shape=known.type.body, second=second, zone=zone or "UTC")
     # A template that uses previousData can be tried without it: the sample is used where none is given.
     return {**shown, "previousData": previous or dict(known.type.sample)} if adds else shown
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from hookward.config import Settings
 from hookward.domain.errors import ConfigError, NotFound
 from hookward.domain.ids import IdPrefix, from_text
-from hookward.entrypoints.cli.client import ApiClient, Connection, JsonObject, open_api
+from hookward.entrypoints.cli.client import ApiClient, ConnectionOptions, JsonObject, open_api_client
 from hookward.entrypoints.cli.options import connected
 
 
@@ -60,7 +60,7 @@ class ApiBackend:
 
 
 @asynccontextmanager
-async def open_backend(connection: Connection, settings: Settings) -> AsyncIterator[Backend]:
+async def open_backend(connection: ConnectionOptions, settings: Settings) -> AsyncIterator[Backend]:
     """Open the api if a URL or a key is given, else the configured database; raises ConfigError if that cannot be."""
     if connection.url is None and connection.key is None:
         from hookward.entrypoints.cli.database import open_database  # noqa: PLC0415  it imports the whole service
@@ -70,7 +70,7 @@ async def open_backend(connection: Connection, settings: Settings) -> AsyncItera
         return
     if connection.account is not None:
         raise ConfigError("--account: over HTTP the account is that of the key; leave one of them out")
-    async with open_api(connection, settings) as api:
+    async with open_api_client(connection, settings) as api:
         yield ApiBackend(api)
 
 

@@ -24,7 +24,7 @@ JsonObject: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Connection:
+class ConnectionOptions:
     """The connection options of one command, as given; ``None`` where an option is not given."""
 
     config: Path | None
@@ -89,7 +89,7 @@ class ApiClient:
 
 
 @asynccontextmanager
-async def open_api(connection: Connection, settings: Settings) -> AsyncIterator[ApiClient]:
+async def open_api_client(connection: ConnectionOptions, settings: Settings) -> AsyncIterator[ApiClient]:
     """Open a client of the api that the options name; raises ConfigError if the URL or the key cannot be used."""
     import aiohttp  # noqa: PLC0415
 

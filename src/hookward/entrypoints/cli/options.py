@@ -13,7 +13,7 @@ import click
 
 from hookward.config import Settings, load_settings
 from hookward.domain.errors import RequestRejected
-from hookward.entrypoints.cli.client import Connection, open_api
+from hookward.entrypoints.cli.client import ConnectionOptions, open_api_client
 from hookward.entrypoints.cli.output import fail
 from hookward.observability import configure_logs
 
@@ -34,7 +34,7 @@ _key_option = click.option(
 
 
 def connected(
-    open_target: Callable[[Connection, Settings], AbstractAsyncContextManager[object]], *, url_help: str
+    open_target: Callable[[ConnectionOptions, Settings], AbstractAsyncContextManager[object]], *, url_help: str
 ) -> Callable[[_CommandBody], _Command]:
     """Return a decorator that gives a command the connection options and ``--json``, and runs it.
 
@@ -48,7 +48,7 @@ def connected(
         def run(config: Path | None, url: str | None, key: str | None, account: str | None = None, **own: Any) -> None:
             settings = load_settings(config)
             configure_logs("error")
-            connection = Connection(config=config, url=url, key=key, account=account)
+            connection = ConnectionOptions(config=config, url=url, key=key, account=account)
 
             async def body() -> None:
                 async with open_target(connection, settings) as target:
@@ -68,5 +68,5 @@ def connected(
     return decorate
 
 
-with_api = connected(open_api, url_help="The address of the api. [default: the configured server.host and port]")
+with_api = connected(open_api_client, url_help="The address of the api. [default: the configured server.host and port]")
 """Gives a command a client of the api."""

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from hookward.domain.resource_types.model import ResourceType
-from hookward.domain.resource_types.schema_cost import DIALECT
+from hookward.domain.resource_types.schema_cost import JSON_SCHEMA_DIALECT
 from hookward.entrypoints.api.http import schemas as wire
 from hookward.entrypoints.api.openapi import headers, refusals, resources
 from hookward.entrypoints.api.openapi.examples import Examples
@@ -59,7 +59,7 @@ def build_openapi(routes: Iterable[Route], types: Iterable[ResourceType], *, ver
     components = {**schemas.components, **{each.name: resources.component_of(each) for each in known}}
     return {
         "openapi": "3.1.0",
-        "jsonSchemaDialect": DIALECT,
+        "jsonSchemaDialect": JSON_SCHEMA_DIALECT,
         "info": {
             "title": "Hookward",
             "summary": "Webhook delivery that loses nothing.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hookward.domain.resource_types.rules import MAX_NAME
+from hookward.domain.resource_types.rules import MAX_TYPE_NAME
 from hookward.entrypoints.api.openapi.schemas import Schema
 from hookward.entrypoints.api.resources.resource_types import NAME_PATTERN
 
@@ -68,7 +68,7 @@ IN_PATH: Mapping[str, Schema] = {
         **_VISIBLE,
         "description": "The event's own id, or for as long as it is remembered the id that its publisher gave.",
     },
-    "name": {"type": "string", "pattern": NAME_PATTERN, "maxLength": MAX_NAME, "description": "The type's name."},
+    "name": {"type": "string", "pattern": NAME_PATTERN, "maxLength": MAX_TYPE_NAME, "description": "The type's name."},
 }
 """The schemas of path parameters; any other is ``OTHER_IN_PATH``."""
 

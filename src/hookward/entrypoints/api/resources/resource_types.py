@@ -14,7 +14,7 @@ from hookward.domain.access.callers import Scope
 from hookward.domain.errors import Forbidden
 from hookward.domain.json import encode_exact
 from hookward.domain.resource_types.model import ResourceType
-from hookward.domain.resource_types.rules import MAX_NAME, is_type_name
+from hookward.domain.resource_types.rules import MAX_TYPE_NAME, is_type_name
 from hookward.entrypoints.api.dependencies import ApiParts, Caller
 from hookward.entrypoints.api.http.listing import ListParams, cursor_of, next_page
 from hookward.entrypoints.api.http.requests import read_json
@@ -30,7 +30,7 @@ from hookward.entrypoints.api.route import Route
 
 NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z][A-Za-z0-9_-]*)*$"
 
-_Name = Annotated[str, Meta(pattern=NAME_PATTERN, max_length=MAX_NAME)]
+_Name = Annotated[str, Meta(pattern=NAME_PATTERN, max_length=MAX_TYPE_NAME)]
 _Parameter = Annotated[str, Meta(pattern="^[A-Za-z_][A-Za-z0-9_-]*$", max_length=64)]
 _Property = Annotated[str, Meta(min_length=1, max_length=64)]
 _Path = Annotated[str, Meta(pattern="^/", max_length=255)]

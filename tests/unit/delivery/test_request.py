@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from hookward.domain.delivery.request import OutgoingRequest
+from hookward.domain.delivery.request import OutgoingRequest, RequestHeaders
+from hookward.domain.signing.request_signer import RequestSigner
 
 
 @pytest.mark.parametrize(
@@ -24,3 +25,16 @@ def test_the_repr_of_a_request_holds_no_secret(address: str) -> None:
 def test_the_repr_of_a_request_says_where_it_goes() -> None:
     request = OutgoingRequest(method="DELETE", address="https://example.com:8443/a", headers=())
     assert repr(request) == "<OutgoingRequest DELETE https://example.com:8443 0 headers, 0 bytes>"
+
+
+def test_the_reprs_of_headers_and_of_a_signer_hold_no_secret() -> None:
+    headers = RequestHeaders.of((("Authorization", "Basic s3cret"),), public=(), masked={"Authorization": "Basic ****"})
+    signer = RequestSigner.of([b"s3cret"])
+    assert (repr(headers), repr(signer)) == ("<RequestHeaders 1>", "<RequestSigner 1 secrets, 0 signers>")
+
+
+def test_headers_without_secrets_are_the_public_ones() -> None:
+    public = (("User-Agent", "Hookward"), ("Content-Type", "application/json"))
+    headers = RequestHeaders.of((*public, ("X-Key", "s3cret")), public=public, masked=dict(public) | {"X-Key": "****"})
+    bare = headers.without_secrets()
+    assert (bare.sent, bare.masked, bare.content_type) == (public, dict(public), "application/json")

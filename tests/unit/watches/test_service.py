@@ -95,6 +95,7 @@ async def test_a_plan_holds_headers_authentication_and_their_masks(watches: Watc
     headers, shown = dict(plan.headers.sent), dict(plan.headers.masked)
     assert b64decode(headers.pop("Authorization").removeprefix("Basic ")).decode() == "ü:p"
     assert headers == {"Content-Type": "application/json", "X-Token": "t", "user-agent": "mine"}
+    assert repr(plan) == f"<Endpoint of lane {row.lane} v{row.version}>"
     assert shown == {
         "Content-Type": "application/json", "X-Token": "********", "user-agent": "********",
         "Authorization": "Basic ********",

@@ -288,7 +288,7 @@ async def test_disabling_cancels_what_waits_and_enabling_starts_again(service: S
         await service.publish(event(f"before-{number}", company=mine))
     await wait_until(lambda: waiting(service, watch, 5))
     await patch(service, watch, status="disabled")
-    await service.publish(event("meanwhile", company=mine))
+    await service.publish(event("disabled", company=mine))
     await patch(service, watch, status="enabled")  # cancelling may not have begun
     await service.publish(event("after", company=mine))
     expected = [("cancelled", "the watch was disabled")] * 5 + [("delivered", None)]

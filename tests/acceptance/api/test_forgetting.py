@@ -47,7 +47,7 @@ def holding(tables: dict[str, str], text: str | bytes) -> set[str]:
 
 
 async def make_older(service: Service, event_id: str, days: int) -> list[str]:
-    """Have an event, and all that came of it, be accepted so many days earlier; answers the ids that they have then."""
+    """Have an event, and all that came of it, be accepted some days earlier; return the ids that they have then."""
     async with service.database() as connection, connection.transaction():
         event_ = uuid.UUID(event_id[4:])
         rows = await connection.fetch("SELECT id FROM delivery WHERE event_id = $1", event_)
@@ -77,7 +77,7 @@ async def status_of(tenant: Tenant, path: str) -> int:
 
 
 async def seen(tenant: Tenant, ids: list[str]) -> set[bool]:
-    """Whether these events and deliveries are there, each asked for by itself and looked for in its list."""
+    """Whether these events and deliveries are there, each read alone and looked for in its list."""
     found = set()
     for id_ in ids:
         path = {"evt": "/v1/events", "dlv": "/v1/deliveries"}[id_[:3]]
@@ -91,7 +91,7 @@ async def is_gone(tenant: Tenant, ids: list[str]) -> bool:
 
 
 async def retrying_and_done(tenant: Tenant, receiver: Receiver, *, days: int) -> tuple[list[str], list[str]]:
-    """An event whose delivery retries, and one whose delivery is done, of so many days ago."""
+    """An event whose delivery retries, and one whose delivery is done, of some days ago."""
     mine = new_company()
     for name in ("sick", "well"):
         given = {"resourceType": "appointment", "scope": {"companyId": f"{mine}-{name}"}}

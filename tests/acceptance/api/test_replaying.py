@@ -50,7 +50,7 @@ async def test_what_waits_for_its_next_attempt_is_sent_at_once_with_the_watch_as
 
 async def test_the_schedule_starts_again_with_each_replay(service: Service, receiver: Receiver) -> None:
     watch, waiting = await retrying(service, receiver)
-    for attempts in (2, 3, 4, 5):  # more than the schedule has by itself
+    for attempts in (2, 3, 4, 5):  # more than the schedule has
         await service.ask("POST", f"/v1/deliveries/{waiting['id']}/replay", expect=202)
         await logged(service, watch, status="retrying", attemptCount=attempts)
     assert [each.attempt for each in receiver.requests] == [1, 2, 3, 4, 5]

@@ -1,4 +1,4 @@
-"""Promises that are small, each by itself: what is published, watched and rendered as the contract says."""
+"""Small promises, one test each: what is published, watched and rendered as the contract says."""
 
 from __future__ import annotations
 

@@ -259,7 +259,7 @@ async def test_what_a_watch_is_told_of_its_deliveries_while_it_is_disabled(
 ) -> None:
     mine = new_company()
     watch = await service.create_watch(receiver.url, company=mine, status="disabled")
-    meanwhile = await service.publish(event("meanwhile", company=mine))
+    disabled = await service.publish(event("disabled", company=mine))
     await service.ask("PATCH", f"/v1/watches/{watch}", expect=200, json={"status": "enabled"})
     after = await service.publish(event("after", company=mine))
 
@@ -267,7 +267,7 @@ async def test_what_a_watch_is_told_of_its_deliveries_while_it_is_disabled(
         return await service.deliveries(eventId=after, status="delivered")
 
     await wait_until(delivered)
-    assert await service.deliveries(eventId=meanwhile) == []
+    assert await service.deliveries(eventId=disabled) == []
     assert len(receiver.requests) == 1
 
 

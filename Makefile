@@ -56,6 +56,7 @@ check: $(VENV)/.dev ## check format, lint, types, import contracts, words and lo
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@git ls-files -z | $(BIN)/python tools/wordlist.py || { echo 'a word that is always wrong'; exit 1; }
 	@! grep -nE '://|@ file' requirements*.lock || { echo 'a lock file names where it came from'; exit 1; }
 	@! git grep -nE -e '--([e]xtra-|[d]efault-)?[i]ndex(-url)?[ =]' -e '--[f]ind-links' -e '[t]ool\.uv\.index' \
 	  -e '(PIP|UV)_([A-Z]+_)?[I]NDEX' || \

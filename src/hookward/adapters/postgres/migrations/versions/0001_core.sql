@@ -29,9 +29,9 @@ CREATE TABLE credential (
   digest bytea NOT NULL,                 -- keyed, of what it is shared by, the refresh token as it was first given
   state bytea NOT NULL,                  -- sealed JSON: the refresh token as it is now, and as it was first given
   generation bigint NOT NULL DEFAULT 1,  -- of the refresh token: compare and set
-  refused text,                          -- why no token is asked for until somebody authorizes
+  refused text,                          -- why no token is requested until an authorization
   holder uuid,                           -- who asks for a token,
-  held_until timestamptz,                -- and until when nobody else does
+  held_until timestamptz,                -- and until when no other process does
   created timestamptz NOT NULL DEFAULT now(),
   updated timestamptz NOT NULL DEFAULT now(),
   UNIQUE (account_id, digest)
@@ -59,7 +59,7 @@ CREATE INDEX watch_account ON watch (account_id, id) WHERE deleted IS NULL;
 CREATE INDEX watch_credential ON watch (credential_id) WHERE credential_id IS NOT NULL;
 CREATE INDEX watch_owner ON watch (account_id, owner, id) WHERE owner IS NOT NULL;  -- for the log: deleted ones too
 
--- Authorizations that somebody has begun in a browser: whoever comes back with the state, once and in time, ends one.
+-- Authorizations in progress in a browser: a return with the state, once and in time, ends one.
 CREATE TABLE authorization_flow (
   state bytea PRIMARY KEY,               -- SHA-256 of it
   account_id int NOT NULL REFERENCES account,
@@ -260,7 +260,7 @@ CREATE TABLE waiting (
   crashes smallint NOT NULL DEFAULT 0,
   alone smallint NOT NULL DEFAULT 0,
   token bigint,
-  base smallint NOT NULL DEFAULT 0,      -- attempts before this replay: its schedule starts anew
+  base smallint NOT NULL DEFAULT 0,      -- attempts before this replay: its schedule starts from the beginning
   replay boolean NOT NULL DEFAULT false,
   replay_of uuid                         -- as in delivery
 ) WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000,

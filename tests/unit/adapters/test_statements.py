@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hookward.adapters import postgres
-from hookward.adapters.postgres.statements import Scope, parse_statements, read_statements
+from hookward.adapters.postgres.statements import StatementScope, parse_statements, read_statements
 
 FOLDER = Path(postgres.__file__).parent
 HEADER = "-- scope: store\n-- why: Show how it is done.\n"
@@ -73,7 +73,7 @@ def test_a_statement_has_its_header_and_its_text() -> None:
     )
     one = read.entries["one"]
     assert read == {"one": "SELECT 1\n, 2"}
-    assert (one.name, one.scope, one.why) == ("one", Scope.STORE, "Show how it is done.")
+    assert (one.name, one.scope, one.why) == ("one", StatementScope.STORE, "Show how it is done.")
 
 
 def test_fragments_values_and_members_of_enums_take_the_place_of_tokens() -> None:

@@ -12,8 +12,8 @@ from hookward.domain.oauth.authorization_code import (
     is_code,
     is_state,
     known_error,
+    random_text,
     read_return,
-    secret_text,
     state_digest,
 )
 from hookward.domain.oauth.model import OAuthDefinition
@@ -64,7 +64,7 @@ def test_extra_parameters_go_along_unless_the_auth_url_holds_them() -> None:
 
 
 def test_random_bytes_become_text_that_any_url_can_hold() -> None:
-    assert secret_text(b"\xff" * 32) == "_" * 42 + "8"
+    assert random_text(b"\xff" * 32) == "_" * 42 + "8"
 
 
 def test_a_state_is_found_by_a_digest_that_does_not_tell_it() -> None:

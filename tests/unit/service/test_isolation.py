@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hookward.adapters import postgres
-from hookward.adapters.postgres.statements import Scope, Statement, Statements, parse_statements
+from hookward.adapters.postgres.statements import Statement, Statements, StatementScope, parse_statements
 
 FOLDER = Path(postgres.__file__).parent
 SCHEMA = (FOLDER / "migrations/versions/0001_core.sql").read_text("utf-8")
@@ -87,7 +87,7 @@ def forgets_account(text: str) -> set[str]:
 
 def is_unexplained(statement: Statement) -> bool:
     """Whether a statement touches rows of accounts, does not name the account, and gives no reason."""
-    return statement.scope in (Scope.ACCOUNT, Scope.STORE) and bool(forgets_account(statement.text))
+    return statement.scope in (StatementScope.ACCOUNT, StatementScope.STORE) and bool(forgets_account(statement.text))
 
 
 def test_every_statement_names_the_account_or_has_a_scope_that_says_why_not() -> None:
@@ -95,7 +95,9 @@ def test_every_statement_names_the_account_or_has_a_scope_that_says_why_not() ->
 
 
 def test_a_statement_with_the_scope_of_an_account_names_it() -> None:
-    silent = [place for place, each in statements() if each.scope is Scope.ACCOUNT and not names_account(each.text)]
+    silent = [
+        place for place, each in statements() if each.scope is StatementScope.ACCOUNT and not names_account(each.text)
+    ]
     assert silent == []
 
 
@@ -104,7 +106,9 @@ def names_account(text: str) -> bool:
 
 
 def test_a_statement_with_the_scope_of_the_store_touches_nothing_of_accounts() -> None:
-    touching = {place: set(_TOUCHES.findall(each.text)) for place, each in statements() if each.scope is Scope.STORE}
+    touching = {
+        place: set(_TOUCHES.findall(each.text)) for place, each in statements() if each.scope is StatementScope.STORE
+    }
     assert {place: tables for place, tables in touching.items() if tables} == {}
 
 
@@ -113,7 +117,7 @@ def test_every_statement_that_is_composed_in_python_names_the_account() -> None:
 
 
 def test_every_scope_is_used() -> None:
-    assert {statement.scope for _, statement in statements()} == set(Scope)
+    assert {statement.scope for _, statement in statements()} == set(StatementScope)
 
 
 def test_the_tables_of_accounts_are_known() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncpg
 import msgspec
 
-from hookward.adapters.postgres.api_keys import insert_key
+from hookward.adapters.postgres.api_keys import insert_api_key
 from hookward.adapters.postgres.definition_version import raise_version
 from hookward.adapters.postgres.pool import Acquired, ConnectionPool
 from hookward.adapters.postgres.statements import read_statements
@@ -33,7 +33,7 @@ class PostgresAccounts:
             if row is None:
                 raise _name_is_taken()
             stored = AccountRecord(**row)
-            return stored, await insert_key(connection, msgspec.structs.replace(key, account=stored.id))
+            return stored, await insert_api_key(connection, msgspec.structs.replace(key, account=stored.id))
 
     async def list(self, *, after: AccountRef | None, limit: int) -> list[AccountRecord]:
         """Return up to ``limit`` accounts, oldest first, behind ``after``."""

@@ -23,7 +23,7 @@ class PostgresApiKeys:
 
     async def add(self, key: ApiKeyRecord) -> ApiKeyRecord:
         async with self._pool.connection() as connection:
-            return await insert_key(connection, key)
+            return await insert_api_key(connection, key)
 
     async def list(
         self, account: AccountId, *, owner: str | None, after: ApiKeyId | None, limit: int
@@ -62,7 +62,7 @@ class PostgresApiKeys:
             await connection.execute(SQL["note_used"], ids)
 
 
-async def insert_key(connection: Acquired, key: ApiKeyRecord) -> ApiKeyRecord:
+async def insert_api_key(connection: Acquired, key: ApiKeyRecord) -> ApiKeyRecord:
     """Store a key; return it with its time of creation."""
     values = (key.id, key.account, key.owner, key.name, list(key.scopes), key.digest)
     return _key(await connection.fetchrow(SQL["insert"], *values))

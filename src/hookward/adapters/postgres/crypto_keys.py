@@ -34,7 +34,7 @@ class PostgresCryptoKeys:
                 count = await connection.fetchval(SQL["count_public"], key.account)
                 if count >= self._most_public:
                     raise Conflict(f"the account has {self._most_public} asymmetric keys; retire one that is not used")
-            return await insert_key(connection, key, version)
+            return await insert_crypto_key(connection, key, version)
 
     async def published(self, id_: CryptoKeyId | None, *, limit: int) -> list[PublishedKey]:
         """Return the public keys that verify now, of all accounts: up to ``limit``, newest first, or one."""
@@ -110,7 +110,7 @@ class PostgresCryptoKeys:
         return True
 
 
-async def insert_key(connection: Acquired, key: KeyRecord, version: int) -> KeyRecord:
+async def insert_crypto_key(connection: Acquired, key: KeyRecord, version: int) -> KeyRecord:
     """Store a new key in the transaction that raised the version."""
     values = (key.id, key.account, key.definition, key.secret, version, key.owner, key.public)
     return _key_record(await connection.fetchrow(SQL["insert"], *values))

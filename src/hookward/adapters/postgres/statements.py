@@ -6,8 +6,8 @@ A file holds entries. An entry begins with a header of comment lines::
     -- scope: worker
     -- why: One sentence that says what the statement is for.
 
-``scope`` says why the statement may see the rows that it touches (``Scope``). Comment lines that follow the header hold
-what else a reader must know. An entry that begins with ``-- fragment: columns`` is text that other entries include as
+``scope`` says why the statement may see the rows that it touches (``StatementScope``). Comment lines that follow the
+header hold what else a reader must know. An entry that begins with ``-- fragment: columns`` is text that other entries include as
 ``{columns}``; fragments of ``statements.sql`` can be included by every file. ``{status.failed}`` is the number that the
 store keeps for a member of an enum, ``{poison_crashes}`` a value that the module gives. ``{?day}`` is filled in with
 ``Statements.filled`` at each call.
@@ -37,7 +37,7 @@ _SHARED = "hookward.adapters.postgres.statements"
 _ENUMS: Mapping[str, Value] = {"status": DeliveryStatus, "watch_status": WatchStatus, "kind": ChangeKind}
 
 
-class Scope(StrEnum):
+class StatementScope(StrEnum):
     """Why a statement may see the rows that it touches (G10)."""
 
     ACCOUNT = "account"
@@ -69,7 +69,7 @@ class Statement:
     """A statement as its file describes it; ``text`` is what PostgreSQL is sent."""
 
     name: str
-    scope: Scope
+    scope: StatementScope
     why: str
     text: str
 
@@ -110,7 +110,7 @@ def parse_statements(text: str, shared: Mapping[str, str] | None = None, **value
         if header is None or header["scope"] is None or name in entries:
             raise ValueError(f"statement {name}: needs a name of its own, a scope and a why")
         statement = tokens.replaced(_without_comments(body[header.end() :]))
-        entries[name] = Statement(name=name, scope=Scope(header["scope"]), why=header["why"], text=statement)
+        entries[name] = Statement(name=name, scope=StatementScope(header["scope"]), why=header["why"], text=statement)
     if unused := {*own, *values} - tokens.used:
         raise ValueError(f"fragments or values that no statement uses: {sorted(unused)}")
     return Statements(entries)

@@ -14,7 +14,7 @@ from hookward.adapters.postgres.authorizations import (
     is_as_read,
     release_credential,
 )
-from hookward.adapters.postgres.crypto_keys import find_keys, has_keys, insert_key, keys_since
+from hookward.adapters.postgres.crypto_keys import find_keys, has_keys, insert_crypto_key, keys_since
 from hookward.adapters.postgres.definition_version import raise_version
 from hookward.adapters.postgres.pool import Acquired, ConnectionPool
 from hookward.adapters.postgres.resource_types import has_type, shapes_since
@@ -67,7 +67,7 @@ class PostgresWatches:
             if not await has_type(connection, watch.account, watch.resource_type, validated_with_version):
                 raise TypeChanged(watch.resource_type)
             if key is not None:
-                await insert_key(connection, key, version)
+                await insert_crypto_key(connection, key, version)
             if not await has_keys(connection, watch.account, _key_ids(watch)):
                 raise Conflict("one of its crypto keys has just been retired")
             lane = await connection.fetchval(SQL["open_lane"], watch.account, watch.id, slots, paused)
@@ -137,7 +137,7 @@ class PostgresWatches:
             if before is None or not await is_as_read(connection, credential):
                 return None
             if key is not None:
-                await insert_key(connection, key, version)
+                await insert_crypto_key(connection, key, version)
             if not await has_keys(connection, watch.account, _key_ids(watch)):
                 return None
             chosen = watch.credential

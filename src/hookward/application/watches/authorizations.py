@@ -22,7 +22,7 @@ from hookward.domain.oauth.authorization_code import (
     SECRET_BYTES,
     Return,
     authorization_url,
-    secret_text,
+    random_text,
     state_digest,
 )
 from hookward.domain.oauth.model import (
@@ -119,7 +119,7 @@ class Authorizations:
         if oauth is None or oauth.auth_url is None:
             raise Conflict(_NO_AUTH_URL)
         redirect_uri = oauth.redirect_uri or self._callback
-        state, verifier = (secret_text(self._random.bytes(SECRET_BYTES)) for _ in range(2))
+        state, verifier = (random_text(self._random.bytes(SECRET_BYTES)) for _ in range(2))
         flow = _Flow(
             verifier=verifier, redirect_uri=redirect_uri, client_id=oauth.client_id, auth_url=oauth.auth_url,
             access_token_url=oauth.access_token_url,

@@ -42,7 +42,7 @@ class Return(msgspec.Struct, frozen=True, kw_only=True):
         return "<Return>"
 
 
-def secret_text(random: bytes) -> str:
+def random_text(random: bytes) -> str:
     """Return random bytes as a state or a code verifier: base64url without padding."""
     return urlsafe_b64encode(random).rstrip(b"=").decode()
 
@@ -61,7 +61,7 @@ def authorization_url(definition: OAuthDefinition, *, redirect_uri: str, state: 
         "redirect_uri": redirect_uri,
         **({} if definition.scope is None else {"scope": definition.scope}),
         "state": state,
-        "code_challenge": secret_text(sha256(verifier.encode()).digest()),
+        "code_challenge": random_text(sha256(verifier.encode()).digest()),
         "code_challenge_method": "S256",
     }
     _, mark, query = definition.auth_url.partition("?")
@@ -82,7 +82,7 @@ def is_code(value: Any) -> bool:
 
 
 def is_state(value: Any) -> bool:
-    """Return whether a value can be a state that ``secret_text`` made."""
+    """Return whether a value can be a state that ``random_text`` made."""
     return isinstance(value, str) and 1 <= len(value) <= MAX_STATE and value.isascii()
 
 

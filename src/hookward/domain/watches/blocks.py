@@ -27,7 +27,7 @@ from hookward.domain.watches.limits import (
 _WRITE_ONLY: dict[str, Any] = {"writeOnly": True}
 
 
-def one_of(words: Iterable[str]) -> Meta:
+def enum_of(words: Iterable[str]) -> Meta:
     """Return what makes a string type one of ``words``."""
     return Meta(extra_json_schema={"enum": [str(word) for word in words]})
 
@@ -35,8 +35,8 @@ def one_of(words: Iterable[str]) -> Meta:
 Ignored = Annotated[Any, Meta(description="Read-only: ignored in requests.", extra_json_schema={"readOnly": True})]
 Duration = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$")]
 KeyIdText = Annotated[str, Meta(pattern="^key_[0-9a-f]{32}$")]
-_Grant = Annotated[str, one_of(GrantType)]
-_ClientAuth = Annotated[str, one_of(ClientAuthMethod)]
+_Grant = Annotated[str, enum_of(GrantType)]
+_ClientAuth = Annotated[str, enum_of(ClientAuthMethod)]
 _ClientId = Annotated[str, Meta(min_length=1, max_length=MAX_CLIENT_ID)]
 _Url = Annotated[str, Meta(max_length=MAX_URL)]
 

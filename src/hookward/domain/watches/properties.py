@@ -29,7 +29,7 @@ from hookward.domain.watches.blocks import (
     OAuth2AuthPatch,
     RetryIn,
     SignatureIn,
-    one_of,
+    enum_of,
 )
 from hookward.domain.watches.document_rules import read_address, read_details, read_filter, read_schema, read_zone
 from hookward.domain.watches.limits import MAX_ADDRESS, MAX_HEADERS, MAX_NAME, MAX_ZONE
@@ -40,11 +40,11 @@ Read = Callable[[WatchReader], Any]
 Show = Callable[[WatchDefinition], Any]
 _CAPITAL = re.compile("[A-Z]")
 _KINDS = [kind.word for kind in ChangeKind]
-_Kind = Annotated[str, one_of(_KINDS)]
-_Status = Annotated[str, one_of(status.word for status in WatchStatus)]
-_Method = Annotated[str, one_of(WatchMethod.ALL)]
-_Level = Annotated[str, one_of(LevelDetails)]
-_Stored = Annotated[str, one_of(StoreBodies)]
+_Kind = Annotated[str, enum_of(_KINDS)]
+_Status = Annotated[str, enum_of(status.word for status in WatchStatus)]
+_Method = Annotated[str, enum_of(WatchMethod.ALL)]
+_Level = Annotated[str, enum_of(LevelDetails)]
+_Stored = Annotated[str, enum_of(StoreBodies)]
 
 
 @cache

@@ -7,10 +7,10 @@ A file holds entries. An entry begins with a header of comment lines::
     -- why: One sentence that says what the statement is for.
 
 ``scope`` says why the statement may see the rows that it touches (``StatementScope``). Comment lines that follow the
-header hold what else a reader must know. An entry that begins with ``-- fragment: columns`` is text that other entries include as
-``{columns}``; fragments of ``statements.sql`` can be included by every file. ``{status.failed}`` is the number that the
-store keeps for a member of an enum, ``{poison_crashes}`` a value that the module gives. ``{?day}`` is filled in with
-``Statements.filled`` at each call.
+header hold what else a reader must know. An entry that begins with ``-- fragment: columns`` is text that other entries
+include as ``{columns}``; fragments of ``statements.sql`` can be included by every file. ``{status.failed}`` is the
+number that the store keeps for a member of an enum, ``{poison_crashes}`` a value that the module gives. ``{?day}`` is
+filled in with ``Statements.filled`` at each call.
 """
 
 from __future__ import annotations

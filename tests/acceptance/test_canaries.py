@@ -1,4 +1,4 @@
-"""G8: no secret in a log line, an answer, a page, a command line or a store, whatever door it came in by."""
+"""G8: no secret in a log line, an answer, a page, a command line or a store, by whichever way it came in."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from tests.acceptance.canaries import (
     queue_cells,
     where,
 )
-from tests.acceptance.doors import DOORS, Flood
 from tests.acceptance.dumps import guesses, opened, unpacked
-from tests.acceptance.oauth_doors import CODE, OAUTH_DOORS
+from tests.acceptance.oauth_secret_inputs import CODE, OAUTH_SECRET_INPUTS
+from tests.acceptance.secret_inputs import SECRET_INPUTS, CanaryService
 from tests.receiver import Receiver
 from tests.service import Service
 
@@ -73,23 +73,23 @@ async def flooded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Flo
     service = Service(folder / "data", settings)
     service.key = bootstrap_key
     async with service, Receiver() as receiver:
-        flood = Flood(service, receiver, canaries, control)
-        await leave_the_control(flood)
-        for door in (*DOORS, *OAUTH_DOORS):
-            await door(flood)
-        await flood.settled()
-        await look_at_everything(flood)
+        sut = CanaryService(service, receiver, canaries, control)
+        await leave_the_control(sut)
+        for secret_input in (*SECRET_INPUTS, *OAUTH_SECRET_INPUTS):
+            await secret_input(sut)
+        await sut.settled()
+        await look_at_everything(sut)
         rows, queue = await database_rows(service), await queue_cells(service)
         note_verifiers(canaries, rows, queue, master_key)
         tried = {await status_with(service, guess) for cell in cells_of(rows) for guess in guesses(cell)}
         places = {
-            "answers": joined(flood.answers),
+            "answers": joined(sut.answers),
             "database": joined(cells_of(rows)),
             "queue": joined(queue),
             "command lines": command_lines(service),
         }
         assert await service.stop() == 0
-        places["logs"] = service.log.read_bytes() + files(folder / "data" / "log") + joined(flood.outputs)
+        places["logs"] = service.log.read_bytes() + files(folder / "data" / "log") + joined(sut.outputs)
         places["files of the database"] = files(folder / "data" / "postgres")
         yield Flooded(
             canaries=canaries, control=control, places=places, rows=rows, queue=queue, key=master_key, tried=tried
@@ -103,30 +103,30 @@ def note_verifiers(canaries: Canaries, rows: list[Json], queue: list[bytes], key
             canaries.note(UNDER_WAY, json.loads(text)["verifier"])
 
 
-async def leave_the_control(flood: Flood) -> None:
+async def leave_the_control(sut: CanaryService) -> None:
     """What is no secret, in every place: in the log as the name of a type, in the queue by hand."""
-    name = f"shop.{flood.control}"
+    name = f"shop.{sut.control}"
     given = {"name": name, "identity": ["id"], "schema": {}, "sample": {"id": "1"}}
-    await flood.ask("POST", "/v1/resource-types", expect=201, json=given)
-    watch = {"resourceType": name, "address": flood.receiver.url + "/control"}
-    made = await flood.ask("POST", "/v1/watches", expect=201, json=watch)
+    await sut.ask("POST", "/v1/resource-types", expect=201, json=given)
+    watch = {"resourceType": name, "address": sut.receiver.url + "/control"}
+    made = await sut.ask("POST", "/v1/watches", expect=201, json=watch)
     published = {"resourceType": name, "event": "created", "resource": {"id": "1"}}
-    flood.waiting.append((await flood.service.publish(published), made["id"]))
-    async with flood.service.queue() as queue:
-        await queue.set("control", flood.control)
+    sut.waiting.append((await sut.service.publish(published), made["id"]))
+    async with sut.service.queue() as queue:
+        await queue.set("control", sut.control)
 
 
-async def look_at_everything(flood: Flood) -> None:
+async def look_at_everything(sut: CanaryService) -> None:
     """Every page, every list, and each thing that is in one."""
     for page in PAGES:
-        async with flood.service.client.get(page) as answer:
-            flood.answers.append(await answer.read())
+        async with sut.service.client.get(page) as answer:
+            sut.answers.append(await answer.read())
     for name in LISTS:
-        found = await flood.ask("GET", f"/v1/{name}", expect=200, params={"limit": "200"})
+        found = await sut.ask("GET", f"/v1/{name}", expect=200, params={"limit": "200"})
         for each in found["data"]:
             id_ = each.get("id") or each["name"]
-            async with flood.service.client.get(f"/v1/{name}/{id_}") as answer:
-                flood.answers += [await answer.read(), str(dict(answer.headers)).encode()]
+            async with sut.service.client.get(f"/v1/{name}/{id_}") as answer:
+                sut.answers += [await answer.read(), str(dict(answer.headers)).encode()]
                 assert answer.status in (200, 404, 405)
 
 
@@ -146,10 +146,10 @@ async def status_with(service: Service, key: str) -> int:
 
 
 def credentials(flooded: Flooded, keys: Iterable[bytes]) -> set[str]:
-    """The doors of the canaries that come out of a dump of both stores with these keys."""
+    """The ways in of the canaries that come out of a dump of both stores with these keys."""
     dump = [*cells_of(flooded.rows), *flooded.queue]
     told = [text for cell in [*dump, *opened(flooded.rows, flooded.queue, keys)] for text in unpacked(cell)]
-    return {re.sub(r" \d+$", "", door) for door in flooded.canaries.found({"dump": joined(told)})}
+    return {re.sub(r" \d+$", "", place) for place in flooded.canaries.found({"dump": joined(told)})}
 
 
 async def test_a_dump_of_both_stores_yields_no_credential_without_the_key(flooded: Flooded) -> None:

@@ -16,7 +16,7 @@ SETTINGS = {
 }
 
 
-class Endpoint:
+class CountingEndpoint:
     """Counts how many requests are open. Those of ``hanging`` are not answered; every seventh fails at first."""
 
     def __init__(self, receiver: Receiver, path: str, *hanging: bytes) -> None:
@@ -51,7 +51,7 @@ async def holders(service: Service) -> set[int]:
 
 async def test_the_slots_of_a_watch_are_shared_by_all_workers(tmp_path: Path, receiver: Receiver) -> None:
     async with Service(tmp_path / "data", SETTINGS) as service:
-        endpoint = Endpoint(receiver, "/shared", b"first", b"second")
+        endpoint = CountingEndpoint(receiver, "/shared", b"first", b"second")
         await service.create_watch(endpoint.address, concurrency=OWN)
 
         # Two workers have a request open each: the one that has the first one cannot take the second.
@@ -74,7 +74,7 @@ async def test_the_slots_of_a_watch_are_shared_by_all_workers(tmp_path: Path, re
         assert endpoint.most == OWN
 
         # The same for what is configured, and many publishes.
-        usual = Endpoint(receiver, "/usual")
+        usual = CountingEndpoint(receiver, "/usual")
         await service.create_watch(usual.address, company="2")
         await asyncio.gather(*(service.publish(event(str(number), company="2")) for number in range(MANY)))
         await wait_until(lambda: usual.answered == MANY)

@@ -15,7 +15,7 @@ from tests.fakes.null_log import NullLog
 from tests.fakes.stores import FakeInbox
 
 
-class Case:
+class EventStoreCase:
     """An inbox, and what the suite must know and do beside it. ``unstorable`` is an event that it cannot store."""
 
     def __init__(
@@ -33,17 +33,19 @@ class Case:
         return Publisher(self.inbox, NullLog(), clock=SystemClock(), log=NullLog())
 
 
-def case_of_postgres(world: World) -> Case:
+def case_of_postgres(world: World) -> EventStoreCase:
     async def stored() -> list[bytes]:
         return [row[0] for row in await world.rows("SELECT id FROM event ORDER BY id")]
 
     async def expire() -> object:
         return await world.rows("UPDATE idempotency SET until = now()")
 
-    return Case(world.inbox, stored=stored, expire=expire, unstorable=new_event(resource_type="nothing\0of the kind"))
+    return EventStoreCase(
+        world.inbox, stored=stored, expire=expire, unstorable=new_event(resource_type="nothing\0of the kind")
+    )
 
 
-def case_of_fake() -> Case:
+def case_of_fake() -> EventStoreCase:
     inbox = FakeInbox()
     bad = new_event(body=b"bad")
     inbox.refused.add(b"bad")
@@ -54,11 +56,11 @@ def case_of_fake() -> Case:
     async def expire() -> None:
         inbox.expire_keys()
 
-    return Case(inbox, stored=stored, expire=expire, unstorable=bad)
+    return EventStoreCase(inbox, stored=stored, expire=expire, unstorable=bad)
 
 
 @pytest.fixture
-async def case(world_or_none: World | None) -> AsyncIterator[Case]:
+async def case(world_or_none: World | None) -> AsyncIterator[EventStoreCase]:
     if world_or_none is None:
         yield case_of_fake()
         return

@@ -35,7 +35,7 @@ def new_row(
     )
 
 
-class Case:
+class ResourceTypeCase:
     """A store, and how a watch comes to be on one of its types."""
 
     def __init__(self, store: ResourceTypeStore, watch: Callable[[str], Awaitable[object]]) -> None:
@@ -46,21 +46,21 @@ class Case:
         return sorted((row.name, row.type_version) for row in await self.store.find_types(keys))
 
 
-def case_of_postgres(world: World) -> Case:
+def case_of_postgres(world: World) -> ResourceTypeCase:
     async def watch(name: str) -> object:
         return await world.definitions.add_watch(watch_on(name), slots=None, paused=False, key=None)
 
-    return Case(PostgresResourceTypes(world.database), watch)
+    return ResourceTypeCase(PostgresResourceTypes(world.database), watch)
 
 
-def case_of_fake() -> Case:
+def case_of_fake() -> ResourceTypeCase:
     store = FakeTypes()
 
     async def watch(name: str) -> object:
         store.watched[ACCOUNT, name] += 1
         return None
 
-    return Case(store, watch)
+    return ResourceTypeCase(store, watch)
 
 
 def watch_on(name: str) -> Any:
@@ -68,7 +68,7 @@ def watch_on(name: str) -> Any:
 
 
 @pytest.fixture
-async def case(world_or_none: World | None) -> AsyncIterator[Case]:
+async def case(world_or_none: World | None) -> AsyncIterator[ResourceTypeCase]:
     if world_or_none is None:
         yield case_of_fake()
         return

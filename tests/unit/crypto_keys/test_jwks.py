@@ -21,7 +21,7 @@ ID = CryptoKeyId(b"k" * 16)
 NAME = to_text(IdPrefix.CRYPTO_KEY, ID)
 
 
-class Hand:
+class ManualClock:
     """A clock that is moved by hand."""
 
     def __init__(self) -> None:
@@ -67,17 +67,17 @@ def shelf() -> Shelf:
 
 
 @pytest.fixture
-def hand() -> Hand:
-    return Hand()
+def hand() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
-def published(shelf: Shelf, hand: Hand) -> PublishedKeys:
+def published(shelf: Shelf, hand: ManualClock) -> PublishedKeys:
     return PublishedKeys(shelf, KEYS, clock=hand)
 
 
 async def test_a_rotated_key_is_there_under_both_names_until_its_overlap_is_over(
-    published: PublishedKeys, shelf: Shelf, hand: Hand
+    published: PublishedKeys, shelf: Shelf, hand: ManualClock
 ) -> None:
     former = row().public
     shelf.rows = [
@@ -89,7 +89,7 @@ async def test_a_rotated_key_is_there_under_both_names_until_its_overlap_is_over
 
 
 async def test_the_set_is_made_again_when_a_key_has_changed_or_a_minute_has_passed(
-    published: PublishedKeys, shelf: Shelf, hand: Hand
+    published: PublishedKeys, shelf: Shelf, hand: ManualClock
 ) -> None:
     assert await published.every() == b'{"keys":[]}'
     shelf.rows = [row(algorithm) for algorithm in (Algorithm.ECDSA_P256_SHA256, Algorithm.RSA_PSS_SHA512)]
@@ -118,7 +118,7 @@ async def test_the_set_is_made_once_however_many_ask_meanwhile(published: Publis
     assert shelf.asked == [(None, MAX_PUBLISHED)]
 
 
-async def test_keys_that_did_not_change_are_not_read_again(shelf: Shelf, hand: Hand) -> None:
+async def test_keys_that_did_not_change_are_not_read_again(shelf: Shelf, hand: ManualClock) -> None:
     read: list[str] = []
 
     class Counted(CipherSigningKeys):

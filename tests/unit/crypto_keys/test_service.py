@@ -35,7 +35,7 @@ DAY = 86_400.0
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
-class Hand:
+class ManualClock:
     """A clock that is moved by hand."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class TokenHarness:
     """Keys and watches on one store, and a worker's plans of them, on one clock."""
 
     def __init__(self) -> None:
-        self.clock, self.store = Hand(), FakeDefinitions()
+        self.clock, self.store = ManualClock(), FakeDefinitions()
         self.store.now = lambda: self.clock.now
         random = FixedRandom()
         self.keys = CryptoKeys(self.store, SEALER, CipherSigningKeys(), clock=self.clock, random=random)

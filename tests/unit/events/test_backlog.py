@@ -17,7 +17,7 @@ NOISY, QUIET = AccountId(1), AccountId(2)
 BOUND = 100
 
 
-class Store:
+class FakeBacklogs:
     """What waits, by account; ``asked`` is who was looked at, and how far."""
 
     def __init__(self) -> None:
@@ -32,9 +32,9 @@ class Store:
         return min(self.waits.get(account, 0), limit)
 
 
-class Desk:
+class BacklogCase:
     def __init__(self) -> None:
-        self.store = Store()
+        self.store = FakeBacklogs()
         self.log = NullLog()
         self.backlogs = Backlogs(self.store, bound=BOUND, log=self.log)
 
@@ -50,45 +50,45 @@ class Desk:
 
 
 @pytest_asyncio.fixture
-async def desk() -> AsyncIterator[Desk]:
-    desk = Desk()
-    task = asyncio.create_task(desk.backlogs.run(), name="test.backlogs")
+async def case() -> AsyncIterator[BacklogCase]:
+    case = BacklogCase()
+    task = asyncio.create_task(case.backlogs.run(), name="test.backlogs")
     await asyncio.sleep(1)
-    yield desk
+    yield case
     task.cancel()
     await asyncio.wait([task])
 
 
-async def test_an_account_over_its_bound_is_refused_and_no_other(desk: Desk) -> None:
-    desk.store.waits[NOISY] = BOUND + 1
-    assert [await desk.publishes(each) for each in (NOISY, QUIET, NOISY, QUIET)] == [True, True, False, True]
-    assert desk.log.events == ["backlog.over"]
+async def test_an_account_over_its_bound_is_refused_and_no_other(case: BacklogCase) -> None:
+    case.store.waits[NOISY] = BOUND + 1
+    assert [await case.publishes(each) for each in (NOISY, QUIET, NOISY, QUIET)] == [True, True, False, True]
+    assert case.log.events == ["backlog.over"]
 
 
-async def test_an_account_at_its_bound_may_publish(desk: Desk) -> None:
-    desk.store.waits[NOISY] = BOUND
-    assert [await desk.publishes(NOISY) for _ in range(3)] == [True] * 3
+async def test_an_account_at_its_bound_may_publish(case: BacklogCase) -> None:
+    case.store.waits[NOISY] = BOUND
+    assert [await case.publishes(NOISY) for _ in range(3)] == [True] * 3
 
 
-async def test_an_account_publishes_again_once_it_is_a_tenth_below_its_bound(desk: Desk) -> None:
+async def test_an_account_publishes_again_once_it_is_a_tenth_below_its_bound(case: BacklogCase) -> None:
     answers = []
     for waits in (101, 101, 91, 90, 90):
-        desk.store.waits[NOISY] = waits
-        answers.append(await desk.publishes(NOISY))
+        case.store.waits[NOISY] = waits
+        answers.append(await case.publishes(NOISY))
     assert answers == [True, False, False, False, True]
-    assert desk.log.events == ["backlog.over", "backlog.eased"]
+    assert case.log.events == ["backlog.over", "backlog.eased"]
 
 
-async def test_who_does_not_publish_is_not_looked_at(desk: Desk) -> None:
-    await desk.publishes(QUIET)
+async def test_who_does_not_publish_is_not_looked_at(case: BacklogCase) -> None:
+    await case.publishes(QUIET)
     await asyncio.sleep(10 * CHECK_SECONDS)
-    assert desk.store.asked == [(QUIET, BOUND + 1)]
+    assert case.store.asked == [(QUIET, BOUND + 1)]
 
 
-async def test_a_store_that_is_away_changes_nothing(desk: Desk) -> None:
-    desk.store.waits[NOISY] = BOUND + 1
-    await desk.publishes(NOISY)
-    desk.store.away, desk.store.waits[NOISY] = True, 0
-    assert not await desk.publishes(NOISY)
-    desk.store.away = False
-    assert [await desk.publishes(NOISY) for _ in range(2)] == [False, True]
+async def test_a_store_that_is_away_changes_nothing(case: BacklogCase) -> None:
+    case.store.waits[NOISY] = BOUND + 1
+    await case.publishes(NOISY)
+    case.store.away, case.store.waits[NOISY] = True, 0
+    assert not await case.publishes(NOISY)
+    case.store.away = False
+    assert [await case.publishes(NOISY) for _ in range(2)] == [False, True]

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.virtual_time
 ACCOUNT = AccountId(1)
 
 
-class Store:
+class FakeErasures:
     """The ErasureStore port, with steps by script."""
 
     def __init__(self, steps: Iterable[bool | Exception] = ()) -> None:
@@ -47,12 +47,12 @@ class Store:
         return bool(step)
 
 
-def erasures(store: Store) -> Erasures:
+def erasures(store: FakeErasures) -> Erasures:
     return Erasures(store, clock=VirtualClock(), random=FixedRandom())
 
 
 async def test_an_erasure_is_kept_and_found_by_its_account_alone() -> None:
-    store = Store()
+    store = FakeErasures()
     asked = await erasures(store).create(ACCOUNT, {"resourceType": "appointment", "resourceId": "7"})
     assert store.asked == {asked.id: (ACCOUNT, "appointment", "7")}
     assert (await erasures(store).get(ACCOUNT, asked.id)).deliveries == 2
@@ -71,7 +71,7 @@ async def test_an_erasure_is_kept_and_found_by_its_account_alone() -> None:
     ],
 )
 async def test_all_that_is_wrong_is_named_at_once(given: Any, pointers: list[str]) -> None:
-    store = Store()
+    store = FakeErasures()
     with pytest.raises(Invalid) as caught:
         await erasures(store).create(ACCOUNT, given)
     assert [problem.pointer for problem in caught.value.problems] == pointers
@@ -79,7 +79,7 @@ async def test_all_that_is_wrong_is_named_at_once(given: Any, pointers: list[str
 
 
 async def test_steps_follow_each_other_while_there_is_work_and_after_an_outage() -> None:
-    store, log = Store([True, True, False, StoreUnavailable("away"), True]), NullLog()
+    store, log = FakeErasures([True, True, False, StoreUnavailable("away"), True]), NullLog()
     task = asyncio.create_task(Eraser(store, log=log).run())
     await asyncio.sleep(10)
     task.cancel()

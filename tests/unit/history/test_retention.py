@@ -14,7 +14,7 @@ from tests.fakes.null_log import NullLog
 pytestmark = pytest.mark.virtual_time
 
 
-class Store:
+class FakeStore:
     """The RetentionStore port by script."""
 
     def __init__(self, days: Iterable[str | Exception | None], rows: Iterable[int]) -> None:
@@ -34,7 +34,7 @@ class Store:
         return next(self.rows, 0)
 
 
-async def looks(store: Store, log: NullLog, seconds: float) -> list[float]:
+async def looks(store: FakeStore, log: NullLog, seconds: float) -> list[float]:
     task = asyncio.create_task(Retainer(store, seconds=5.0, log=log).run())
     await asyncio.sleep(seconds)
     task.cancel()
@@ -44,11 +44,14 @@ async def looks(store: Store, log: NullLog, seconds: float) -> list[float]:
 
 async def test_a_round_takes_all_there_is_and_the_next_comes_later() -> None:
     log = NullLog()
-    assert await looks(Store(["1", "2", None], [5, 5, 0]), log, ROUND_SECONDS + 1) == [0, 0, 0, ROUND_SECONDS]
+    assert await looks(FakeStore(["1", "2", None], [5, 5, 0]), log, ROUND_SECONDS + 1) == [0, 0, 0, ROUND_SECONDS]
     assert log.events == ["retention.dropped", "retention.dropped", "retention.deleted"]
 
 
 async def test_a_store_that_is_busy_is_asked_again_soon() -> None:
     log = NullLog()
-    assert await looks(Store([StoreUnavailable("busy"), None], []), log, LATER_SECONDS + 1) == [0, LATER_SECONDS]
+    assert await looks(FakeStore([StoreUnavailable("busy"), None], []), log, LATER_SECONDS + 1) == [
+        0,
+        LATER_SECONDS,
+    ]
     assert log.events == ["retention.later"]

@@ -11,7 +11,7 @@ from hookward.domain.errors import ConfigError
 A, B, C = (bytes([byte]) * 32 for byte in b"ABC")
 
 
-class Store:
+class FakeKeyChecks:
     """The KeyCheckStore port in memory; ``meanwhile`` happens between a look and the lock."""
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ def name(key: bytes) -> str:
 
 
 async def test_the_first_key_is_taken_whatever_it_is_and_then_asked_for() -> None:
-    store = Store()
+    store = FakeKeyChecks()
     await verify_master_keys(AesGcmSealer(A), store, setting="security.master_key")
     await verify_master_keys(AesGcmSealer(A), store, setting="security.master_key")
     with pytest.raises(ConfigError) as caught:
@@ -47,7 +47,7 @@ async def test_the_first_key_is_taken_whatever_it_is_and_then_asked_for() -> Non
 
 
 async def test_a_key_that_sealed_is_asked_for_until_its_proof_is_gone() -> None:
-    store = Store()
+    store = FakeKeyChecks()
     await verify_master_keys(AesGcmSealer(A), store, setting="s")
     await verify_master_keys(AesGcmSealer(B, A), store, setting="s")
     for keys in (AesGcmSealer(A), AesGcmSealer(B), AesGcmSealer(C, A)):
@@ -58,7 +58,7 @@ async def test_a_key_that_sealed_is_asked_for_until_its_proof_is_gone() -> None:
 
 
 async def test_several_keys_that_are_missing_are_all_named() -> None:
-    store = Store()
+    store = FakeKeyChecks()
     await verify_master_keys(AesGcmSealer(A), store, setting="s")
     await verify_master_keys(AesGcmSealer(B, A), store, setting="s")
     with pytest.raises(ConfigError, match=f"master key {name(A)} and {name(B)}, and configured is {name(C)};"):
@@ -66,9 +66,9 @@ async def test_several_keys_that_are_missing_are_all_named() -> None:
 
 
 async def test_of_two_first_starts_with_different_keys_one_wins() -> None:
-    other = Store()
+    other = FakeKeyChecks()
     await verify_master_keys(AesGcmSealer(A), other, setting="s")
-    store = Store()
+    store = FakeKeyChecks()
     store.meanwhile = other.kept
     with pytest.raises(ConfigError, match="wrong key"):
         await verify_master_keys(AesGcmSealer(B), store, setting="s")
@@ -76,16 +76,16 @@ async def test_of_two_first_starts_with_different_keys_one_wins() -> None:
 
 
 async def test_two_first_starts_with_the_same_key_both_begin() -> None:
-    other = Store()
+    other = FakeKeyChecks()
     await verify_master_keys(AesGcmSealer(A), other, setting="s")
-    store = Store()
+    store = FakeKeyChecks()
     store.meanwhile = other.kept
     await verify_master_keys(AesGcmSealer(A), store, setting="s")
     assert store.kept == other.kept
 
 
 async def test_a_proof_that_the_right_key_does_not_open_is_refused_too() -> None:
-    store = Store()
+    store = FakeKeyChecks()
     prefix = AesGcmSealer(A).key_prefixes[0]
     store.kept[prefix] = prefix + bytes(40)
     with pytest.raises(ConfigError, match="wrong key"):

@@ -16,7 +16,7 @@ A, B, C = (bytes([byte]) * 32 for byte in b"ABC")
 PREFIXES = {key: AesGcmSealer(key).key_prefixes[0] for key in (A, B, C)}
 
 
-class Store:
+class FakeSealedRows:
     """The SealedStore port in memory: rows by field, in order. ``locked`` is for how many reads a row stays locked."""
 
     def __init__(self) -> None:
@@ -67,18 +67,18 @@ class Store:
 
 
 @pytest.fixture
-def store() -> Store:
-    return Store()
+def store() -> FakeSealedRows:
+    return FakeSealedRows()
 
 
-def resealer(store: Store, *keys: bytes) -> MasterKeyRotation:
+def resealer(store: FakeSealedRows, *keys: bytes) -> MasterKeyRotation:
     return MasterKeyRotation(AesGcmSealer(*keys), store, setting="security.master_key")
 
 
 def silent(_done: int, _total: int) -> None: ...
 
 
-async def test_everything_is_sealed_with_the_first_key_afterwards_and_says_the_same(store: Store) -> None:
+async def test_everything_is_sealed_with_the_first_key_afterwards_and_says_the_same(store: FakeSealedRows) -> None:
     for number in range(250):
         store.put(A, b"secret %d" % number)
     store.put(A, b"old", b"older", field="crypto_key.previous")
@@ -89,7 +89,7 @@ async def test_everything_is_sealed_with_the_first_key_afterwards_and_says_the_s
     assert [AesGcmSealer(B).unseal(each, row.about) for row in store.rows["crypto_key.previous"] for each in row.values]
 
 
-async def test_the_proof_of_a_key_goes_when_nothing_is_sealed_with_it(store: Store) -> None:
+async def test_the_proof_of_a_key_goes_when_nothing_is_sealed_with_it(store: FakeSealedRows) -> None:
     store.put(A, b"x")
     store.put(B, b"x")
     store.checks[PREFIXES[C]] = b""
@@ -97,7 +97,7 @@ async def test_the_proof_of_a_key_goes_when_nothing_is_sealed_with_it(store: Sto
     assert list(store.checks) == [PREFIXES[B]]
 
 
-async def test_a_second_rotation_finds_nothing_to_do(store: Store) -> None:
+async def test_a_second_rotation_finds_nothing_to_do(store: FakeSealedRows) -> None:
     store.put(A, b"x")
     await resealer(store, B, A).rotate(silent)
     before = store.rows["watch.secrets"][0]
@@ -105,7 +105,7 @@ async def test_a_second_rotation_finds_nothing_to_do(store: Store) -> None:
     assert (report.resealed, store.rows["watch.secrets"][0]) == (0, before)
 
 
-async def test_only_old_values_of_a_row_count(store: Store) -> None:
+async def test_only_old_values_of_a_row_count(store: FakeSealedRows) -> None:
     name = store.put(A, b"old", field="crypto_key.previous")
     row = store.rows["crypto_key.previous"][0]
     newer = AesGcmSealer(B).seal(b"new", name)
@@ -113,13 +113,13 @@ async def test_only_old_values_of_a_row_count(store: Store) -> None:
     assert (await resealer(store, B, A).rotate(silent)).resealed == 1
 
 
-async def test_a_locked_row_is_come_back_to(store: Store) -> None:
+async def test_a_locked_row_is_come_back_to(store: FakeSealedRows) -> None:
     store.locked[store.put(A, b"x")] = 3
     report = await resealer(store, B, A).rotate(silent)
     assert (report.resealed, report.complete) == (1, True)
 
 
-async def test_a_row_that_stays_locked_is_left_and_told(store: Store) -> None:
+async def test_a_row_that_stays_locked_is_left_and_told(store: FakeSealedRows) -> None:
     store.put(A, b"y")
     store.locked[store.put(A, b"x")] = 10**6
     report = await resealer(store, B, A).rotate(silent)
@@ -129,7 +129,7 @@ async def test_a_row_that_stays_locked_is_left_and_told(store: Store) -> None:
     assert store.transactions == 2 * (PASSES + 1)
 
 
-async def test_a_row_that_does_not_open_is_named_and_left(store: Store) -> None:
+async def test_a_row_that_does_not_open_is_named_and_left(store: FakeSealedRows) -> None:
     store.put(A, b"x")
     damaged = SealedField(name="damaged", about="d", values=(PREFIXES[A] + bytes(40),))
     store.rows["watch.secrets"].append(damaged)
@@ -139,7 +139,7 @@ async def test_a_row_that_does_not_open_is_named_and_left(store: Store) -> None:
     assert PREFIXES[A] in store.checks
 
 
-async def test_nothing_is_touched_when_a_key_is_missing(store: Store) -> None:
+async def test_nothing_is_touched_when_a_key_is_missing(store: FakeSealedRows) -> None:
     store.put(A, b"x")
     store.put(C, b"x")
     with pytest.raises(ConfigError) as caught:
@@ -151,13 +151,13 @@ async def test_nothing_is_touched_when_a_key_is_missing(store: Store) -> None:
     assert store.transactions == 0
 
 
-async def test_a_row_that_is_found_by_a_fingerprint_gets_that_of_the_new_key(store: Store) -> None:
+async def test_a_row_that_is_found_by_a_fingerprint_gets_that_of_the_new_key(store: FakeSealedRows) -> None:
     name = store.put(A, b"refresh token", found=True)
     await resealer(store, B, A).rotate(silent)
     assert store.fingerprints == {name: AesGcmSealer(B).fingerprint(b"of refresh token", name)}
 
 
-async def test_progress_is_told_of_how_many(store: Store) -> None:
+async def test_progress_is_told_of_how_many(store: FakeSealedRows) -> None:
     for _ in range(150):
         store.put(A, b"x")
     told: list[tuple[int, int]] = []
@@ -165,7 +165,7 @@ async def test_progress_is_told_of_how_many(store: Store) -> None:
     assert told == [(100, 150), (150, 150), (150, 150)]
 
 
-async def test_the_status_says_what_each_key_is_good_for(store: Store) -> None:
+async def test_the_status_says_what_each_key_is_good_for(store: FakeSealedRows) -> None:
     store.put(B, b"x")
     store.put(A, b"x")
     store.put(A, b"x", b"y", field="crypto_key.previous")
@@ -175,7 +175,7 @@ async def test_the_status_says_what_each_key_is_good_for(store: Store) -> None:
     assert said == [(1, True, True, False), (0, True, False, True), (3, False, False, False)]
 
 
-async def test_a_key_may_be_dropped_only_when_no_start_asks_for_it(store: Store) -> None:
+async def test_a_key_may_be_dropped_only_when_no_start_asks_for_it(store: FakeSealedRows) -> None:
     store.put(B, b"x")
     store.checks[PREFIXES[A]] = b""
     resealing = resealer(store, B, A)

@@ -38,7 +38,7 @@ OAUTH = {
 GRANTED = TokenResponse(access_token="a", refresh_token="granted")
 
 
-class Endpoint:
+class FakeTokenEndpoint:
     """The TokenEndpoint port: gives what it is told to, and remembers what it was asked."""
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class WatchHarness:
         random = FixedRandom()
         self.store = FakeDefinitions()
         self.flows = FakeFlows(self.store)
-        self.endpoint = Endpoint()
+        self.endpoint = FakeTokenEndpoint()
         self.watches = Watches(self.store, SHOP_TYPE, SEALER, clock=VirtualClock(), random=random)
         self.authorizations = Authorizations(
             self.flows, self.store, self.endpoint, self.watches.credentials, SEALER,

@@ -1,4 +1,4 @@
-"""The doors of OAuth2: what goes to an authorization server, what comes from it, and servers that tell all of it."""
+"""The secrets of OAuth2: what goes to an authorization server, what comes from it, and servers that tell all of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from joserfc.jwk import OKPKey
 
 from tests.acceptance.canaries import Json
-from tests.acceptance.doors import Door, Flood
+from tests.acceptance.secret_inputs import CanaryService, SecretInput
 from tests.receiver import Received, Reply
 from tests.service import event, wait_until
 
@@ -48,10 +48,10 @@ class Granting:
     Extra parameters are no secrets: they read back. All blocks here hold the control in theirs.
     """
 
-    def __init__(self, flood: Flood, path: str) -> None:
-        self._canaries = flood.canaries
+    def __init__(self, sut: CanaryService, path: str) -> None:
+        self._canaries = sut.canaries
         self._path = path
-        self.address = flood.receiver.on(path, self)
+        self.address = sut.receiver.on(path, self)
 
     def __call__(self, received: Received) -> Reply:
         form = form_of(received)
@@ -67,47 +67,47 @@ class Granting:
         return answered(200, access_token=access, token_type="Bearer", expires_in=3600, **rotated)
 
 
-def block(flood: Flood, address: str, **given: object) -> Json:
+def block(sut: CanaryService, address: str, **given: object) -> Json:
     """``oauth2Auth`` for a token endpoint: by a refresh token, unless something else is given."""
-    whole: Json = {"accessTokenUrl": address, "clientId": "crm", "extraParameters": {"audience": flood.control}}
+    whole: Json = {"accessTokenUrl": address, "clientId": "crm", "extraParameters": {"audience": sut.control}}
     if "clientAuthMethod" not in given:
-        whole["clientSecret"] = flood.canaries.text("client secret")
+        whole["clientSecret"] = sut.canaries.text("client secret")
     if "grantType" not in given:
-        whole["refreshToken"] = flood.canaries.text("refresh token given")
+        whole["refreshToken"] = sut.canaries.text("refresh token given")
     return {**whole, **given}
 
 
-async def client_authentications(flood: Flood) -> None:
+async def client_authentications(sut: CanaryService) -> None:
     """Each way to say who the client is, with each grant, at destinations that tell what they were sent."""
     seed = OKPKey.generate_key("Ed25519")
-    flood.canaries.note(
+    sut.canaries.note(
         "Ed25519 client key in bytes", base64.urlsafe_b64decode(str(seed.as_dict(private=True)["d"]) + "=")
     )
     curve = generate_private_key(SECP256R1())
     pem = curve.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    flood.canaries.note("P-256 client key", curve.private_numbers().private_value.to_bytes(32, "big"))
-    flood.canaries.note("line of the client's PEM", pem.splitlines()[2])
+    sut.canaries.note("P-256 client key", curve.private_numbers().private_value.to_bytes(32, "big"))
+    sut.canaries.note("line of the client's PEM", pem.splitlines()[2])
     ways: dict[str, Json] = {
-        "basic": {"clientAuthMethod": "client_secret_basic", "clientSecret": flood.canaries.text("secret by Basic")},
-        "post": {"clientAuthMethod": "client_secret_post", "clientSecret": flood.canaries.text("secret by POST")},
+        "basic": {"clientAuthMethod": "client_secret_basic", "clientSecret": sut.canaries.text("secret by Basic")},
+        "post": {"clientAuthMethod": "client_secret_post", "clientSecret": sut.canaries.text("secret by POST")},
         "jwk": {"clientAuthMethod": "private_key_jwt", "clientSecret": json.dumps(seed.as_dict(private=True))},
         "pem": {"clientAuthMethod": "private_key_jwt", "clientSecret": pem},
         "none": {"clientAuthMethod": "none"},
     }
     for way, given in ways.items():
-        refreshing, granting = Granting(flood, f"/refresh-{way}"), Granting(flood, f"/credentials-{way}")
-        await flood.watch(flood.echo(f"/at-{way}"), oauth2Auth=block(flood, refreshing.address, **given))
-        own = block(flood, granting.address, grantType="client_credentials", **given)
-        await flood.watch(flood.echo(f"/machine-{way}", 401), oauth2Auth=own)
+        refreshing, granting = Granting(sut, f"/refresh-{way}"), Granting(sut, f"/credentials-{way}")
+        await sut.watch(sut.echo(f"/at-{way}"), oauth2Auth=block(sut, refreshing.address, **given))
+        own = block(sut, granting.address, grantType="client_credentials", **given)
+        await sut.watch(sut.echo(f"/machine-{way}", 401), oauth2Auth=own)
 
 
-async def destinations_that_tell(flood: Flood) -> None:
+async def destinations_that_tell(sut: CanaryService) -> None:
     """401 to every token, with the token; and one that knows the client's secret."""
-    refused = block(flood, Granting(flood, "/token-401").address)
-    await flood.watch(flood.echo("/refuses", 401), oauth2Auth=refused)
-    known = block(flood, Granting(flood, "/token-known").address)
+    refused = block(sut, Granting(sut, "/token-401").address)
+    await sut.watch(sut.echo("/refuses", 401), oauth2Auth=refused)
+    known = block(sut, Granting(sut, "/token-known").address)
     told = Reply(status=401, headers={"X-Known": known["clientSecret"]}, body=known["clientSecret"].encode())
-    await flood.watch(flood.receiver.on("/knows", told), oauth2Auth=known)
+    await sut.watch(sut.receiver.on("/knows", told), oauth2Auth=known)
 
 
 FAILING: dict[str, Callable[[str], Reply]] = {
@@ -138,118 +138,118 @@ FAILING: dict[str, Callable[[str], Reply]] = {
 }  # fmt: skip
 
 
-async def token_endpoints_that_fail(flood: Flood) -> None:
+async def token_endpoints_that_fail(sut: CanaryService) -> None:
     """In each way, telling all that they were sent."""
 
     async def fail(name: str, failing: Callable[[str], Reply], method: str) -> None:
         path = f"/fails-{name}"
-        address = flood.receiver.on(path, lambda received: failing(all_of(received)))
-        secret = flood.canaries.text(f"client secret, {name}")
-        given = block(flood, address, clientAuthMethod=method, clientSecret=secret)
+        address = sut.receiver.on(path, lambda received: failing(all_of(received)))
+        secret = sut.canaries.text(f"client secret, {name}")
+        given = block(sut, address, clientAuthMethod=method, clientSecret=secret)
         async with trials:
-            await flood.watch(flood.echo(f"{path}-hook"), oauth2Auth=given)
+            await sut.watch(sut.echo(f"{path}-hook"), oauth2Auth=given)
 
     trials = asyncio.Semaphore(4)  # as many as an account may have under way
     methods = cycle(("client_secret_basic", "client_secret_post"))
     await asyncio.gather(*[fail(*each, next(methods)) for each in FAILING.items()])
     letters = "".join(secrets.choice(string.ascii_lowercase) for _ in range(24))  # which could be an error code
-    flood.canaries.note("client secret of letters", letters)
-    address = flood.receiver.on("/letters", answered(400, error=letters))
-    await flood.watch(flood.echo("/letters-hook"), oauth2Auth=block(flood, address, clientSecret=letters))
-    await flood.watch("http://10.1.2.3/", oauth2Auth=block(flood, "http://10.1.2.3/token"))
+    sut.canaries.note("client secret of letters", letters)
+    address = sut.receiver.on("/letters", answered(400, error=letters))
+    await sut.watch(sut.echo("/letters-hook"), oauth2Auth=block(sut, address, clientSecret=letters))
+    await sut.watch("http://10.1.2.3/", oauth2Auth=block(sut, "http://10.1.2.3/token"))
 
 
-async def waiting(flood: Flood, given: Json) -> Json:
+async def waiting(sut: CanaryService, given: Json) -> Json:
     """A watch that needs an authorization, with an event that waits for it."""
     company = secrets.token_hex(4)
-    whole = {"resourceType": "appointment", "scope": {"companyId": company}, "address": flood.echo("/waits")}
-    made: Json = await flood.ask("POST", "/v1/watches", expect=201, json={**whole, "oauth2Auth": given})
-    await flood.service.publish(event(flood.control, company=company))
+    whole = {"resourceType": "appointment", "scope": {"companyId": company}, "address": sut.echo("/waits")}
+    made: Json = await sut.ask("POST", "/v1/watches", expect=201, json={**whole, "oauth2Auth": given})
+    await sut.service.publish(event(sut.control, company=company))
     return made | {"company": company}
 
 
-async def lost_consents(flood: Flood) -> None:
+async def lost_consents(sut: CanaryService) -> None:
     """A server that says which refresh token it will not take, and another one given."""
-    address = flood.receiver.on(
+    address = sut.receiver.on(
         "/lost", lambda received: answered(400, error="invalid_grant", error_description=all_of(received))
     )
-    made = await waiting(flood, block(flood, address))
+    made = await waiting(sut, block(sut, address))
     path = f"/v1/watches/{made['id']}"
 
     async def is_paused() -> bool:
-        return str((await flood.ask("GET", path, expect=200))["status"]) == "paused"
+        return str((await sut.ask("GET", path, expect=200))["status"]) == "paused"
 
     await wait_until(is_paused)
     cure = {
-        "refreshToken": flood.canaries.text("refresh token patched"),
-        "clientSecret": flood.canaries.text("client secret patched"),
-        "accessTokenUrl": Granting(flood, "/found").address,
+        "refreshToken": sut.canaries.text("refresh token patched"),
+        "clientSecret": sut.canaries.text("client secret patched"),
+        "accessTokenUrl": Granting(sut, "/found").address,
     }
-    await flood.ask("PATCH", path, expect=200, json={"status": "enabled", "oauth2Auth": cure})
-    await flood.publish(made["company"], made["id"])
-    await flood.settled()
-    put = {"address": flood.echo("/put-oauth"), "oauth2Auth": block(flood, cure["accessTokenUrl"])}
-    await flood.ask("PUT", path, expect=200, json=put)
-    gone = block(flood, cure["accessTokenUrl"], refreshToken=flood.canaries.text("refresh token of a deleted watch"))
-    deleted = await flood.watch(flood.echo("/deleted-oauth"), oauth2Auth=gone)
-    await flood.settled()
-    await flood.ask("DELETE", f"/v1/watches/{deleted['id']}", expect=204)
+    await sut.ask("PATCH", path, expect=200, json={"status": "enabled", "oauth2Auth": cure})
+    await sut.publish(made["company"], made["id"])
+    await sut.settled()
+    put = {"address": sut.echo("/put-oauth"), "oauth2Auth": block(sut, cure["accessTokenUrl"])}
+    await sut.ask("PUT", path, expect=200, json=put)
+    gone = block(sut, cure["accessTokenUrl"], refreshToken=sut.canaries.text("refresh token of a deleted watch"))
+    deleted = await sut.watch(sut.echo("/deleted-oauth"), oauth2Auth=gone)
+    await sut.settled()
+    await sut.ask("DELETE", f"/v1/watches/{deleted['id']}", expect=204)
 
 
-async def come_back(flood: Flood, expect: int, **query: str) -> None:
+async def come_back(sut: CanaryService, expect: int, **query: str) -> None:
     """What a browser brings, and the page that it is shown."""
-    async with flood.service.client.get("/oauth2/callback", params=query) as answer:
-        flood.answers += [await answer.read(), str(dict(answer.headers)).encode()]
-        assert answer.status == expect, f"{answer.status} {flood.answers[-2]!r}"
+    async with sut.service.client.get("/oauth2/callback", params=query) as answer:
+        sut.answers += [await answer.read(), str(dict(answer.headers)).encode()]
+        assert answer.status == expect, f"{answer.status} {sut.answers[-2]!r}"
 
 
-async def send_away(flood: Flood, watch: Json) -> str:
+async def send_away(sut: CanaryService, watch: Json) -> str:
     """The state of an authorization that begins; who may manage the watch is told it once."""
-    begun = await flood.ask("POST", f"/v1/watches/{watch['id']}/oauth2/authorize", expect=200, once=True)
+    begun = await sut.ask("POST", f"/v1/watches/{watch['id']}/oauth2/authorize", expect=200, once=True)
     (state,) = parse_qs(urlsplit(str(begun["url"])).query)["state"]
-    flood.canaries.note("state", state)
+    sut.canaries.note("state", state)
     return state
 
 
-async def authorizations(flood: Flood) -> None:
+async def authorizations(sut: CanaryService) -> None:
     """Authorizing in a browser: granted, refused, abandoned, and manipulated."""
-    text = flood.canaries.text
-    given = block(flood, Granting(flood, "/consent").address, authUrl="https://login.example.com/", refreshToken=None)
-    watch = await waiting(flood, given)
-    await come_back(flood, 200, state=(state := await send_away(flood, watch)), code=text(CODE))
-    await come_back(flood, 400, state=state, code=text(f"{CODE}, used again"))
-    await flood.publish(watch["company"], watch["id"])
+    text = sut.canaries.text
+    given = block(sut, Granting(sut, "/consent").address, authUrl="https://login.example.com/", refreshToken=None)
+    watch = await waiting(sut, given)
+    await come_back(sut, 200, state=(state := await send_away(sut, watch)), code=text(CODE))
+    await come_back(sut, 400, state=state, code=text(f"{CODE}, used again"))
+    await sut.publish(watch["company"], watch["id"])
     for status, error in ((400, "invalid_grant"), (502, "server_error")):
 
         def refuse(received: Received, error: str = error) -> Reply:
-            flood.canaries.note(f"verifier, {error}", form_of(received)["code_verifier"][0])
+            sut.canaries.note(f"verifier, {error}", form_of(received)["code_verifier"][0])
             return answered(400, error=error, error_description=all_of(received))
 
-        refused = await waiting(flood, {**given, "accessTokenUrl": flood.receiver.on(f"/no-{error}", refuse)})
-        await come_back(flood, status, state=await send_away(flood, refused), code=text(f"{CODE}, {error}"))
+        refused = await waiting(sut, {**given, "accessTokenUrl": sut.receiver.on(f"/no-{error}", refuse)})
+        await come_back(sut, status, state=await send_away(sut, refused), code=text(f"{CODE}, {error}"))
     told = text("what the server says of it")
-    await come_back(flood, 400, state=await send_away(flood, watch), error="access_denied", error_description=told)
-    await come_back(flood, 400, state=(state := await send_away(flood, watch)), error=state)
-    await come_back(flood, 400, state=text("state that is not known"), code=text(f"{CODE} for no state"))
-    own = await waiting(flood, {**given, "redirectUri": "https://integrator.example.com/back"})
+    await come_back(sut, 400, state=await send_away(sut, watch), error="access_denied", error_description=told)
+    await come_back(sut, 400, state=(state := await send_away(sut, watch)), error=state)
+    await come_back(sut, 400, state=text("state that is not known"), code=text(f"{CODE} for no state"))
+    own = await waiting(sut, {**given, "redirectUri": "https://integrator.example.com/back"})
     path = f"/v1/watches/{own['id']}/oauth2/callback"
     for wrong in ({"code": [text(f"{CODE} in a list")], "state": text("state in a body")}, text("code alone")):
-        await flood.refused("POST", path, json=wrong)
-    back = {"state": await send_away(flood, own), "code": text(f"{CODE} handed over")}
-    await flood.ask("POST", path, expect=200, json=back)
-    await send_away(flood, watch)  # and no browser returns
+        await sut.refused("POST", path, json=wrong)
+    back = {"state": await send_away(sut, own), "code": text(f"{CODE} handed over")}
+    await sut.ask("POST", path, expect=200, json=back)
+    await send_away(sut, watch)  # and no browser returns
 
 
-async def a_rotation_that_cannot_be_written(flood: Flood) -> None:
+async def a_rotation_that_cannot_be_written(sut: CanaryService) -> None:
     """PostgreSQL takes nothing from the credential: what is granted waits in Valkey."""
     whole = {
         "resourceType": "appointment",
         "scope": {"companyId": "unwritten"},
-        "address": flood.echo("/unwritten-hook"),
+        "address": sut.echo("/unwritten-hook"),
     }
-    oauth = block(flood, Granting(flood, "/unwritten").address)
-    made = await flood.ask("POST", "/v1/watches", expect=201, json={**whole, "oauth2Auth": oauth})
-    async with flood.service.database() as connection:
+    oauth = block(sut, Granting(sut, "/unwritten").address)
+    made = await sut.ask("POST", "/v1/watches", expect=201, json={**whole, "oauth2Auth": oauth})
+    async with sut.service.database() as connection:
         credential = await connection.fetchval(
             "SELECT credential_id FROM watch WHERE id = $1", UUID(hex=made["id"].removeprefix("wat_"))
         )
@@ -258,14 +258,14 @@ CREATE FUNCTION away() RETURNS trigger LANGUAGE plpgsql AS $$
   BEGIN RAISE EXCEPTION 'away' USING ERRCODE = '57P01'; END $$;
 CREATE TRIGGER away BEFORE UPDATE OF state ON credential FOR EACH ROW
   WHEN (OLD.id = '{credential}') EXECUTE FUNCTION away()""")
-    await flood.publish("unwritten", made["id"])
-    async with flood.service.queue() as queue:
+    await sut.publish("unwritten", made["id"])
+    async with sut.service.queue() as queue:
         await wait_until(lambda: queue.keys("hookward:rotation:*"), what="a rotation waits in Valkey")
 
 
-async def oauth_in_wrong_places(flood: Flood) -> None:
+async def oauth_in_wrong_places(sut: CanaryService) -> None:
     """In blocks that are refused."""
-    canary = flood.canaries.text
+    canary = sut.canaries.text
     key = json.dumps({"kty": "OKP", "crv": "Ed25519", "d": canary("key without a public part"), "x": 7})
     signed = {"clientAuthMethod": "private_key_jwt"}
     wrong: list[object] = [
@@ -292,10 +292,10 @@ async def oauth_in_wrong_places(flood: Flood) -> None:
     }
     for given in wrong:
         oauth = complete | given if isinstance(given, dict) else given
-        await flood.refused("POST", "/v1/watches", json={**whole, "oauth2Auth": oauth})
+        await sut.refused("POST", "/v1/watches", json={**whole, "oauth2Auth": oauth})
 
 
-OAUTH_DOORS: tuple[Door, ...] = (
+OAUTH_SECRET_INPUTS: tuple[SecretInput, ...] = (
     client_authentications, destinations_that_tell, token_endpoints_that_fail, lost_consents, authorizations,
     a_rotation_that_cannot_be_written, oauth_in_wrong_places,
 )  # fmt: skip

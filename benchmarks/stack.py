@@ -24,7 +24,7 @@ from hookward.adapters.embedded.valkey import EmbeddedValkey
 from hookward.adapters.postgres.migrate import migrate
 from hookward.adapters.processes import INCARNATION, Child, Supervisor
 from hookward.bootstrap.os_probes import is_api_live
-from hookward.domain.ids import EventId, IdPrefix, WatchId, delivery_id, from_text, to_text
+from hookward.domain.ids import EventId, IdPrefix, WatchId, delivery_id_of, from_text, to_text
 
 _BATCH = 1000
 _SIZES = """
@@ -48,7 +48,7 @@ class Watch(NamedTuple):
         event_bytes, watch_bytes = from_text(IdPrefix.EVENT, event_id), from_text(IdPrefix.WATCH, self.id)
         assert event_bytes is not None
         assert watch_bytes is not None
-        return to_text(IdPrefix.DELIVERY, delivery_id(EventId(event_bytes), WatchId(watch_bytes)))
+        return to_text(IdPrefix.DELIVERY, delivery_id_of(EventId(event_bytes), WatchId(watch_bytes)))
 
 
 class Disk(NamedTuple):

@@ -174,7 +174,7 @@ def public_url(settings: Settings) -> str:
     return server.public_url or f"http://{host}:{server.port}"
 
 
-def watch_bounds(settings: Settings) -> WatchBounds:
+def configured_watch_bounds(settings: Settings) -> WatchBounds:
     """Return the bounds of a watch's options: the configured ones, but at least the defaults.
 
     The timeout is at most what the lease leaves room for.

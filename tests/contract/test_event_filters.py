@@ -14,7 +14,7 @@ from hookward.adapters.postgres.history.search import MAX_SCANS
 from hookward.application.events.publisher import NewEvent
 from hookward.application.history.model import EventPage, EventQuery
 from hookward.domain.delivery.model import DeliveryStatus, DeliveryUpdate, Wait
-from hookward.domain.ids import DeliveryId, EventId, IdPrefix, WatchId, delivery_id, to_text, unix_ms_of, uuid7
+from hookward.domain.ids import DeliveryId, EventId, IdPrefix, WatchId, delivery_id_of, to_text, unix_ms_of, uuid7
 from hookward.domain.resource_types.operations import ChangeKind
 from tests.contract.world import ACCOUNT, World, new_attempt, new_entry, new_event, new_id, new_watch
 
@@ -150,8 +150,8 @@ class ResultStore:
 
 
 def filters_of(ledger: ResultStore) -> dict[str, list[Any]]:
-    some = next(fact for fact in ledger.facts if fact.id == delivery_id(fact.event.id, fact.watch))
-    replay = next(fact for fact in ledger.facts if fact.id != delivery_id(fact.event.id, fact.watch))
+    some = next(fact for fact in ledger.facts if fact.id == delivery_id_of(fact.event.id, fact.watch))
+    replay = next(fact for fact in ledger.facts if fact.id != delivery_id_of(fact.event.id, fact.watch))
     return {
         "watch": [*(row.id for row, _, _ in ledger.watches), ledger.strange.id, new_id()],
         "event": [some.event.id, EventId(new_id())],

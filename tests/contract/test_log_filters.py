@@ -11,7 +11,7 @@ import pytest
 from hookward.adapters.postgres.history.deliveries import PostgresDeliveryHistory
 from hookward.application.history.model import LogPage, LogQuery
 from hookward.domain.delivery.model import DeliveryStatus, DeliveryUpdate, Wait
-from hookward.domain.ids import EventId, IdPrefix, delivery_id, to_text, unix_ms_of
+from hookward.domain.ids import EventId, IdPrefix, delivery_id_of, to_text, unix_ms_of
 from hookward.domain.resource_types.operations import ChangeKind
 from tests.contract.world import ACCOUNT, World, new_attempt, new_entry, new_event, new_id, new_watch
 
@@ -235,4 +235,4 @@ async def test_a_text_is_looked_for_in_a_day_and_the_page_says_which(world):
 
 def test_the_expectation_knows_the_id_of_a_delivery():
     event, watch = EventId(new_id(5)), new_watch().id
-    assert unix_ms_of(delivery_id(event, watch)) == 5
+    assert unix_ms_of(delivery_id_of(event, watch)) == 5

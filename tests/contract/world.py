@@ -26,7 +26,7 @@ from hookward.application.events.publisher import NewEvent
 from hookward.application.records import WatchRecord
 from hookward.domain.delivery.model import Attempt, DeliveryStatus, DeliveryUpdate, Wait
 from hookward.domain.events.model import ChangeEvent
-from hookward.domain.ids import AccountId, EventId, WatchId, delivery_id, uuid7
+from hookward.domain.ids import AccountId, EventId, WatchId, delivery_id_of, uuid7
 from hookward.domain.resource_types.operations import ChangeKind
 from tests.contract.servers import Server
 
@@ -65,7 +65,7 @@ def new_entry(event: NewEvent, watch: WatchRecord, status: DeliveryStatus, **val
     """What a worker records of a delivery: by default one that never waited, without an attempt."""
     change = event.change
     return DeliveryUpdate(
-        id=delivery_id(event.id, watch.id), account=change.account, event=event.id, watch=watch.id, lane=watch.lane,
+        id=delivery_id_of(event.id, watch.id), account=change.account, event=event.id, watch=watch.id, lane=watch.lane,
         resource_type=change.resource_type, kind=change.kind, resource_id=change.resource_id, status=status,
         **{"waited": False, "attempts": 0, **values},
     )  # fmt: skip

@@ -10,7 +10,7 @@ from hookward.domain.ids import (
     EventId,
     IdPrefix,
     WatchId,
-    delivery_id,
+    delivery_id_of,
     from_text,
     millisecond_of,
     to_text,
@@ -65,26 +65,28 @@ def test_a_text_holds_no_dot_so_that_it_can_be_signed(prefix: IdPrefix, identifi
 
 @given(ids, ids)
 def test_a_delivery_id_is_a_function_of_event_and_watch(event: bytes, watch: bytes) -> None:
-    assert delivery_id(EventId(event), WatchId(watch)) == delivery_id(EventId(bytes(event)), WatchId(bytes(watch)))
+    assert delivery_id_of(EventId(event), WatchId(watch)) == delivery_id_of(
+        EventId(bytes(event)), WatchId(bytes(watch))
+    )
 
 
 @given(ids, ids, ids, ids)
 def test_two_deliveries_share_an_id_only_when_they_share_event_and_watch(
     event: bytes, watch: bytes, other_event: bytes, other_watch: bytes
 ) -> None:
-    one = delivery_id(EventId(event), WatchId(watch))
-    other = delivery_id(EventId(other_event), WatchId(other_watch))
+    one = delivery_id_of(EventId(event), WatchId(watch))
+    other = delivery_id_of(EventId(other_event), WatchId(other_watch))
     assert ((event, watch) == (other_event, other_watch)) == (one == other)
 
 
 @given(ids, ids)
 def test_a_delivery_id_carries_the_time_of_its_event(event: bytes, watch: bytes) -> None:
-    assert unix_ms_of(event) == unix_ms_of(delivery_id(EventId(event), WatchId(watch)))
+    assert unix_ms_of(event) == unix_ms_of(delivery_id_of(EventId(event), WatchId(watch)))
 
 
 def test_the_layout_of_a_delivery_id_never_changes() -> None:
     event, watch = EventId(AN_ID), WatchId(uuid7(1, bytes(10)))
-    assert to_text(IdPrefix.DELIVERY, delivery_id(event, watch)) == "dlv_019a9ec06400740fbf5aa9776bb08c3d"
+    assert to_text(IdPrefix.DELIVERY, delivery_id_of(event, watch)) == "dlv_019a9ec06400740fbf5aa9776bb08c3d"
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ class ResourceSchema:
 
     def __init__(self, schema: Mapping[str, Any], cost: SchemaCost | None = None) -> None:
         if cost is None:
-            cost, problems = measure_schema(schema, pattern_size)
+            cost, problems = measure_schema(schema, measure_pattern)
             if cost is None:
                 raise ValueError(problems[0].message)
         self._schema = schema
@@ -86,7 +86,7 @@ class JsonSchemas:
 
     def pattern_size(self, pattern: str) -> int | None:
         """Return the cost of a pattern for each character; ``None`` if it is huge or needs more than linear time."""
-        return pattern_size(pattern)
+        return measure_pattern(pattern)
 
     def problems(self, schema: Mapping[str, Any], *at: str) -> list[Problem]:
         """Return the problems that make ``schema`` no valid JSON Schema."""
@@ -101,7 +101,7 @@ class JsonSchemas:
             raise Invalid(message, (Problem(message=message),)) from None
 
 
-def pattern_size(pattern: str) -> int | None:
+def measure_pattern(pattern: str) -> int | None:
     """Return the cost of a pattern for each character; ``None`` if it is huge or needs more than linear time."""
     for limit in _PATTERN_SIZES:
         try:

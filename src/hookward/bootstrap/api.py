@@ -28,7 +28,7 @@ from hookward.adapters.postgres.watches import PostgresWatches
 from hookward.adapters.valkey.wakeups import QueueWakeupSender, open_queue
 from hookward.application.access.api_keys import ApiKeys
 from hookward.application.access.authenticator import ApiKeyCache
-from hookward.application.aio.tasks import SupervisedTasks, supervised_tasks
+from hookward.application.aio.tasks import SupervisedTasks, open_supervised_tasks
 from hookward.application.crypto_keys.jwks import PublishedKeys
 from hookward.application.crypto_keys.service import CryptoKeys
 from hookward.application.delivery.test_send import WatchTester
@@ -63,7 +63,7 @@ from hookward.bootstrap.factories import (
     open_tokens,
 )
 from hookward.bootstrap.stores import Stores, find_bootstrap_key, find_stores
-from hookward.config import Settings, public_url, watch_bounds
+from hookward.config import Settings, configured_watch_bounds, public_url
 from hookward.domain.errors import StoreUnavailable
 from hookward.domain.resource_types.model import CompiledType
 from hookward.observability import get_log
@@ -94,7 +94,7 @@ async def open_api_parts(settings: Settings) -> AsyncIterator[ApiParts]:
     log = get_log(process="api")
     sealer = build_sealer(settings)
     async with AsyncExitStack() as stack:
-        tasks = await stack.enter_async_context(supervised_tasks(log))
+        tasks = await stack.enter_async_context(open_supervised_tasks(log))
         pool = await stack.enter_async_context(
             open_pool(stores.database_url, name="hookward api", size=settings.database.pool_size)
         )
@@ -192,7 +192,7 @@ async def _open_watches(process: _Process, types: ResourceTypeCache) -> WatchPar
         process.sealer,
         clock=clock,
         random=random,
-        bounds=watch_bounds(settings),
+        bounds=configured_watch_bounds(settings),
         check_key=check_private_key,
     )
     return WatchParts(

@@ -17,7 +17,7 @@ from hookward.adapters.postgres.results import PostgresResults
 from hookward.adapters.postgres.upkeep import PostgresUpkeep
 from hookward.adapters.postgres.watches import PostgresWatches
 from hookward.adapters.valkey.wakeups import QueueWakeupSender, WakeupReceiver, open_queue
-from hookward.application.aio.tasks import supervised_tasks
+from hookward.application.aio.tasks import open_supervised_tasks
 from hookward.application.delivery.endpoints import EndpointCache
 from hookward.application.delivery.executor import AttemptExecutor
 from hookward.application.delivery.session import WorkerLimits, WorkerStores
@@ -35,7 +35,7 @@ from hookward.bootstrap.factories import (
     open_tokens,
 )
 from hookward.bootstrap.stores import find_stores
-from hookward.config import Settings, watch_bounds
+from hookward.config import Settings, configured_watch_bounds
 from hookward.domain.errors import StoreUnavailable
 from hookward.observability import AttemptLines, get_log
 
@@ -51,7 +51,7 @@ async def run_worker(settings: Settings, *, name: str, stop: asyncio.Event) -> N
     lines = AttemptLines(settings.log.level)
     async with AsyncExitStack() as stack:
         stack.callback(lines.flush)
-        tasks = await stack.enter_async_context(supervised_tasks(log))
+        tasks = await stack.enter_async_context(open_supervised_tasks(log))
         database = await stack.enter_async_context(
             open_pool(stores.database_url, name="hookward worker", size=settings.database.pool_size)
         )
@@ -66,7 +66,7 @@ async def run_worker(settings: Settings, *, name: str, stop: asyncio.Event) -> N
             sender,
             tokens,
             timeout=settings.delivery.timeout,
-            max_timeout=watch_bounds(settings).timeout,
+            max_timeout=configured_watch_bounds(settings).timeout,
             schedule=settings.delivery.schedule,
             clock=clock,
             random=random,

@@ -55,7 +55,7 @@ def millisecond_of(identifier: bytes) -> tuple[bytes, bytes]:
     return identifier[:6] + bytes(10), identifier[:6] + b"\xff" * 10
 
 
-def delivery_id(event: EventId, watch: WatchId) -> DeliveryId:
+def delivery_id_of(event: EventId, watch: WatchId) -> DeliveryId:
     """Return the id of the one delivery of this event for this watch.
 
     It depends on both only, so that work repeated after a crash finds the delivery that exists. It carries the event's
@@ -66,7 +66,7 @@ def delivery_id(event: EventId, watch: WatchId) -> DeliveryId:
 
 def delivery_ids(event: EventId, watches: Iterable[WatchId]) -> dict[WatchId, DeliveryId]:
     """Return the id of the delivery of this event for each watch, in the order of the watches."""
-    return {watch: delivery_id(event, watch) for watch in watches}
+    return {watch: delivery_id_of(event, watch) for watch in watches}
 
 
 def to_text(prefix: IdPrefix, identifier: bytes) -> str:

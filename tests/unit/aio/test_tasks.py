@@ -8,8 +8,8 @@ from hookward.application.aio.tasks import (
     BackgroundTasks,
     SupervisedTasks,
     cancel_until_done,
+    open_supervised_tasks,
     start_task,
-    supervised_tasks,
     wait_first,
 )
 from hookward.domain.errors import StoreUnavailable
@@ -47,7 +47,7 @@ async def test_a_supervised_task_that_fails_is_logged_and_started_again() -> Non
         runs.release()
         raise ValueError
 
-    async with supervised_tasks(log) as tasks:
+    async with open_supervised_tasks(log) as tasks:
         tasks.start(fail)
         await runs.acquire()
         await runs.acquire()
@@ -60,7 +60,7 @@ async def test_a_supervised_task_that_ends_is_started_again() -> None:
     async def end() -> None:
         runs.release()
 
-    async with supervised_tasks(log) as tasks:
+    async with open_supervised_tasks(log) as tasks:
         tasks.start(end)
         await runs.acquire()
         await runs.acquire()

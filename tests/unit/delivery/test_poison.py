@@ -9,7 +9,7 @@ import pytest
 from hookward.domain.delivery.model import DeliveryStatus
 from hookward.domain.delivery.outcome import Outcome
 from hookward.domain.delivery.request import OutgoingRequest
-from hookward.domain.ids import IdPrefix, delivery_id, to_text
+from hookward.domain.ids import IdPrefix, delivery_id_of, to_text
 from tests.fakes.worker_harness import WorkerHarness, hang, ok, status
 
 pytestmark = pytest.mark.virtual_time
@@ -29,7 +29,7 @@ async def dies(harness: WorkerHarness) -> None:
 async def test_an_event_that_kills_its_workers_ends_as_poison_and_its_neighbours_arrive(harness: WorkerHarness) -> None:
     harness.watch("http://a.test/")
     events = harness.publish(5)
-    deadly = to_text(IdPrefix.DELIVERY, delivery_id(events[2].id, next(iter(harness.store.watches))))
+    deadly = to_text(IdPrefix.DELIVERY, delivery_id_of(events[2].id, next(iter(harness.store.watches))))
 
     def answer(request: OutgoingRequest) -> Outcome | float:
         return hang(request) if dict(request.changing)["webhook-id"] == deadly else ok(request)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hookward.config import Settings, environment_without_settings, load_settings, public_url, watch_bounds
+from hookward.config import Settings, configured_watch_bounds, environment_without_settings, load_settings, public_url
 from hookward.domain.durations import parse_duration
 from hookward.domain.errors import ConfigError
 from hookward.domain.watches.model import WatchBounds
@@ -249,7 +249,9 @@ def test_the_retention_cannot_be_over_what_an_account_may_choose() -> None:
 
 
 def bounds(**environ: str) -> WatchBounds:
-    return watch_bounds(load_settings(environ={f"HOOKWARD_{name}": value for name, value in environ.items()}))
+    return configured_watch_bounds(
+        load_settings(environ={f"HOOKWARD_{name}": value for name, value in environ.items()})
+    )
 
 
 def test_a_watch_may_ask_for_what_is_configured() -> None:

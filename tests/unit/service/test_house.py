@@ -63,7 +63,7 @@ SAME_LETTERS = {
     "watches": "the command group `hookward watches`, and the use case Watches",
     "worker": "the command `hookward worker`, and the Worker",
 }
-"""Public names that may differ only by case: functions of the command line are called as the command is."""
+"""Public names that may differ only by case and underscores: functions of the command line are called as the command is."""
 
 
 class Definition(NamedTuple):
@@ -84,6 +84,16 @@ def packages(folder: str) -> set[str]:
     return {each.name for each in (SRC / folder).iterdir() if (each / "__init__.py").is_file()}
 
 
+def value_kind(value: ast.expr | None) -> str:
+    called = value.func if isinstance(value, ast.Call) else None
+    return "type variable" if isinstance(called, ast.Name) and called.id in {"TypeVar", "ParamSpec"} else "value"
+
+
+def is_for_one_module(each: Definition) -> bool:
+    """Return whether a name belongs to its module: a type variable, or a constant, as each store's ``SQL`` is."""
+    return each.kind == "type variable" or (each.kind == "value" and each.name.isupper())
+
+
 def defined(body: list[ast.stmt], module: str) -> Iterator[Definition]:
     for node in body:
         if isinstance(node, ast.ClassDef):
@@ -91,9 +101,10 @@ def defined(body: list[ast.stmt], module: str) -> Iterator[Definition]:
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield Definition(node.name, module, "function")
         elif isinstance(node, ast.Assign):
-            yield from (Definition(each.id, module, "value") for each in node.targets if isinstance(each, ast.Name))
+            kind = value_kind(node.value)
+            yield from (Definition(each.id, module, kind) for each in node.targets if isinstance(each, ast.Name))
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            yield Definition(node.target.id, module, "value")
+            yield Definition(node.target.id, module, value_kind(node.value))
         elif isinstance(node, ast.If | ast.Try):
             yield from defined(node.body, module)
 
@@ -146,19 +157,19 @@ def test_the_glossary_lists_every_room_with_its_floors() -> None:
     assert listed == ROOMS
 
 
-def test_no_public_class_or_function_stands_for_two_things() -> None:
+def test_no_public_class_function_or_type_alias_stands_for_two_things() -> None:
     places = defaultdict(list)
     for each in definitions():
-        if each.kind != "value":
+        if not is_for_one_module(each):
             places[each.name].append(each.module)
     twice = {name: modules for name, modules in places.items() if len(modules) > 1 and name not in SAME_NAME}
     assert twice == {}
 
 
-def test_no_two_public_names_differ_by_case_alone() -> None:
+def test_no_two_public_names_differ_by_case_and_underscores_alone() -> None:
     spellings = defaultdict(set)
     for each in definitions():
-        spellings[each.name.lower()].add(each.name)
+        spellings[each.name.lower().replace("_", "")].add(each.name)
     alike = [names for lower, names in spellings.items() if len(names) > 1 and lower not in SAME_LETTERS]
     assert alike == []
 

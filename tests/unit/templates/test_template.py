@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hookward.domain.errors import Invalid, TemplateFailed
-from hookward.domain.templates.compiler import MAX_DEPTH, MAX_PLACEHOLDERS, MAX_PROBLEMS, MAX_SOURCE
+from hookward.domain.templates.compiler import MAX_PLACEHOLDERS, MAX_PROBLEMS, MAX_SOURCE, MAX_TEMPLATE_DEPTH
 from hookward.domain.templates.template import Template, compile_template
 
 DOCUMENT = {
@@ -202,7 +202,7 @@ def test_a_placeholder_may_stand_in_a_name_of_the_string_form():
         ("[${}]", "does not start with `$`"),
         ("[${$..a}]", "line 1, column 2: the placeholder `${$..a}`: `..` searches at any depth"),
         ("\ud800", "line 1, column 1: half of a surrogate pair"),
-        ("[" * (MAX_DEPTH + 1), "column 101: nested deeper than 100"),
+        ("[" * (MAX_TEMPLATE_DEPTH + 1), "column 101: nested deeper than 100"),
         (" " * MAX_SOURCE + "1", f"at most {MAX_SOURCE} are allowed"),
         ("[" + "${$},${$}," * (MAX_PLACEHOLDERS // 2) + "${$}]", f"more than {MAX_PLACEHOLDERS} placeholders"),
     ],
@@ -234,7 +234,7 @@ def nested(depth: int) -> Any:
         ({"a": Decimal("1e400")}, "/a", "1E+400 is not a number in the range"),
         ({"a": 10**5000}, "/a", "too many digits"),
         ({"a": b"x"}, "/a", "a bytes is not a JSON value"),
-        (nested(MAX_DEPTH + 1), "/v" + "/0" * (MAX_DEPTH - 1), "nested deeper than 100"),
+        (nested(MAX_TEMPLATE_DEPTH + 1), "/v" + "/0" * (MAX_TEMPLATE_DEPTH - 1), "nested deeper than 100"),
         ({"a": "x" * MAX_SOURCE}, "/a", f"longer than {MAX_SOURCE} bytes"),
         ({"a": ["x" * 1000] * 100}, "/a/65", f"longer than {MAX_SOURCE} bytes"),
         ({"a": "${$}" * MAX_PLACEHOLDERS, "b": "${$}"}, "/b", f"more than {MAX_PLACEHOLDERS} placeholders"),
@@ -263,7 +263,7 @@ def test_no_more_problems_are_named_than_anyone_reads():
 
 def test_a_template_as_large_as_allowed_compiles():
     source = json.dumps(["${$.id}"] * MAX_PLACEHOLDERS + ["x" * 40_000])
-    deepest = nested(MAX_DEPTH)
+    deepest = nested(MAX_TEMPLATE_DEPTH)
     assert (len(rendered(source)), rendered(deepest), rendered(json.dumps(deepest))) == (1001, deepest, deepest)
 
 

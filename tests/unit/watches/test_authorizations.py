@@ -17,7 +17,7 @@ from hookward.domain.errors import Conflict, Invalid, NotFound, TokenNotGranted,
 from hookward.domain.ids import AccountId
 from hookward.domain.oauth.authorization_code import MOST_FLOWS, Return, authorization_url
 from hookward.domain.oauth.model import (
-    AUTHORIZATION_REQUIRED,
+    AUTHORIZATION_REQUIRED_REASON,
     AuthorizationRequired,
     NoToken,
     TokenGrant,
@@ -147,7 +147,7 @@ async def test_all_of_the_owners_watches_that_shared_the_credential_go_on(harnes
     rows = [await harness.make(refreshToken="old", owner=owner) for owner in ("one", "one", "two")]
     assert [row.credential == rows[0].credential for row in rows] == [True, True, False]
     for row in rows:
-        waiting = msgspec.structs.replace(row, status=WatchStatus.PAUSED, status_reason=AUTHORIZATION_REQUIRED)
+        waiting = msgspec.structs.replace(row, status=WatchStatus.PAUSED, status_reason=AUTHORIZATION_REQUIRED_REASON)
         harness.store.put(waiting)
     await harness.finish(await harness.state_of(rows[0]))
     assert [harness.now(row).status for row in rows] == [1, 1, 2]

@@ -20,7 +20,7 @@ from hookward.application.watches.credentials import Credentials
 from hookward.application.watches.service import Watches
 from hookward.domain.errors import Invalid
 from hookward.domain.ids import AccountId, CredentialId
-from hookward.domain.oauth.model import AUTHORIZATION_REQUIRED
+from hookward.domain.oauth.model import AUTHORIZATION_REQUIRED_REASON
 from hookward.domain.watches.model import WatchStatus
 from tests.fakes.stores import FakeDefinitions
 from tests.fakes.virtual_time import FixedRandom, VirtualClock
@@ -88,7 +88,7 @@ def status_of(row: WatchRecord) -> tuple[int, str | None]:
 
 
 ENABLED = (WatchStatus.ENABLED, None)
-WAITING = (WatchStatus.PAUSED, AUTHORIZATION_REQUIRED)
+WAITING = (WatchStatus.PAUSED, AUTHORIZATION_REQUIRED_REASON)
 
 
 async def test_a_refresh_token_is_sealed_with_the_credential_and_nowhere_else(harness: WatchHarness) -> None:

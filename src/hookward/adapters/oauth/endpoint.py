@@ -8,7 +8,7 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 from hookward.adapters.oauth.client_keys import ClientKey, UnusableKey, load_private_key
-from hookward.adapters.oauth.request import token_request
+from hookward.adapters.oauth.request import build_token_request
 from hookward.adapters.oauth.response import granted
 from hookward.application.ports import Clock, Log, Random, Sender
 from hookward.domain.delivery.outcome import ErrorKind, Failure, Outcome
@@ -59,7 +59,7 @@ class HttpTokenEndpoint:
     async def _ask(
         self, grant: TokenGrant, kind: str, own: Mapping[str, str], *, scope: str | None, consented: str | None
     ) -> TokenResponse:
-        request = token_request(grant, kind, own, scope=scope, assertion=await self._assertion(grant))
+        request = build_token_request(grant, kind, own, scope=scope, assertion=await self._assertion(grant))
         outcome = await self._sender.send(request, timeout=self._timeout)
         place = place_of(grant.definition.access_token_url)
         try:

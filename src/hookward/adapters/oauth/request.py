@@ -24,7 +24,7 @@ _HEADERS = (("Content-Type", "application/x-www-form-urlencoded"), ("Accept", "a
 _Prepared = tuple[str, dict[str, str], str]
 
 
-def token_request(
+def build_token_request(
     grant: TokenGrant, kind: str, own: Mapping[str, str], *, scope: str | None = None, assertion: str | None = None
 ) -> OutgoingRequest:
     """Return the request for a grant of this ``kind`` (``grant_type``); ``own`` are the parameters of the kind.

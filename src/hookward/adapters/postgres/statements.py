@@ -26,7 +26,7 @@ from hookward.domain.delivery.model import DeliveryStatus
 from hookward.domain.resource_types.operations import ChangeKind
 from hookward.domain.watches.model import WatchStatus
 
-Value: TypeAlias = "int | str | type[IntEnum]"
+StatementValue: TypeAlias = "int | str | type[IntEnum]"
 
 _ENTRY = re.compile(r"^-- (name|fragment): ([a-z_]+)\n", re.MULTILINE)
 _HEADER = re.compile(r"(?:-- scope: (?P<scope>[a-z_]+)\n)?-- why: (?P<why>.+)\n")
@@ -34,7 +34,7 @@ _TOKEN = re.compile(r"\{([a-z_]+)(?:\.([a-z_]+))?\}")
 _CALL_TOKEN = re.compile(r"\{\?([a-z_]+)\}")
 _IDENTIFIER = re.compile(r"[a-z0-9_]+(-[a-z0-9_]+)*")
 _SHARED = "hookward.adapters.postgres.statements"
-_ENUMS: Mapping[str, Value] = {"status": DeliveryStatus, "watch_status": WatchStatus, "kind": ChangeKind}
+_ENUMS: Mapping[str, StatementValue] = {"status": DeliveryStatus, "watch_status": WatchStatus, "kind": ChangeKind}
 
 
 class StatementScope(StrEnum):
@@ -89,7 +89,7 @@ class Statements(dict[str, str]):
         return _CALL_TOKEN.sub(lambda token: given[token[1]], self[name])
 
 
-def read_statements(module: str, **values: Value) -> Statements:
+def read_statements(module: str, **values: StatementValue) -> Statements:
     """Read the ``.sql`` file beside ``module`` (its ``__name__``), with ``values`` in the place of tokens.
 
     Raises ValueError for an entry without its header, and for a name, fragment, token or value that is unknown, is
@@ -98,7 +98,7 @@ def read_statements(module: str, **values: Value) -> Statements:
     return parse_statements(_read(module), {} if module == _SHARED else _fragments(_read(_SHARED)), **values)
 
 
-def parse_statements(text: str, shared: Mapping[str, str] | None = None, **values: Value) -> Statements:
+def parse_statements(text: str, shared: Mapping[str, str] | None = None, **values: StatementValue) -> Statements:
     """Parse the text of a file; ``shared`` holds the fragments of all files. Raises as ``read_statements``."""
     own = _fragments(text)
     tokens = _Tokens({**(shared or {}), **own}, {**_ENUMS, **values})
@@ -119,7 +119,7 @@ def parse_statements(text: str, shared: Mapping[str, str] | None = None, **value
 class _Tokens:
     """Replaces tokens, and notes which were used."""
 
-    def __init__(self, fragments: Mapping[str, str], values: Mapping[str, Value]) -> None:
+    def __init__(self, fragments: Mapping[str, str], values: Mapping[str, StatementValue]) -> None:
         self._fragments = fragments
         self._values = values
         self.used: set[str] = set()

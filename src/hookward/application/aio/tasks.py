@@ -107,7 +107,7 @@ class SupervisedTasks:
 
 
 @asynccontextmanager
-async def supervised_tasks(log: Log) -> AsyncIterator[SupervisedTasks]:
+async def open_supervised_tasks(log: Log) -> AsyncIterator[SupervisedTasks]:
     """Yield supervised tasks, and stop them on exit."""
     tasks = SupervisedTasks(log)
     try:

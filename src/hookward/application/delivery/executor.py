@@ -16,7 +16,7 @@ from hookward.domain.delivery.outcome import ErrorKind, Failure, Outcome
 from hookward.domain.delivery.request import SPAN_BYTES, RequestBuilder
 from hookward.domain.delivery.retry import Decision, Policy
 from hookward.domain.errors import HookwardError, StoreUnavailable, TemplateFailed
-from hookward.domain.oauth.model import AUTHORIZATION_REQUIRED, TokenGrant
+from hookward.domain.oauth.model import AUTHORIZATION_REQUIRED_REASON, TokenGrant
 from hookward.domain.watches.model import WatchStatus
 
 _US = 1_000_000
@@ -196,7 +196,7 @@ def _unauthorized(task: DeliveryTask, endpoint: Endpoint, sent: Payload | None) 
     """Return the update that lets delivery and watch wait for an authorization; what was ``sent`` is kept (G11)."""
     return task.wait_update(
         Wait(seconds=UNAUTHORIZED_SECONDS, number=task.number),
-        reason=AUTHORIZATION_REQUIRED,
+        reason=AUTHORIZATION_REQUIRED_REASON,
         payload=sent if task.payload is None else None,
-        watch_effect=WatchEffect(pause=AUTHORIZATION_REQUIRED, version=endpoint.version),
+        watch_effect=WatchEffect(pause=AUTHORIZATION_REQUIRED_REASON, version=endpoint.version),
     )

@@ -18,7 +18,7 @@ from hookward.application.ids import make_id
 from hookward.application.oauth.ports import TokenSource
 from hookward.application.ports import Clock, Random, Sealer, Sender
 from hookward.application.records import KeyRecord, WatchRecord
-from hookward.application.watches.registry import document_options
+from hookward.application.watches.registry import document_options_of
 from hookward.application.watches.service import WatchStore
 from hookward.domain.delivery.attempt import SentAttempt, record_attempt
 from hookward.domain.delivery.model import Attempt, Payload
@@ -114,7 +114,7 @@ class WatchTester:
         stored = await self._store.keys(row.account, ids, owner=None) if ids else []
         by_id = {key.id: key for key in stored if not key.retired}
         zone = await self._store.zone(row.account)
-        view = DocumentView.of(document_options(definition, known.type.body), home=zone)
+        view = DocumentView.of(document_options_of(definition, known.type.body), home=zone)
         keys = [by_id[id_] for id_ in ids if id_ in by_id]
         return await asyncio.to_thread(self._build, row, definition, keys, view)  # its template may take a while
 

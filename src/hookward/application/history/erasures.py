@@ -11,11 +11,11 @@ import msgspec
 from hookward.application.ids import make_id
 from hookward.application.ports import Clock, Log, Random
 from hookward.domain.errors import Invalid, NotFound, Problem, StoreUnavailable
+from hookward.domain.events.rules import MAX_RESOURCE_ID
 from hookward.domain.ids import AccountId
 from hookward.domain.problems import is_string, problem_at, unknown_fields
 
 IDLE_SECONDS = 1.0
-MAX_RESOURCE_ID = 1024
 _FIELDS = ("resourceType", "resourceId")
 
 

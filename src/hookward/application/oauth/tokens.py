@@ -19,7 +19,7 @@ MARGIN = 5.0
 """Seconds that a credential is locked beyond the token request: to lock it, and to save the rotated refresh token."""
 MAX_TOKENS = 4096
 
-Key: TypeAlias = tuple[CredentialId, bytes]
+TokenKey: TypeAlias = tuple[CredentialId, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,8 @@ class Tokens:
             store, cache, endpoint, unsaved, self._background,
             timeout=timeout, lock_seconds=lock_seconds, clock=clock, random=random,
         )  # fmt: skip
-        self._tokens: LruCache[Key, AccessToken] = LruCache(max_tokens)
-        self._running: dict[Key, _Running] = {}
+        self._tokens: LruCache[TokenKey, AccessToken] = LruCache(max_tokens)
+        self._running: dict[TokenKey, _Running] = {}
 
     async def get(self, grant: TokenGrant, *, seconds: float) -> AccessToken:
         """Return a token that is valid now."""
@@ -90,13 +90,13 @@ class Tokens:
                 return token
             # The request began before this caller knew that the token is refused: ask again.
 
-    def _start(self, key: Key, grant: TokenGrant, refused: str | None) -> _Running:
+    def _start(self, key: TokenKey, grant: TokenGrant, refused: str | None) -> _Running:
         request = self._refresher.request(grant, refused)
         task = self._background.start(self._run(key, request), name="token.ask")
         running = self._running[key] = _Running(request, task)
         return running
 
-    async def _run(self, key: Key, request: TokenRequest) -> AccessToken:
+    async def _run(self, key: TokenKey, request: TokenRequest) -> AccessToken:
         try:
             token = await self._refresher.run(request)
         finally:

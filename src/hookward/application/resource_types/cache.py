@@ -33,7 +33,7 @@ MAX_TYPE_CHANGES = 5
 
 TYPE_KEEPS_CHANGING = "the resource type keeps changing"
 
-Key = tuple[AccountId, str]
+_Key = tuple[AccountId, str]
 
 
 class _Cached(NamedTuple):
@@ -63,7 +63,7 @@ class ResourceTypeCache:
         self.built_in = built_in
         self._store = store
         self._schemas = schemas
-        self._types: LruCache[Key, _Cached] = LruCache(
+        self._types: LruCache[_Key, _Cached] = LruCache(
             max_types, max_weight=max_type_bytes, weight=lambda cached: cached.size
         )
         self._names: LruCache[AccountId, list[str]] = LruCache(max_name_lists)
@@ -113,8 +113,8 @@ class ResourceTypeCache:
         """Wait for the look-ups that were asked for."""
         await self._loader.close()
 
-    async def _load_types(self, keys: Sequence[Key]) -> Mapping[Key, CompiledType]:
-        found: dict[Key, CompiledType] = {}
+    async def _load_types(self, keys: Sequence[_Key]) -> Mapping[_Key, CompiledType]:
+        found: dict[_Key, CompiledType] = {}
         for row in await self._store.find_types(sorted(keys)):
             found[row.account, row.name] = await self._compiled(row)
         missing = [key for key in keys if key not in found]

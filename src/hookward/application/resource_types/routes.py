@@ -20,7 +20,7 @@ from hookward.domain.resource_types.paths import operations_of
 from hookward.domain.resource_types.routing import OperationIndex
 
 MAX_ACCOUNTS = 4096
-MAX_SEGMENTS = 1 << 16  # about 20 MB of them
+MAX_CACHED_SEGMENTS = 1 << 16  # about 20 MB of them
 _BATCH = 16
 
 
@@ -39,7 +39,7 @@ class AccountRouteCache:
     """
 
     def __init__(
-        self, store: ResourceTypeStore, *, max_accounts: int = MAX_ACCOUNTS, max_segments: int = MAX_SEGMENTS
+        self, store: ResourceTypeStore, *, max_accounts: int = MAX_ACCOUNTS, max_segments: int = MAX_CACHED_SEGMENTS
     ) -> None:
         self._store = store
         self._routes: LruCache[AccountId, _AccountRoutes] = LruCache(

@@ -26,7 +26,7 @@ from hookward.domain.oauth.authorization_code import (
     state_digest,
 )
 from hookward.domain.oauth.model import (
-    AUTHORIZATION_REQUIRED,
+    AUTHORIZATION_REQUIRED_REASON,
     AuthorizationRequired,
     NoToken,
     OAuthDefinition,
@@ -157,7 +157,7 @@ class Authorizations:
         assert oauth is not None
         credential = self._credentials.make(row.account, row.owner, oauth, CredentialState(token=token))
         if not await self._flows.authorized(
-            row.account, row.id, row.credential, credential, reason=AUTHORIZATION_REQUIRED
+            row.account, row.id, row.credential, credential, reason=AUTHORIZATION_REQUIRED_REASON
         ):
             raise Conflict(_CHANGED)
         after = await self._definitions.watch(row.account, row.id, owner=None)

@@ -17,7 +17,7 @@ from hookward.application.watches.credentials import CredentialChoice, initial_s
 from hookward.application.watches.service import StoredWatch, Watches, WatchStore
 from hookward.domain.errors import NotFound, PreconditionFailed
 from hookward.domain.ids import AccountId, CryptoKeyId, WatchId
-from hookward.domain.oauth.model import AUTHORIZATION_REQUIRED
+from hookward.domain.oauth.model import AUTHORIZATION_REQUIRED_REASON
 from hookward.domain.sealing import key_subject, watch_subject
 from hookward.domain.watches.changes import patched, read_changed_watch, readable
 from hookward.domain.watches.model import WatchDefinition, WatchSecrets, WatchStatus
@@ -151,7 +151,7 @@ class WatchChanges:
         if request.secrets != WatchSecrets():
             sealed = self._sealer.seal(_encode(request.secrets), watch_subject(record))
         status, reason = initial_status(request.status, definition.oauth, choice)
-        had_authorization = choice.keeps or record.status_reason != AUTHORIZATION_REQUIRED
+        had_authorization = choice.keeps or record.status_reason != AUTHORIZATION_REQUIRED_REASON
         if reason is None and status == record.status and had_authorization:
             reason = record.status_reason
         changed = msgspec.structs.replace(

@@ -16,7 +16,7 @@ from hookward.application.oauth.credentials import (
 )
 from hookward.application.ports import Clock, Random, Sealer
 from hookward.domain.ids import AccountId, CredentialId
-from hookward.domain.oauth.model import AUTHORIZATION_REQUIRED, GrantType, OAuthDefinition
+from hookward.domain.oauth.model import AUTHORIZATION_REQUIRED_REASON, GrantType, OAuthDefinition
 from hookward.domain.watches.model import WatchStatus
 from hookward.domain.watches.rules import WatchRequest
 
@@ -94,7 +94,7 @@ def initial_status(
     """Return the status of a watch with its reason: a watch that is not authorized yet is paused."""
     waits = oauth is not None and oauth.grant_type is GrantType.REFRESH_TOKEN and not choice.has_token
     if waits and status is not WatchStatus.DISABLED:
-        return WatchStatus.PAUSED, AUTHORIZATION_REQUIRED
+        return WatchStatus.PAUSED, AUTHORIZATION_REQUIRED_REASON
     return status, None
 
 

@@ -154,7 +154,7 @@ class WatchRegistry:
     def document_options(self, watch: WatchRecord, definition: WatchDefinition) -> DocumentOptions:
         """Return how the documents of a watch are made, in the shape of its built-in type (see ``shape``)."""
         built_in = self._types.get(watch.resource_type)
-        return document_options(definition, built_in.body if built_in else BodyShape.WRAPPED)
+        return document_options_of(definition, built_in.body if built_in else BodyShape.WRAPPED)
 
     def _learn_shapes(self, types: Sequence[TypeShape]) -> None:
         for each in types:
@@ -198,7 +198,7 @@ def bound_scope(scope: Mapping[str, str], resource_type: ResourceType | None) ->
     return {name: value for name, value in scope.items() if anything.get(name) != value}
 
 
-def document_options(definition: WatchDefinition, shape: BodyShape) -> DocumentOptions:
+def document_options_of(definition: WatchDefinition, shape: BodyShape) -> DocumentOptions:
     """Return how the documents of a watch are made."""
     return DocumentOptions(
         shape=shape,

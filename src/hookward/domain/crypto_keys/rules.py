@@ -30,12 +30,12 @@ class Rotation:
         return f"<Rotation {self.overlap:g}s>"
 
 
-ReadKey = Callable[[Algorithm, str], Material]
+KeyReader = Callable[[Algorithm, str], Material]
 """Reads a key that is imported as text. Raises ValueError, which says what the key must be."""
 _Choice = TypeVar("_Choice", Algorithm, SignatureFormat)
 
 
-def read_key(given: Any, *, read: ReadKey) -> tuple[KeyDefinition, Material | None]:
+def read_key(given: Any, *, read: KeyReader) -> tuple[KeyDefinition, Material | None]:
     """Return the definition of a new key, and its material if it is imported. Raises Invalid with every problem."""
     if not isinstance(given, dict):
         raise Invalid(_NO_KEY, (Problem(message=_NO_KEY, pointer=""),))
@@ -55,7 +55,7 @@ def read_key(given: Any, *, read: ReadKey) -> tuple[KeyDefinition, Material | No
     return KeyDefinition(name=str(name), algorithm=algorithm, format=format_), imported
 
 
-def read_rotation(given: Any, *, algorithm: Algorithm, overlap: float, read: ReadKey) -> Rotation:
+def read_rotation(given: Any, *, algorithm: Algorithm, overlap: float, read: KeyReader) -> Rotation:
     """Return the rotation of a key of this ``algorithm``. Raises Invalid with every problem.
 
     ``overlap`` is the default in seconds.
@@ -92,7 +92,7 @@ def _choice(given: dict[Any, Any], name: str, default: _Choice, problems: list[P
 
 
 def _imported(
-    given: dict[Any, Any], algorithm: Algorithm | None, read: ReadKey, problems: list[Problem]
+    given: dict[Any, Any], algorithm: Algorithm | None, read: KeyReader, problems: list[Problem]
 ) -> Material | None:
     text = given.get("secret")
     if text is None or (algorithm is None and isinstance(text, str)):  # the expected form is not known

@@ -12,7 +12,7 @@ from hookward.domain.delivery.outcome import ErrorKind, Failure
 from hookward.domain.errors import HookwardError
 from hookward.domain.ids import AccountId, CredentialId
 
-AUTHORIZATION_REQUIRED = "authorization required"
+AUTHORIZATION_REQUIRED_REASON = "authorization required"
 """The reason of a watch that is paused until it is authorized."""
 
 DEFAULT_LIFETIME = 3600.0

@@ -11,7 +11,7 @@ from hookward.domain.templates.rendering import Slot, Template, slot_for
 
 MAX_SOURCE: Final = 64 * 1024
 MAX_PLACEHOLDERS: Final = 1000
-MAX_DEPTH: Final = 100
+MAX_TEMPLATE_DEPTH: Final = 100
 MAX_PROBLEMS: Final = 1000
 
 

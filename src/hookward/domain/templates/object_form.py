@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from hookward.domain.errors import pointer_to
 from hookward.domain.problems import quoted
-from hookward.domain.templates.compiler import MAX_DEPTH, MAX_SOURCE, TemplateBuilder
+from hookward.domain.templates.compiler import MAX_SOURCE, MAX_TEMPLATE_DEPTH, TemplateBuilder
 from hookward.domain.templates.placeholders import Reference, Unclosed, split
 from hookward.domain.templates.rendering import encode
 
@@ -27,8 +27,8 @@ class _ObjectForm:
     size: int = 0
 
     def value(self, value: Any, place: _Place) -> None:
-        if isinstance(value, dict | list) and len(place) >= MAX_DEPTH:
-            self.builder.problem(f"nested deeper than {MAX_DEPTH}; use a flatter template", pointer_to(*place))
+        if isinstance(value, dict | list) and len(place) >= MAX_TEMPLATE_DEPTH:
+            self.builder.problem(f"nested deeper than {MAX_TEMPLATE_DEPTH}; use a flatter template", pointer_to(*place))
             return
         match value:
             case dict():

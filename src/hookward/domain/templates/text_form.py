@@ -13,7 +13,7 @@ import re
 from typing import Any, Final, NoReturn
 
 from hookward.domain.problems import quoted
-from hookward.domain.templates.compiler import MAX_DEPTH, MAX_SOURCE, TemplateBuilder
+from hookward.domain.templates.compiler import MAX_SOURCE, MAX_TEMPLATE_DEPTH, TemplateBuilder
 from hookward.domain.templates.placeholders import LITERAL, OPENING, PathEnd, end_of_path
 
 _ESCAPE: Final = (
@@ -89,8 +89,10 @@ class _TextForm:
             self._depth += 1
         elif bracket in "]}":
             self._depth -= 1
-        if self._depth > MAX_DEPTH:
-            self._builder.give_up(f"{self._at(position)}nested deeper than {MAX_DEPTH}; use a flatter template")
+        if self._depth > MAX_TEMPLATE_DEPTH:
+            self._builder.give_up(
+                f"{self._at(position)}nested deeper than {MAX_TEMPLATE_DEPTH}; use a flatter template"
+            )
 
     def _value(self, opening: int) -> int:
         """Read a placeholder that stands for a value. Return the position after it."""

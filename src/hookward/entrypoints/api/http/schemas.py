@@ -6,7 +6,7 @@ The words are those of the domain. Fields are typed as strings, which the domain
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -54,11 +54,8 @@ class ProblemDocument(Wire, frozen=True, omit_defaults=True):
 WatchIdText = Annotated[str, Meta(pattern="^wat_[0-9a-f]{32}$")]
 EventIdText = Annotated[str, Meta(pattern="^evt_[0-9a-f]{32}$")]
 DeliveryIdText = Annotated[str, Meta(pattern="^dlv_[0-9a-f]{32}$")]
-KeyIdText = Annotated[str, Meta(pattern="^key_[0-9a-f]{32}$")]
-Duration = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?(ms|s|m|h|d)$")]
 ScopeValue = Annotated[str, Meta(min_length=1, max_length=255)] | int
 Kind = Literal["created", "updated", "deleted", "merged"]
-Ignored = Annotated[Any, Meta(description="Read-only: ignored in requests.", extra_json_schema={"readOnly": True})]
 CURSOR = "The nextCursor of the page before."
 
 Limit = Annotated[int, Meta(ge=1, le=200, description="How many to return at most.")]

@@ -13,11 +13,12 @@ from hookward.application.access.api_keys import ApiKeyRecord
 from hookward.domain.access.accounts import MAX_NAME
 from hookward.domain.access.callers import Scope
 from hookward.domain.ids import AccountRef, IdPrefix, from_text, to_text
+from hookward.domain.watches.blocks import Ignored
 from hookward.entrypoints.api.dependencies import ApiParts, Caller
 from hookward.entrypoints.api.http.listing import ListParams, next_page
 from hookward.entrypoints.api.http.requests import read_json
 from hookward.entrypoints.api.http.responses import format_timestamp, json_response, secret_response
-from hookward.entrypoints.api.http.schemas import CURSOR, Ignored, Limit, Wire
+from hookward.entrypoints.api.http.schemas import CURSOR, Limit, Wire
 from hookward.entrypoints.api.route import Route
 
 _Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]

@@ -15,11 +15,12 @@ from hookward.application.records import KeyRecord
 from hookward.domain.access.callers import Scope
 from hookward.domain.crypto_keys.model import Algorithm, SignatureFormat, kid_of
 from hookward.domain.ids import CryptoKeyId, IdPrefix, from_text, to_text
+from hookward.domain.watches.blocks import Duration, KeyIdText
 from hookward.entrypoints.api.dependencies import ApiParts, Caller
 from hookward.entrypoints.api.http.listing import ListParams, next_page
 from hookward.entrypoints.api.http.requests import read_json
 from hookward.entrypoints.api.http.responses import format_timestamp, json_response, secret_response
-from hookward.entrypoints.api.http.schemas import Duration, Input, KeyIdText, Limit, Wire
+from hookward.entrypoints.api.http.schemas import Input, Limit, Wire
 from hookward.entrypoints.api.route import Route
 
 

@@ -15,13 +15,13 @@ from hookward.domain.errors import Forbidden
 from hookward.domain.json import encode_exact
 from hookward.domain.resource_types.model import ResourceType
 from hookward.domain.resource_types.rules import MAX_TYPE_NAME, is_type_name
+from hookward.domain.watches.blocks import Ignored
 from hookward.entrypoints.api.dependencies import ApiParts, Caller
 from hookward.entrypoints.api.http.listing import ListParams, cursor_of, next_page
 from hookward.entrypoints.api.http.requests import read_json
 from hookward.entrypoints.api.http.responses import format_timestamp, json_response
 from hookward.entrypoints.api.http.schemas import (
     BodyWord,
-    Ignored,
     Input,
     Limit,
     Wire,

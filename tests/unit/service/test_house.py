@@ -63,7 +63,7 @@ SAME_LETTERS = {
     "watches": "the command group `hookward watches`, and the use case Watches",
     "worker": "the command `hookward worker`, and the Worker",
 }
-"""Public names that may differ only by case and underscores: functions of the command line are called as the command is."""
+"""Public names that may differ only by case and underscores: the command line names functions as its commands."""
 
 
 class Definition(NamedTuple):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from hookward.application.aio.tasks import cancel_until_done, start_task, wait_first
 from hookward.application.delivery.dispatcher import Dispatcher, OpenRows
 from hookward.application.delivery.executor import AttemptExecutor
 from hookward.application.delivery.fan_out import FanOuts
@@ -123,16 +122,16 @@ class WorkerSession:
             self._lease.keep, self.recorder.run, self.lanes.ask, self._upkeep.run, self._open_rows.close_old
         )  # fmt: skip
         taking = (self.dispatcher.run, self.poller.run, self.poller.cancel_closed, self._take_over)
-        self._keepers = [_started(each) for each in keeping]
-        takers = [_started(each) for each in taking]
+        self._keepers = [start_task(each) for each in keeping]
+        takers = [start_task(each) for each in taking]
         ends = [asyncio.create_task(event.wait(), name="session.end") for event in (stop, self._uncertain)]
         try:
-            await _first([*ends, *takers, *self._keepers])
+            await wait_first([*ends, *takers, *self._keepers])
         except BaseException:
             await self._drop()
             raise
         finally:
-            await _cancelled([*ends, *takers])
+            await cancel_until_done([*ends, *takers], every=_PAUSE_SECONDS)
             await self._fan_outs.stop()
 
     async def finish(self, stop: asyncio.Event) -> None:
@@ -144,13 +143,13 @@ class WorkerSession:
         landing = asyncio.create_task(self._land(), name="session.land")
         overdue = asyncio.create_task(self._overdue(stop), name="session.overdue")
         try:
-            await _first([landing, overdue, *self._keepers])
+            await wait_first([landing, overdue, *self._keepers])
             if overdue.done() and not landing.done():
                 await self._break_off()
         except LeaseLost:
             self._log.warning("worker.lease_lost", token=self._lease.token)
         finally:
-            await _cancelled([landing, overdue])
+            await cancel_until_done([landing, overdue], every=_PAUSE_SECONDS)
             await self._drop()
 
     async def _overdue(self, stop: asyncio.Event) -> None:
@@ -164,7 +163,7 @@ class WorkerSession:
         with contextlib.suppress(StoreUnavailable, TimeoutError):
             async with asyncio.timeout(_LAST_RECORD_SECONDS):
                 await self.recorder.drained()
-            await _cancelled(self._keepers)
+            await cancel_until_done(self._keepers, every=_PAUSE_SECONDS)
             await self._leases.end(self._lease.token)
 
     async def _land(self) -> None:
@@ -180,7 +179,7 @@ class WorkerSession:
                 return
 
     async def _drop(self) -> None:
-        await _cancelled(self._keepers)
+        await cancel_until_done(self._keepers, every=_PAUSE_SECONDS)
         await self.lanes.sends.cancel()
 
     async def _take_over(self) -> None:
@@ -206,25 +205,3 @@ class WorkerSession:
         self.lanes.resume_heavy()
         if woke:
             self.poller.wake()
-
-
-def _started(work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
-    async def run() -> None:
-        await work()
-
-    return asyncio.create_task(run(), name=getattr(work, "__qualname__", "session"))
-
-
-async def _first(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    """Wait for the first of ``tasks`` to end, and raise its error, if any."""
-    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in done:
-        task.result()
-
-
-async def _cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    left = set(tasks)
-    while left:  # again, when one has swallowed it: asyncio.wait_for may, until Python 3.12
-        for task in left:
-            task.cancel()
-        _, left = await asyncio.wait(left, timeout=_PAUSE_SECONDS)

@@ -46,7 +46,7 @@ def gone(watch, *, version: int | None = None, **values: object):
 
 
 async def record(world: World, token: int, *entries) -> None:
-    await world.ledger.record(token, entries, done=[], slots={})
+    await world.results.record(token, entries, done=[], slots={})
 
 
 async def test_a_held_lane_gives_nothing_until_the_hold_is_over(world, watch, token):
@@ -142,7 +142,7 @@ async def test_records_that_hold_and_end_watches_never_deadlock_with_changes_of_
         for index, watch in enumerate(order):
             entries = [held(watch, 1), gone(watch), moved(held(order[index - 1], 1), RETRYING, waited=False)]
             slots = {order[index - 2].lane: 1}
-            await world.ledger.record(token, entries, done=[], slots=slots)
+            await world.results.record(token, entries, done=[], slots=slots)
 
     async def delete() -> None:
         for watch in watches[::3]:

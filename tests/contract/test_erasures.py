@@ -68,7 +68,7 @@ async def stored(world: World, status: DeliveryStatus) -> DeliveryUpdate:
     entry = new_entry(
         event, watch, status, attempts=1, attempt=attempt(), wait=wait, payload=PAYLOAD if status.open else None
     )
-    await world.ledger.record(await world.lease(), [entry], done=[], slots={})
+    await world.results.record(await world.lease(), [entry], done=[], slots={})
     return entry
 
 
@@ -77,7 +77,7 @@ async def test_nothing_stored_shows_the_resource_and_all_else_stays(world, chunk
     for status in DeliveryStatus:
         await stored(world, status)
     other = new_entry(await the_other(world), await world.watch(), FAILED, attempts=1, attempt=new_attempt())
-    await world.ledger.record(await world.lease(), [other], done=[], slots={})
+    await world.results.record(await world.lease(), [other], done=[], slots={})
     kept = await world.rows(
         "SELECT d::text, e::text FROM delivery d JOIN event e ON e.id = d.event_id WHERE d.id = $1", other.id
     )
@@ -121,7 +121,7 @@ async def test_what_a_worker_had_read_before_is_erased_once_it_is_recorded(world
     entry = new_entry(
         event, watch, RETRYING, attempts=1, attempt=attempt(), wait=Wait(seconds=60, number=2), payload=PAYLOAD
     )
-    await world.ledger.record(token, [entry], done=[claim.seq], slots={})
+    await world.results.record(token, [entry], done=[claim.seq], slots={})
     done = await run(world, id_)
 
     assert (meanwhile.finished, done.finished is None, done.deliveries) == (None, False, 1)
@@ -133,13 +133,13 @@ async def test_an_attempt_in_flight_is_erased_when_it_has_ended(world):
     [event] = await world.accept(new_canary())
     await world.rows("DELETE FROM outbox")
     entry = new_entry(event, watch, PENDING, wait=Wait(seconds=0, number=1))
-    await world.ledger.record(token, [entry], done=[], slots={})
+    await world.results.record(token, [entry], done=[], slots={})
     await world.lanes.pull(token, lanes=9)
     id_ = await erase(world)
 
     meanwhile = await run(world, id_)
     again = moved(entry, RETRYING, attempts=1, attempt=attempt(), payload=PAYLOAD, wait=Wait(seconds=0, number=2))
-    await world.ledger.record(token, [again], done=[], slots={watch.lane: 1})
+    await world.results.record(token, [again], done=[], slots={watch.lane: 1})
     done = await run(world, id_)
 
     assert (meanwhile.finished, meanwhile.deliveries) == (None, 0)
@@ -156,7 +156,7 @@ async def test_what_is_published_afterwards_is_kept(world):
     later = (int.from_bytes(through, "big") + (1 << 90)).to_bytes(16, "big")
     [event] = await world.accept(new_event(id=later, body=BODY, resource_id=CANARY))
     entry = new_entry(event, await world.watch(), DELIVERED, attempts=1, attempt=attempt())
-    await world.ledger.record(await world.lease(), [entry], done=[], slots={})
+    await world.results.record(await world.lease(), [entry], done=[], slots={})
 
     await run(world, first)
 

@@ -71,15 +71,15 @@ class ResultStore:
             id=EventId(uuid7(ms, self.chance.randbytes(10))), resource_id=pick(["7", "8"]), kind=pick(list(ChangeKind)),
             body=b'{"note": "%s"}' % pick([b"needle", b"hay"]),
         )  # fmt: skip
-        await self.world.inbox.accept([event])
+        await self.world.events.accept([event])
         self.events.append(event)
         foreign = msgspec.structs.replace(self.entry(event, self.strange, FAILED, 418, None), account=2)
-        await self.world.ledger.record(self.token, [foreign], done=[], slots={})
+        await self.world.results.record(self.token, [foreign], done=[], slots={})
         for watch, owner, host in self.chance.sample(self.watches, pick([0, 1, 2, 4])):
             facts: dict[str, Any] = {"event": event, "watch": watch.id, "owner": owner, "host": host}
             status, code, error = self.outcome()
             entry = self.entry(event, watch, status, code, error)
-            await self.world.ledger.record(self.token, [entry], done=[], slots={})
+            await self.world.results.record(self.token, [entry], done=[], slots={})
             self.facts.append(Fact(id=entry.id, status=status, code=code, error=error, **facts))
             for _ in range(pick([0, 0, 2])):
                 status, code, error = self.outcome()

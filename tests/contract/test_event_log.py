@@ -68,7 +68,7 @@ async def test_an_event_says_what_came_of_it(world):
     await world.rows("DELETE FROM outbox WHERE events[1] <> $1", pending.id)
     token = await world.lease()
     for status in (DELIVERED, DELIVERED, FAILED):
-        await world.ledger.record(token, [new_entry(matched, await world.watch(), status)], done=[], slots={})
+        await world.results.record(token, [new_entry(matched, await world.watch(), status)], done=[], slots={})
 
     found = {row.id: (row.waits, row.deliveries) for row in (await page(world)).rows}
 
@@ -89,7 +89,7 @@ async def test_an_event_in_a_workers_hands_still_waits(world):
 async def test_replays_count_as_deliveries_of_their_event(world):
     [event] = await world.accept(new_event())
     entry = new_entry(event, await world.watch(), FAILED)
-    await world.ledger.record(await world.lease(), [entry], done=[], slots={})
+    await world.results.record(await world.lease(), [entry], done=[], slots={})
     await world.rows(
         "INSERT INTO delivery SELECT $2, account_id, event_id, watch_id, resource_type, kind, resource_id, 3, NULL, 1, "
         "200, NULL, now(), id FROM delivery WHERE id = $1", entry.id, new_id(),
@@ -109,7 +109,7 @@ async def test_an_owner_sees_events_that_their_watches_have_deliveries_of(world)
     other, token = await world.watch(), await world.lease()
     entries = [new_entry(first, mine, RETRYING, wait=Wait(seconds=9, number=1))]
     entries += [new_entry(event, other, DELIVERED) for event in (first, second)]
-    await world.ledger.record(token, entries, done=[], slots={})
+    await world.results.record(token, entries, done=[], slots={})
     events = PostgresEventHistory(world.database)
 
     [seen] = (await page(world, owner="north")).rows

@@ -41,7 +41,7 @@ def case_of_postgres(world: World) -> EventStoreCase:
         return await world.rows("UPDATE idempotency SET until = now()")
 
     return EventStoreCase(
-        world.inbox, stored=stored, expire=expire, unstorable=new_event(resource_type="nothing\0of the kind")
+        world.events, stored=stored, expire=expire, unstorable=new_event(resource_type="nothing\0of the kind")
     )
 
 

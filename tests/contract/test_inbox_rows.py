@@ -78,7 +78,7 @@ async def test_a_group_that_is_sent_again_changes_nothing(world):
     events = await world.accept(new_event(), new_event(key=b"k"), new_event(2))
     before = await world.everything()
 
-    await world.inbox.accept(events)
+    await world.events.accept(events)
 
     assert await world.everything() == before
 
@@ -89,7 +89,7 @@ async def test_a_key_that_is_forgotten_while_it_is_looked_up_is_taken_again(worl
         await other.execute(FORGET_ONCE)
     second = new_event(key=b"k")
 
-    known = await world.inbox.accept([second])
+    known = await world.events.accept([second])
 
     assert known.get(second.id) is None
     assert await world.value("SELECT count(*) FROM event WHERE id = $1", second.id) == 1
@@ -98,7 +98,7 @@ async def test_a_key_that_is_forgotten_while_it_is_looked_up_is_taken_again(worl
 async def test_a_key_finds_its_event(world):
     [event] = await world.accept(new_event(key=b"k"))
 
-    assert [await world.inbox.find(account, b"k") for account in (1, 2)] == [event.id, None]
+    assert [await world.events.find(account, b"k") for account in (1, 2)] == [event.id, None]
 
 
 # Deletes a key between the two statements of an accept, as upkeep may when it has just expired.

@@ -50,7 +50,7 @@ class Life:
             new_event(), self.watch, DeliveryStatus.PENDING, wait=Wait(seconds=self.choice.choice([0, 0, 60]), number=1)
         )
         self.entries[entry.id] = entry
-        await self.world.ledger.record(self.tokens[self.worker], [entry], done=[], slots={})
+        await self.world.results.record(self.tokens[self.worker], [entry], done=[], slots={})
 
     async def pull(self) -> None:
         worker = self.worker
@@ -66,7 +66,7 @@ class Life:
         for each in taken:
             slots[each.lane] = slots.get(each.lane, 0) + 1
         for _ in range(self.choice.choice([1, 1, 2])):  # the answer may be lost
-            await self.world.ledger.record(self.tokens[worker], entries, done=[], slots=slots)
+            await self.world.results.record(self.tokens[worker], entries, done=[], slots=slots)
             slots = {}
 
     def outcome(self, each: DueDelivery) -> DeliveryUpdate:
@@ -86,7 +86,7 @@ class Life:
     async def release(self) -> None:
         worker = self.worker
         slots, self.slots[worker] = self.slots[worker], {}
-        await self.world.ledger.record(self.tokens[worker], [], done=[], slots=slots)
+        await self.world.results.record(self.tokens[worker], [], done=[], slots=slots)
 
     async def die(self) -> None:
         worker = self.worker
@@ -151,7 +151,7 @@ async def test_a_lane_that_is_left_alone_with_time_is_emptied(world, seed):
         slots: dict[int, int] = {}
         for each in pulled:
             slots[each.lane] = slots.get(each.lane, 0) + 1
-        await world.ledger.record(token, ended, done=[], slots=slots)
+        await world.results.record(token, ended, done=[], slots=slots)
         cancelled = await world.lanes.cancel_some(limit=10)
         assert pulled or cancelled or not await world.rows(LATE)
 

@@ -37,7 +37,7 @@ async def test_a_delivery_that_arrives_is_recorded_with_its_attempt_and_its_row_
         request_body=b'"\\u0000"', response_body=b"\0", truncated=True, error="kind", message="m", remote="[::1]:80"
     )
 
-    await world.ledger.record(
+    await world.results.record(
         token, [new_entry(event, watch, DELIVERED, attempts=1, attempt=attempt)], done=done, slots={}
     )
 
@@ -56,7 +56,7 @@ async def test_a_delivery_that_fails_for_now_waits_with_its_payload_and_wakes_it
         payload=payload,
     )  # fmt: skip
 
-    await world.ledger.record(token, [entry], done=await seqs(world, token), slots={})
+    await world.results.record(token, [entry], done=await seqs(world, token), slots={})
 
     assert await world.rows(STANDING) == [(2, None, 1, 500, None, False)]
     assert await world.rows(WAITING) == [(2, None, 0, 30)]
@@ -70,13 +70,13 @@ async def test_a_delivery_that_fails_for_now_waits_with_its_payload_and_wakes_it
 async def test_a_delivery_that_fails_for_good_ends(world, watch, event, token):
     entry = new_entry(event, watch, FAILED, attempts=1, attempt=new_attempt(code=410), reason="410 Gone")
 
-    await world.ledger.record(token, [entry], done=[], slots={})
+    await world.results.record(token, [entry], done=[], slots={})
 
     assert await world.rows(STANDING) == [(4, "410 Gone", 1, 410, None, True)]
 
 
 async def test_a_parked_delivery_waits_for_anyone_and_its_lane_is_behind(world, watch, event, token):
-    await world.ledger.record(
+    await world.results.record(
         token, [new_entry(event, watch, PENDING, wait=Wait(seconds=0, number=1))], done=[], slots={}
     )
 
@@ -87,7 +87,7 @@ async def test_a_parked_delivery_waits_for_anyone_and_its_lane_is_behind(world, 
 
 
 async def test_a_delivery_in_flight_waits_under_its_lease_and_wakes_no_worker(world, watch, event, token):
-    await world.ledger.record(
+    await world.results.record(
         token, [new_entry(event, watch, PENDING, wait=Wait(seconds=0, number=1, held=True))], done=[], slots={}
     )
 
@@ -99,7 +99,7 @@ async def test_a_delivery_in_flight_waits_under_its_lease_and_wakes_no_worker(wo
 async def test_a_paused_lane_is_not_woken(world, event, token):
     watch = await world.watch(paused=True)
 
-    await world.ledger.record(
+    await world.results.record(
         token, [new_entry(event, watch, PENDING, wait=Wait(seconds=0, number=1))], done=[], slots={}
     )
 
@@ -110,7 +110,7 @@ async def test_what_comes_to_a_closing_lane_is_cancelled_at_once(world, watch, e
     await world.definitions.delete_watch(watch.account, watch.id, reason="deleted")
     await world.lanes.cancel_some(limit=10)
 
-    await world.ledger.record(
+    await world.results.record(
         token, [new_entry(event, watch, RETRYING, wait=Wait(seconds=3600, number=2))], done=[], slots={}
     )
     await world.lanes.cancel_some(limit=10)
@@ -122,7 +122,7 @@ async def test_a_waiting_delivery_that_arrives_leaves_nothing_behind(world, watc
     entry = await pulled(world, watch, token)
 
     done = moved(entry, DELIVERED, attempts=2, attempt=new_attempt(2))
-    await world.ledger.record(token, [done], done=[], slots={watch.lane: 1})
+    await world.results.record(token, [done], done=[], slots={watch.lane: 1})
 
     assert await world.rows(STANDING) == [(3, None, 2, 200, None, True)]
     assert [await world.value(f"SELECT count(*) FROM {table}") for table in ("waiting", "payload")] == [0, 0]
@@ -135,7 +135,7 @@ async def test_a_waiting_delivery_that_fails_again_waits_again_with_the_payload_
     await world.value("UPDATE waiting SET crashes = 2")
 
     again = moved(entry, RETRYING, attempts=2, attempt=new_attempt(2, code=503), wait=Wait(seconds=300, number=3))
-    await world.ledger.record(token, [again], done=[], slots={watch.lane: 1})
+    await world.results.record(token, [again], done=[], slots={watch.lane: 1})
 
     assert await world.rows(STANDING) == [(2, None, 2, 503, None, False)]
     assert await world.rows(WAITING) == [(3, None, 0, 300)]
@@ -148,7 +148,7 @@ async def test_a_waiting_delivery_that_is_not_attempted_keeps_what_the_last_atte
     entry = await pulled(world, watch, token)
 
     ended = moved(entry, CANCELLED, attempts=1, reason="the watch is disabled")
-    await world.ledger.record(token, [ended], done=[], slots={watch.lane: 1})
+    await world.results.record(token, [ended], done=[], slots={watch.lane: 1})
 
     assert await world.rows(STANDING) == [(5, "the watch is disabled", 1, 500, None, True)]
 
@@ -157,7 +157,7 @@ async def test_the_same_delivery_may_begin_to_wait_and_end_in_one_record(world, 
     held = new_entry(event, watch, PENDING, wait=Wait(seconds=0, number=1, held=True))
     arrived = new_entry(event, watch, DELIVERED, waited=True, attempts=1, attempt=new_attempt())
 
-    await world.ledger.record(token, [held, arrived], done=await seqs(world, token), slots={})
+    await world.results.record(token, [held, arrived], done=await seqs(world, token), slots={})
 
     assert await world.rows(STANDING) == [(3, None, 1, 200, None, True)]
     assert [await world.value(f"SELECT count(*) FROM {table}") for table in ("waiting", "outbox")] == [0, 0]
@@ -167,7 +167,7 @@ async def test_rows_that_another_lease_holds_are_not_done(world, token):
     await world.accept_each(1)
     others = await seqs(world, await world.lease("other"))
 
-    await world.ledger.record(token, [], done=others, slots={})
+    await world.results.record(token, [], done=others, slots={})
 
     assert await world.value("SELECT count(*) FROM outbox") == 1
 
@@ -185,7 +185,7 @@ async def test_a_stale_lease_records_nothing(world, watch, event, token):
 
     for entries in ([fresh], [over], [fresh, over], []):
         with pytest.raises(LeaseLost):
-            await world.ledger.record(token, entries, done=done, slots={watch.lane: 1})
+            await world.results.record(token, entries, done=done, slots={watch.lane: 1})
 
     assert await world.everything() == before
 
@@ -197,7 +197,7 @@ async def test_an_entry_that_cannot_be_stored_leaves_nothing_of_its_group(world,
     bad = new_entry(new_event(), watch, DELIVERED, attempt=new_attempt(message="a\0b"))
 
     with pytest.raises(Exception, match="0x00"):
-        await world.ledger.record(token, [good, bad], done=done, slots={})
+        await world.results.record(token, [good, bad], done=done, slots={})
 
     assert await world.everything() == before
 

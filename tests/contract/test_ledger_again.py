@@ -25,17 +25,17 @@ def arrives(entry: DeliveryUpdate, number: int) -> DeliveryUpdate:
 async def finish(world: World, token: int, entry: DeliveryUpdate, number: int) -> None:
     """Take a waiting delivery and record that it arrived, as any worker may."""
     await world.lanes.pull(token, lanes=10)
-    await world.ledger.record(token, [arrives(entry, number)], done=[], slots={entry.lane: 1})
+    await world.results.record(token, [arrives(entry, number)], done=[], slots={entry.lane: 1})
 
 
 @pytest.mark.parametrize("kind", ["arrived", "failed", "waits", "parked", "in flight", "failed again", "arrived again"])
 async def test_a_record_sent_twice_leaves_what_it_left_once(world, kind):
     watch, token = await world.watch(), await world.lease()
     entry, done, slots = await record_of(kind, world, watch, token)
-    await world.ledger.record(token, [entry], done=done, slots=slots)
+    await world.results.record(token, [entry], done=done, slots=slots)
     before = await world.everything()
 
-    await world.ledger.record(token, [entry], done=done, slots=slots)
+    await world.results.record(token, [entry], done=done, slots=slots)
 
     assert await world.everything() == before
 
@@ -65,10 +65,10 @@ async def test_a_delivery_that_has_meanwhile_ended_does_not_wait_again(world):
     watch, token = await world.watch(), await world.lease()
     [event] = await world.accept(new_event())
     first = fails_for_now(new_entry(event, watch, PENDING), 1, waited=False, payload=PAYLOAD)
-    await world.ledger.record(token, [first], done=[], slots={})
+    await world.results.record(token, [first], done=[], slots={})
     await finish(world, await world.lease("other"), first, 2)
 
-    await world.ledger.record(token, [first], done=[], slots={})
+    await world.results.record(token, [first], done=[], slots={})
 
     assert await world.rows("SELECT status, attempts FROM delivery") == [(3, 2)]
     assert [await world.value(f"SELECT count(*) FROM {table}") for table in ("waiting", "payload")] == [0, 0]
@@ -79,14 +79,14 @@ async def test_a_delivery_that_has_meanwhile_gone_on_does_not_go_back(world):
     entry = await world.wait(watch)
     await world.lanes.pull(token, lanes=1)
     first = fails_for_now(entry, 1, payload=PAYLOAD)
-    await world.ledger.record(token, [first], done=[], slots={watch.lane: 1})
+    await world.results.record(token, [first], done=[], slots={watch.lane: 1})
     other = await world.lease("other")
     await world.lanes.pull(other, lanes=1)
-    await world.ledger.record(other, [fails_for_now(entry, 2)], done=[], slots={watch.lane: 1})
+    await world.results.record(other, [fails_for_now(entry, 2)], done=[], slots={watch.lane: 1})
     standing = "SELECT d.attempts, w.number FROM delivery d JOIN waiting w ON w.delivery_id = d.id"
     assert await world.rows(standing) == [(2, 3)]
 
-    await world.ledger.record(token, [first], done=[], slots={watch.lane: 1})
+    await world.results.record(token, [first], done=[], slots={watch.lane: 1})
 
     assert await world.rows(standing) == [(2, 3)]
 
@@ -99,7 +99,7 @@ async def test_records_that_wake_and_release_the_same_lanes_never_deadlock(world
     async def record(waking: WatchRecord, releasing: WatchRecord) -> None:
         for _ in range(25):
             entry = new_entry(new_event(), waking, PENDING, wait=Wait(seconds=1, number=1))
-            await world.ledger.record(token, [entry], done=[], slots={releasing.lane: 1})
+            await world.results.record(token, [entry], done=[], slots={releasing.lane: 1})
 
     await asyncio.gather(*(record(*pair) for pair in (watches, watches[::-1]) * 2))
 

@@ -29,7 +29,7 @@ async def filled(world: World) -> dict[bytes, tuple[bytes, bytes, DeliveryStatus
         wait = Wait(seconds=60, number=1) if status.open else None
         entries = [new_entry(event, watch, status, wait=wait) for watch in watches]
         entries[2] = msgspec.structs.replace(entries[2], account=AccountId(2))
-        await world.ledger.record(token, entries, done=[], slots={})
+        await world.results.record(token, entries, done=[], slots={})
         known |= {entry.id: (entry.event, entry.watch, status) for entry in entries[:2]}
     return known
 
@@ -78,7 +78,7 @@ async def test_deliveries_that_come_between_pages_move_no_page(world):
     first = await listed(world, limit=10)
     watch = await world.watch()
     entry = new_entry(new_event(id=EventId(new_id())), watch, DELIVERED)
-    await world.ledger.record(await world.lease(), [entry], done=[], slots={})
+    await world.results.record(await world.lease(), [entry], done=[], slots={})
 
     second = await listed(world, limit=100, before=first.older)
 
@@ -129,7 +129,7 @@ async def test_attempts_come_in_order_each_with_the_body_it_sent(world):
     first = new_attempt(1, code=500, request_body=b"first", response_body=b"\0")
     entry = await world.wait(watch, number=2, status=RETRYING, attempt=first, payload=payload)
     await world.lanes.pull(token, lanes=1)
-    await world.ledger.record(
+    await world.results.record(
         token, [moved(entry, DELIVERED, attempts=2, attempt=new_attempt(2))], done=[], slots={watch.lane: 1}
     )
 
@@ -148,7 +148,7 @@ async def test_after_an_attempt_without_a_kept_body_no_earlier_one_is_shown_in_i
     entry = new_entry(new_event(), watch, DELIVERED)
     for number, body in enumerate(bodies, 1):
         attempt = new_attempt(number, request_body=body)
-        await world.ledger.record(token, [moved(entry, DELIVERED, waited=False, attempt=attempt)], done=[], slots={})
+        await world.results.record(token, [moved(entry, DELIVERED, waited=False, attempt=attempt)], done=[], slots={})
 
     found = await world.log.delivery(ACCOUNT, entry.id)
 
@@ -173,7 +173,7 @@ async def test_of_many_bodies_the_newest_are_told_as_far_as_there_is_room(world,
     entry = new_entry(new_event(), watch, DELIVERED)
     for number, body in enumerate([b"one", None, b"three", None, NOT_KEPT, b"six"], 1):
         attempt = new_attempt(number, request_body=body)
-        await world.ledger.record(token, [moved(entry, DELIVERED, waited=False, attempt=attempt)], done=[], slots={})
+        await world.results.record(token, [moved(entry, DELIVERED, waited=False, attempt=attempt)], done=[], slots={})
 
     async with world.database.connection() as connection:
         found = await read_attempts(connection, entry.id, body_bytes=most)

@@ -57,7 +57,7 @@ class Shelf:
             id=EventId(new_id(ms)), resource_id=resource, kind=pick(list(ChangeKind)), body=body,
             resource_type=pick(["appointment", "queue.registration"]),
         )  # fmt: skip
-        await self.world.inbox.accept([event])
+        await self.world.events.accept([event])
         status = pick(list(DeliveryStatus))
         code, error = {DELIVERED: (200, None)}.get(status) or pick(
             [(503, None), (418, None), (None, "dns"), (None, "tls")]
@@ -68,7 +68,7 @@ class Shelf:
         for target in (watch, self.strange):
             entry = new_entry(event, target, status, attempts=1, wait=wait, attempt=attempt)
             entry = msgspec.structs.replace(entry, account=target.account)
-            await self.world.ledger.record(self.token, [entry], done=[], slots={})
+            await self.world.results.record(self.token, [entry], done=[], slots={})
             if target is watch:
                 self.entries[entry.id] = entry
 

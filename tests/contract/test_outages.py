@@ -49,7 +49,7 @@ class BreakingWorker:
     async def at_work(self) -> AsyncIterator[None]:
         world, clock, log = self._world, SystemClock(), NullLog()
         stores = WorkerStores(
-            leases=world.leases, outbox=world.outbox, results=world.ledger, slots=world.lanes, waiting=world.lanes
+            leases=world.leases, outbox=world.outbox, results=world.results, slots=world.lanes, waiting=world.lanes
         )  # fmt: skip
         executor, limits = cast("AttemptExecutor", self.postman), WorkerLimits(slots=SLOTS)
         registry = WatchRegistry(world.definitions, {})

@@ -30,7 +30,7 @@ async def store(world: World, unix_ms: int) -> None:
     """An event, a delivery and an attempt of that moment."""
     [event] = await world.accept(new_event(id=EventId(new_id(unix_ms))))
     entry = new_entry(event, await world.watch(), DeliveryStatus.DELIVERED, attempts=1, attempt=new_attempt())
-    await world.ledger.record(await world.lease(), [entry], done=[], slots={})
+    await world.results.record(await world.lease(), [entry], done=[], slots={})
 
 
 async def places(world: World) -> list[list[str]]:

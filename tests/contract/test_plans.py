@@ -101,7 +101,7 @@ async def record(world: World) -> None:
     ]
     known = await waiting_entries(world)
     over = [moved(entry, DELIVERED, attempts=2, attempt=new_attempt(2)) for entry in known[20:]]
-    await world.ledger.record(
+    await world.results.record(
         TOKEN, [*new, *waits, *known[:20], *over], done=done, slots=dict.fromkeys(range(20, 60), 1)
     )
 
@@ -116,14 +116,14 @@ async def record_consequences(world: World) -> None:
               watch_effect=consequence)
         for row, consequence in zip(rows, consequences, strict=True)
     ]  # fmt: skip
-    await world.ledger.record(TOKEN, entries, done=[], slots={})
+    await world.results.record(TOKEN, entries, done=[], slots={})
 
 
 async def slots(world: World) -> None:
     lanes = list(range(100, 356))
     await world.lanes.acquire(TOKEN, dict.fromkeys(lanes, 2))
     await world.lanes.stopped(lanes)
-    await world.ledger.record(TOKEN, [], done=[], slots=dict.fromkeys(lanes, 1))
+    await world.results.record(TOKEN, [], done=[], slots=dict.fromkeys(lanes, 1))
 
 
 async def pull(world: World) -> None:
@@ -144,8 +144,8 @@ async def leases(world: World) -> None:
 
 async def accept(world: World) -> None:
     given = [new_event(key=b"key %d" % number) for number in range(199_900, 200_100)]
-    await world.inbox.accept([*given, new_event()])
-    await world.inbox.find(ACCOUNT, b"key 7")
+    await world.events.accept([*given, new_event()])
+    await world.events.find(ACCOUNT, b"key 7")
 
 
 async def listed(world: World, **filters: Any) -> None:

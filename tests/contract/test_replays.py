@@ -20,7 +20,7 @@ async def ended(world: World, status: DeliveryStatus = FAILED, **values):
     [event] = await world.accept(new_event())
     await world.rows("DELETE FROM outbox")
     entry = new_entry(event, watch, status, attempts=2, reason="no success", attempt=new_attempt(2, code=503))
-    await world.ledger.record(await world.lease(), [entry], done=[], slots={})
+    await world.results.record(await world.lease(), [entry], done=[], slots={})
     return watch, entry
 
 
@@ -68,11 +68,11 @@ async def test_a_replay_that_succeeds_ends_as_any_delivery(world):
 
     again = moved(entry, RETRYING, attempts=3, attempt=new_attempt(3, code=500), wait=Wait(seconds=0, number=4),
                   payload=Payload(method="POST", address="", body=b"new"))  # fmt: skip
-    await world.ledger.record(token, [again], done=[], slots={watch.lane: 1})
+    await world.results.record(token, [again], done=[], slots={watch.lane: 1})
     [pulled] = await world.lanes.pull(token, lanes=9)
     assert (pulled.number, pulled.base, pulled.payload and pulled.payload.body) == (4, 2, b"new")
     over = moved(entry, DELIVERED, attempts=4, attempt=new_attempt(4))
-    await world.ledger.record(token, [over], done=[], slots={watch.lane: 1})
+    await world.results.record(token, [over], done=[], slots={watch.lane: 1})
 
     found = await world.log.delivery(ACCOUNT, entry.id)
     assert found is not None

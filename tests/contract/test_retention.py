@@ -43,7 +43,7 @@ async def store(
     entry = new_entry(
         event, await world.watch(account), status, attempts=1, attempt=new_attempt(code=500), wait=wait, payload=payload
     )
-    await world.ledger.record(await world.lease(), [entry], done=[], slots={})
+    await world.results.record(await world.lease(), [entry], done=[], slots={})
     return entry
 
 

@@ -190,7 +190,7 @@ def own_event(version: int, *, key: bytes | None = None, name: str = "shop.order
 
 async def accepted(world: World, events: Sequence[Any]) -> list[str]:
     """What became of each event."""
-    answers = await world.inbox.accept(events)
+    answers = await world.events.accept(events)
     stored = {row[0] for row in await world.rows("SELECT id FROM event")}
     words = {StaleType: "outdated", Accepted: "known", type(None): "taken"}
     return [words[type(answers.get(each.id))] + ("" if each.id in stored else ", not stored") for each in events]

@@ -121,7 +121,7 @@ async def test_what_a_worker_holds_through_it_all_is_cancelled_when_it_comes_bac
         entry, DeliveryStatus.RETRYING, attempts=1, attempt=new_attempt(code=500),
         wait=msgspec.structs.replace(entry.wait, seconds=5.0, number=2),
     )  # fmt: skip
-    await world.ledger.record(token, [again], done=[], slots={watch.lane: 1})
+    await world.results.record(token, [again], done=[], slots={watch.lane: 1})
 
     assert await cancel_all(world) == 1
     assert await world.rows("SELECT status, reason, attempts FROM delivery") == [(5, REASON, 1)]
@@ -162,7 +162,7 @@ async def test_statuses_change_while_work_goes_on_and_every_delivery_ends_as_it_
             await world.lanes.cancel_some(limit=3)
             for each in await world.lanes.pull(token, lanes=9):
                 entry = await entry_of(each.id, each.lane)
-                await world.ledger.record(token, [entry], done=[], slots={each.lane: 1})
+                await world.results.record(token, [entry], done=[], slots={each.lane: 1})
 
     async def entry_of(id_: bytes, lane: int) -> Any:
         row = (await world.rows("SELECT event_id, resource_id FROM delivery WHERE id = $1", id_))[0]

@@ -89,9 +89,9 @@ class World:
     def __init__(self, dsn: str, database: ConnectionPool) -> None:
         self.dsn = dsn
         self.database = database
-        self.inbox = PostgresEvents(database)
+        self.events = PostgresEvents(database)
         self.outbox = PostgresOutbox(database)
-        self.ledger = PostgresResults(database)
+        self.results = PostgresResults(database)
         self.lanes = PostgresLanes(database, default_slots=SLOTS)
         self.leases = PostgresLeases(database)
         self.definitions = PostgresWatches(database)
@@ -145,7 +145,7 @@ class World:
         return await self.definitions.add_watch(new_watch(account), slots=slots, paused=paused, key=None)
 
     async def accept(self, *events: NewEvent) -> list[NewEvent]:
-        await self.inbox.accept(events)
+        await self.events.accept(events)
         return list(events)
 
     async def accept_each(self, count: int, account: int = ACCOUNT) -> list[NewEvent]:
@@ -162,7 +162,7 @@ class World:
         token = await self.lease("who makes it wait")
         wait = Wait(seconds=due, number=number)
         entry = new_entry(event, watch, status, wait=wait, attempts=number - 1, **values)
-        await self.ledger.record(token, [entry], done=[], slots={})
+        await self.results.record(token, [entry], done=[], slots={})
         await self.leases.end(token)
         return entry
 

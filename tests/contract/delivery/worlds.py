@@ -149,7 +149,7 @@ class PostgresWorld(DeliveryWorld):
         super().__init__()
         self._world = world
         self.outbox = world.outbox
-        self.results = world.ledger
+        self.results = world.results
         self.slots = self.waiting = world.lanes
         self.leases = world.leases
         self.replays = PostgresReplays(world.database)
@@ -159,7 +159,7 @@ class PostgresWorld(DeliveryWorld):
         return await self._world.definitions.add_watch(row, slots=slots, paused=paused, key=None)
 
     async def accept(self, *events: ChangeEvent) -> list[ChangeEvent]:
-        await self._world.inbox.accept([msgspec.structs.replace(new_event(), change=event) for event in events])
+        await self._world.events.accept([msgspec.structs.replace(new_event(), change=event) for event in events])
         version = await self._world.value("SELECT version FROM definition_version")
         return [msgspec.structs.replace(event, version=version) for event in events]
 

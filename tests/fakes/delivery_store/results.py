@@ -17,29 +17,29 @@ class FakeResults(FakeRows):
     """Records go in as one transaction, in the steps of PostgreSQL's."""
 
     async def record(
-        self, token: int, entries: Sequence[DeliveryUpdate], *, done: Sequence[int], slots: Mapping[int, int]
+        self, token: int, updates: Sequence[DeliveryUpdate], *, done: Sequence[int], slots: Mapping[int, int]
     ) -> None:
         self.reach()
         self.fence(token)
         if self.slow:
             await asyncio.sleep(self.slow)
-        if any(self.refused(entry) for entry in entries):
+        if any(self.refused(update) for update in updates):
             raise ValueError("a value that the store refuses")
-        self.groups.append(len(entries))
+        self.groups.append(len(updates))
         for seq in done:
             if seq in self.outbox and self.outbox[seq].token == token:
                 del self.outbox[seq]
-        self._log(entries)
-        self._begin_to_wait(token, [entry for entry in entries if not entry.waited])
-        self._move(token, [entry for entry in entries if entry.waited])
-        for entry in entries:
-            if entry.payload is not None and entry.id in self.waiting:
-                self.payloads.setdefault(entry.id, entry.payload)
-        self._change_watches(entries)
-        self._hold_lanes(entries)
-        for entry in entries:
-            if entry.wait is not None and not entry.wait.held:
-                self._wake(entry.lane, entry.wait.seconds)
+        self._log(updates)
+        self._begin_to_wait(token, [update for update in updates if not update.waited])
+        self._move(token, [update for update in updates if update.waited])
+        for update in updates:
+            if update.payload is not None and update.id in self.waiting:
+                self.payloads.setdefault(update.id, update.payload)
+        self._change_watches(updates)
+        self._hold_lanes(updates)
+        for update in updates:
+            if update.wait is not None and not update.wait.held:
+                self._wake(update.lane, update.wait.seconds)
         for lane, count in slots.items():
             self._release(token, lane, count)
         self.reach("record")
@@ -49,51 +49,53 @@ class FakeResults(FakeRows):
         for lane, count in slots.items():
             self._release(token, lane, count)
 
-    def _log(self, entries: Iterable[DeliveryUpdate]) -> None:
-        for entry in entries:
-            if not entry.waited and entry.id not in self.log:
-                code = entry.attempt.code if entry.attempt else None
-                self.log[entry.id] = Logged(entry, entry.status, entry.reason, made=entry.attempts, last_code=code)
-        for entry in entries:
-            attempts = self.log[entry.id].attempts
-            if entry.attempt is not None and all(each.number != entry.attempt.number for each in attempts):
-                attempts.append(entry.attempt)
+    def _log(self, updates: Iterable[DeliveryUpdate]) -> None:
+        for update in updates:
+            if not update.waited and update.id not in self.log:
+                code = update.attempt.code if update.attempt else None
+                self.log[update.id] = Logged(update, update.status, update.reason, made=update.attempts, last_code=code)
+        for update in updates:
+            attempts = self.log[update.id].attempts
+            if update.attempt is not None and all(each.number != update.attempt.number for each in attempts):
+                attempts.append(update.attempt)
 
-    def _begin_to_wait(self, token: int, entries: Iterable[DeliveryUpdate]) -> None:
-        for entry in entries:
-            wait = entry.wait
-            if wait is not None and self.log[entry.id].status.open:
+    def _begin_to_wait(self, token: int, updates: Iterable[DeliveryUpdate]) -> None:
+        for update in updates:
+            wait = update.wait
+            if wait is not None and self.log[update.id].status.open:
                 holder = token if wait.held else None
-                row = WaitingRow(entry.lane, entry.event, self.now() + wait.seconds, wait.number, holder, wait.crashes)
-                self.waiting.setdefault(entry.id, row)
+                row = WaitingRow(
+                    update.lane, update.event, self.now() + wait.seconds, wait.number, holder, wait.crashes
+                )
+                self.waiting.setdefault(update.id, row)
 
-    def _move(self, token: int, entries: Iterable[DeliveryUpdate]) -> None:
-        for entry in entries:
-            row = self.waiting.get(entry.id)
+    def _move(self, token: int, updates: Iterable[DeliveryUpdate]) -> None:
+        for update in updates:
+            row = self.waiting.get(update.id)
             holds = row is not None and row.token == token
-            if entry.wait is None:
-                self.payloads.pop(entry.id, None)
+            if update.wait is None:
+                self.payloads.pop(update.id, None)
                 if holds:
-                    del self.waiting[entry.id]
+                    del self.waiting[update.id]
             elif row is not None and holds:
-                row.token, row.due, row.number = None, self.now() + entry.wait.seconds, entry.wait.number
-                if entry.attempt is not None:
+                row.token, row.due, row.number = None, self.now() + update.wait.seconds, update.wait.number
+                if update.attempt is not None:
                     row.crashes = row.alone = 0
-            logged = self.log[entry.id]
-            if logged.status.open and logged.made <= entry.attempts:
-                logged.status, logged.reason, logged.made = entry.status, entry.reason, entry.attempts
-                if entry.attempt is not None:
-                    logged.last_code = entry.attempt.code
+            logged = self.log[update.id]
+            if logged.status.open and logged.made <= update.attempts:
+                logged.status, logged.reason, logged.made = update.status, update.reason, update.attempts
+                if update.attempt is not None:
+                    logged.last_code = update.attempt.code
 
-    def _change_watches(self, entries: Iterable[DeliveryUpdate]) -> None:
+    def _change_watches(self, updates: Iterable[DeliveryUpdate]) -> None:
         """Disable or pause watches. Of several changes of one watch that of the newest version counts, then the end."""
         last: dict[WatchId, tuple[int, WatchStatus, str]] = {}
-        for entry in entries:
-            if (each := entry.watch_effect) is not None:
+        for update in updates:
+            if (each := update.watch_effect) is not None:
                 for status, reason in ((WatchStatus.PAUSED, each.pause), (WatchStatus.DISABLED, each.disable)):
                     if reason is not None:
                         change = (each.version, status, reason)
-                        last[entry.watch] = max(last.get(entry.watch, change), change)
+                        last[update.watch] = max(last.get(update.watch, change), change)
         changes = {
             id_: change for id_, change in last.items() if self._may_change(id_, version=change[0], status=change[1])
         }
@@ -113,12 +115,12 @@ class FakeResults(FakeRows):
         watch = self.watches[id_]
         return watch.version == version and watch.status < status and not watch.deleted
 
-    def _hold_lanes(self, entries: Iterable[DeliveryUpdate]) -> None:
-        for entry in entries:
-            if entry.watch_effect is not None and entry.watch_effect.hold:
-                lane = self.lanes[entry.lane]
+    def _hold_lanes(self, updates: Iterable[DeliveryUpdate]) -> None:
+        for update in updates:
+            if update.watch_effect is not None and update.watch_effect.hold:
+                lane = self.lanes[update.lane]
                 if lane.closing is None:
-                    lane.held_until = max(lane.held_until, self.now() + entry.watch_effect.hold)
+                    lane.held_until = max(lane.held_until, self.now() + update.watch_effect.hold)
                     if lane.wake_at is not None:
                         lane.wake_at = max(lane.wake_at, lane.held_until)
 

@@ -24,7 +24,7 @@ from hookward.domain.sealing import sealed_place
 
 _TIMEOUT_SECONDS = 0.25
 _AWAY_SECONDS = 1.0
-_ROTATION_MS = 30 * 86400 * 1000
+_REFRESH_TOKEN_MS = 30 * 86400 * 1000
 _AWAY = (RedisError, OSError, TimeoutError)
 T = TypeVar("T")
 
@@ -74,17 +74,17 @@ class ValkeyTokens:
     async def refresh_token(self, account: AccountId, credential: CredentialId) -> NewRefreshToken | None:
         """Return a refresh token that could not be saved yet."""
         return await self._get(
-            _rotation_key(account, credential), _rotation_subject(account, credential), _refresh_token
+            _refresh_token_key(account, credential), _refresh_token_subject(account, credential), _refresh_token
         )
 
     async def put_refresh_token(self, account: AccountId, credential: CredentialId, new: NewRefreshToken) -> None:
         """Share a refresh token with the next holder of the credential's lock."""
-        subject = _rotation_subject(account, credential)
-        await self._put(_rotation_key(account, credential), subject, _encode(new), _ROTATION_MS)
+        subject = _refresh_token_subject(account, credential)
+        await self._put(_refresh_token_key(account, credential), subject, _encode(new), _REFRESH_TOKEN_MS)
 
     async def drop_refresh_token(self, account: AccountId, credential: CredentialId) -> None:
         """Remove the shared refresh token."""
-        await self._try(lambda: self._redis.delete(_rotation_key(account, credential)))
+        await self._try(lambda: self._redis.delete(_refresh_token_key(account, credential)))
 
     async def _get(self, key: str, subject: str, decoder: msgspec.json.Decoder[T]) -> T | None:
         sealed = await self._try(lambda: self._redis.get(key))
@@ -119,9 +119,9 @@ def _token_subject(grant: TokenGrant) -> str:
     return sealed_place(grant.account, None, "credential", grant.credential, f"token:{grant.variant.hex()}")
 
 
-def _rotation_key(account: AccountId, credential: CredentialId) -> str:
+def _refresh_token_key(account: AccountId, credential: CredentialId) -> str:
     return f"hookward:rotation:{account}:{credential.hex()}"
 
 
-def _rotation_subject(account: AccountId, credential: CredentialId) -> str:
+def _refresh_token_subject(account: AccountId, credential: CredentialId) -> str:
     return sealed_place(account, None, "credential", credential, "rotation")

@@ -24,7 +24,7 @@ class ResultStore(Protocol):
     """Where results become durable."""
 
     async def record(
-        self, token: int, entries: Sequence[DeliveryUpdate], *, done: Sequence[int], slots: Mapping[int, int]
+        self, token: int, updates: Sequence[DeliveryUpdate], *, done: Sequence[int], slots: Mapping[int, int]
     ) -> None:
         """Write everything in one transaction. Raises LeaseLost, having changed nothing, when the lease has ended."""
         ...

@@ -97,10 +97,10 @@ class Publisher:
     """
 
     def __init__(
-        self, inbox: EventStore, waker: WakeupSender, *, clock: Clock, log: Log, patience: float = 4.0,
+        self, store: EventStore, waker: WakeupSender, *, clock: Clock, log: Log, patience: float = 4.0,
         max_pending_bytes: int = MAX_PENDING_BYTES,
     ) -> None:  # fmt: skip
-        self._inbox = inbox
+        self._store = store
         self._waker = waker
         self._clock = clock
         self._log = log
@@ -162,7 +162,7 @@ class Publisher:
         events = [waiting.event for waiting in group]
         while True:
             try:
-                known = await self._inbox.accept(events)
+                known = await self._store.accept(events)
             except StoreUnavailable as error:
                 if self._clock.monotonic() >= deadline:
                     for waiting in group:

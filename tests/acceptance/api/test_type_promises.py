@@ -17,7 +17,7 @@ from tests.service import Service
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PROPERTIES: dict[str, list[str]] = json.loads(
-    Path(tests.unit.__path__[0], "catalog_properties.json").read_text(encoding="utf-8")
+    Path(tests.unit.__path__[0], "adapters", "catalog_properties.json").read_text(encoding="utf-8")
 )
 SCOPES: dict[str, dict[str, Any]] = {
     CONFERENCE: {"conferenceId": "1", "sessionId": "2"}, QUEUE: {"queueId": "1"}, APPOINTMENT: {"companyId": "1"},

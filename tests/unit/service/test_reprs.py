@@ -110,7 +110,7 @@ def test_the_walk_finds_what_it_should() -> None:
         "Stores",
         "AccessParts",
         "ApiKeyCreatedOut",
-        "Reach",
+        "ConnectionOptions",
     }
 
 

@@ -12,8 +12,13 @@ INSTALL = $(if $(UV),$(UV_PIP),$(PIP))
 
 PEERS := $(if $(shell command -v npm 2>/dev/null),tests/peers/node_modules/.installed)
 
+# A Python that may not store bytecode compiles every module at every start: that doubles what starting the tests costs.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Two processes: each of them runs its own PostgreSQL, and more of them would only wait for each other on two cores.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+# Modules run in the order of their paths, not in that of their number of tests: the few long tests of the acceptance
+# suite come first, those that share a service follow each other, and the short modules of tests/unit fill the end.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test unit contract acceptance coverage fuzz check fix bench clean

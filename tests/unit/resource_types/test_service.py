@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from hookward.adapters.json_schema import JsonSchemas
-from hookward.application.resource_types import service as module
 from hookward.application.resource_types.service import ResourceTypes, TypeOutline, TypeRecord, row_of
 from hookward.application.watches.registry import TypeShape, WatchRegistry
 from hookward.domain.errors import Conflict, Invalid, NotFound
@@ -81,8 +80,8 @@ async def test_a_name_that_another_takes_meanwhile_is_a_conflict(types: Resource
         await types.create(ACCOUNT, given())
 
 
-async def test_an_account_has_a_bounded_number_of_types(types: ResourceTypes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_TYPES", 1)
+async def test_an_account_has_a_bounded_number_of_types(store: FakeTypes) -> None:
+    types = ResourceTypes(store, JsonSchemas(), {}, max_types=1)
     await types.create(ACCOUNT, given())
     with pytest.raises(Conflict, match="may have 1 resource types"):
         await types.create(ACCOUNT, given("other"))

@@ -128,10 +128,18 @@ class ResourceTypeStore(Protocol):
 class ResourceTypes:
     """The use cases of accounts that define types of their own, in addition to the built-in ones."""
 
-    def __init__(self, store: ResourceTypeStore, schemas: SchemaCompiler, built_in: Mapping[str, ResourceType]) -> None:
+    def __init__(
+        self,
+        store: ResourceTypeStore,
+        schemas: SchemaCompiler,
+        built_in: Mapping[str, ResourceType],
+        *,
+        max_types: int = MAX_TYPES,
+    ) -> None:
         self._store = store
         self._schemas = schemas
         self._built_in = built_in
+        self._max_types = max_types
         self._turn = asyncio.Semaphore(1)
 
     async def create(self, account: AccountId, given: Any) -> TypeRecord:
@@ -144,8 +152,8 @@ class ResourceTypes:
         name = known.type.name
         if name.lower() in [each.name.lower() for each in outlines]:
             raise Conflict(_taken(name))
-        if len(outlines) >= MAX_TYPES:
-            raise Conflict(f"an account may have {MAX_TYPES} resource types; delete one first")
+        if len(outlines) >= self._max_types:
+            raise Conflict(f"an account may have {self._max_types} resource types; delete one first")
         row = await self._store.add_type(row_of(account, known.type), beside=outlines)
         if row is None:
             raise Conflict(_taken(name))

@@ -72,6 +72,6 @@ def authorization_of(request: web.Request) -> str | None:
     """
     given = request.headers.getall("Authorization", ())
     if len(given) > 1:
-        message = "Authorization is given twice; send it once"
+        message = f"Authorization is given {len(given)} times; send it once"
         raise BadParameter(message, (Problem(message=message, parameter="Authorization"),))
     return given[0] if given else None

@@ -209,6 +209,7 @@ async def _open_watches(process: _Process, types: ResourceTypeCache) -> WatchPar
         ),
         tester=WatchTester(
             store,
+            types,
             process.sealer,
             CipherSigningKeys(),
             sender,

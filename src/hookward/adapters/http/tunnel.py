@@ -96,9 +96,9 @@ async def _answer(loop: asyncio.AbstractEventLoop, asked: socket.socket) -> byte
     return read
 
 
-def _check(answer: bytes) -> None:
-    status = _STATUS.match(answer)
-    if status is None or (status[1].startswith(b"2") and not answer.endswith(b"\r\n\r\n")):
+def _check(response: bytes) -> None:
+    status = _STATUS.match(response)
+    if status is None or (status[1].startswith(b"2") and not response.endswith(b"\r\n\r\n")):
         raise ProxyFailed("The operator's egress proxy gave no answer that HTTP/1.1 knows.")
     if not status[1].startswith(b"2"):
         raise ProxyFailed(

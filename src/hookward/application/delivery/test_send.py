@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,13 +18,14 @@ from hookward.application.ids import make_id
 from hookward.application.oauth.ports import TokenSource
 from hookward.application.ports import Clock, Random, Sealer, Sender
 from hookward.application.records import KeyRecord, WatchRecord
+from hookward.application.resource_types.cache import ResourceTypeCache
 from hookward.application.watches.registry import document_options_of
 from hookward.application.watches.service import WatchStore
 from hookward.domain.delivery.attempt import SentAttempt, record_attempt
 from hookward.domain.delivery.model import Attempt, Payload
 from hookward.domain.delivery.outcome import ErrorKind, Failure, Outcome
 from hookward.domain.delivery.request import SPAN_BYTES, RequestBuilder
-from hookward.domain.errors import TemplateFailed
+from hookward.domain.errors import NotFound, TemplateFailed
 from hookward.domain.events.model import ChangeEvent
 from hookward.domain.ids import AccountId, CryptoKeyId, DeliveryId, IdPrefix, from_text
 from hookward.domain.resource_types.model import CompiledType
@@ -40,6 +41,7 @@ class WatchTester:
     def __init__(
         self,
         store: WatchStore,
+        types: ResourceTypeCache,
         sealer: Sealer,
         signing_keys: SigningKeys,
         sender: Sender,
@@ -51,6 +53,7 @@ class WatchTester:
         random: Random,
     ) -> None:
         self._store = store
+        self._types = types
         self._sealer = sealer
         self._signing_keys = signing_keys
         self._sender = sender
@@ -62,17 +65,22 @@ class WatchTester:
         self._sends = ConcurrencyLimit("test sends", retry_after=math.ceil(timeout))
         self._previews = ConcurrencyLimit("previews", retry_after=1)
 
-    async def send(self, row: WatchRecord, known: CompiledType, given: Any) -> LoggedAttempt:
-        """Send the type's sample, or what ``given`` says, whatever the watch's status.
+    async def send(self, row: WatchRecord, given: Any) -> LoggedAttempt:
+        """Send the sample of the watch's type, or what ``given`` says, whatever the watch's status.
 
-        Raises Invalid, and TooManyPending while too many test sends are in flight.
+        Raises NotFound when the type is gone, Invalid, and TooManyPending while too many test sends are in flight.
         """
+        known = await self._types.find(row.account, row.resource_type)
+        if known is None:
+            raise NotFound("the resource type of the watch is gone")
         change = read_trial(given, known, row.read_definition().scope)
         with self._sends.take(row.account):
             return _logged(await self._attempt(row, known, change))
 
-    async def preview(self, account: AccountId, given: Any, types: Mapping[str, CompiledType]) -> bytes:
+    async def preview(self, account: AccountId, given: Any) -> bytes:
         """Render a template without saving it. Raises Invalid, and TooManyPending while too many are being rendered."""
+        own = await self._types.find(account, given.get("resourceType") if isinstance(given, dict) else None)
+        types = self._types.built_in if own is None else {**self._types.built_in, own.type.name: own}
         with self._previews.take(account):
             return await asyncio.to_thread(preview, given, types, second=self._clock.now_us() // 1_000_000)
 

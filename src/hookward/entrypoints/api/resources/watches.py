@@ -13,7 +13,6 @@ from hookward.application.resource_types.cache import ResourceTypeCache
 from hookward.application.watches.changes import Target
 from hookward.application.watches.registry import WatchQuery
 from hookward.application.watches.service import StoredWatch
-from hookward.domain.errors import NotFound
 from hookward.domain.events.rules import type_names
 from hookward.domain.ids import IdPrefix, WatchId, from_text, to_text
 from hookward.domain.problems import is_string
@@ -111,20 +110,12 @@ async def test_watch(request: web.Request, caller: Caller, parts: ApiParts) -> w
     """Send the sample of the type now and return the whole attempt, whatever the endpoint responded."""
     row = await parts.watches.changes.find(_target(request, caller, condition_of(request)))
     given = await read_json(request) if await request.read() else {}
-    known = await parts.resource_types.cache.find(caller.account, row.resource_type)
-    if known is None:
-        raise NotFound("the resource type of the watch is gone")
-    return json_response(present_attempt(await parts.watches.tester.send(row, known, given)))
+    return json_response(present_attempt(await parts.watches.tester.send(row, given)))
 
 
 async def preview_watch(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """Render a template without saving it."""
-    given = await read_json(request)
-    own = await parts.resource_types.cache.find(
-        caller.account, given.get("resourceType") if isinstance(given, dict) else None
-    )
-    types = parts.resource_types.built_in if own is None else {**parts.resource_types.built_in, own.type.name: own}
-    body = await parts.watches.tester.preview(caller.account, given, types)
+    body = await parts.watches.tester.preview(caller.account, await read_json(request))
     return json_response(WatchPreviewOut(body=msgspec.Raw(body)))
 
 

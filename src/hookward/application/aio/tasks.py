@@ -68,8 +68,8 @@ class BackgroundTasks:
             async with asyncio.timeout(seconds):
                 while self._tasks:  # a task may start another one as it ends
                     await asyncio.wait(self._tasks)
-        while self._tasks:
-            await cancel_until_done(self._tasks)
+        while self._tasks:  # one that gives a lock back as it is cancelled gets a second for it
+            await cancel_until_done(self._tasks, every=1.0)
 
     def _watch(self, task: asyncio.Task[Any]) -> None:
         self._tasks.add(task)

@@ -36,7 +36,7 @@ _TAGS = {
     "erasures": "Remove what is stored of one resource.",
     "api-keys": "Who may do what in an account.",
     "accounts": "Who has a world of their own; for operators.",
-    "service": "HealthOut, and this description; no key needed.",
+    "service": "Health, and this description; no key needed.",
 }
 _SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer hw_…`"},

@@ -203,30 +203,6 @@ async def test_a_resend_takes_no_kept_connection() -> None:
     assert (endpoint.connections, len(endpoint.requests)) == (3, 4)
 
 
-async def test_an_unexpected_response_is_never_used() -> None:
-    forged = b"HTTP/1.1 410 Gone\r\nContent-Length: 6\r\n\r\nforged"
-    idle, sent = asyncio.Event(), asyncio.Event()
-
-    async def script(talk: Talk) -> None:
-        await talk.receive()
-        await talk.send(OK)
-        if talk.number == 1:
-            await idle.wait()
-            await talk.send(forged)
-            sent.set()
-        await talk.receive()
-        await talk.send(OK)
-
-    async with Endpoint(script) as endpoint, Endpoint(answering(OK)) as other, HttpSender(LOOPBACK) as sender:
-        await sender.send(request(endpoint.url), timeout=5)
-        idle.set()
-        await sent.wait()
-        await sender.send(request(other.url), timeout=5)  # a round trip, in which the forged answer is read
-        outcome = await sender.send(request(endpoint.url), timeout=5)
-    assert outcome.response is not None
-    assert (outcome.response.status, endpoint.connections) == (200, 2)
-
-
 async def test_a_cancelled_send_closes_its_connection() -> None:
     async def script(talk: Talk) -> None:
         await talk.receive()

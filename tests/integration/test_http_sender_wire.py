@@ -134,6 +134,7 @@ async def test_a_method_that_is_no_token_is_never_sent(method: str) -> None:
 UNASKED = {
     "garbage": b"\0\1\2 this is not HTTP\r\n\r\n",
     "an answer": b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged",
+    "an answer of another status": b"HTTP/1.1 410 Gone\r\nContent-Length: 6\r\n\r\nforged",
     "an interim answer": b"HTTP/1.1 103 Early Hints\r\n\r\n",
     "part of a body": b"HTTP/1.1 200 OK\r\nContent-Length: 600\r\n\r\nforged",
     "two answers": OK + OK,
@@ -161,7 +162,7 @@ async def test_a_connection_that_spoke_unasked_while_idle_is_not_used_again(unas
         await sender.send(request(other.url), timeout=5)  # a round trip, in which it is read
         outcome = await sender.send(request(endpoint.url), timeout=5)
     assert outcome.response is not None
-    assert (outcome.response.body, endpoint.connections) == (b"ok", 2)
+    assert (outcome.response.status, outcome.response.body, endpoint.connections) == (200, b"ok", 2)
 
 
 @pytest.mark.parametrize("behind", [OK, b"HTTP/1.1 100 Continue\r\n\r\n"])

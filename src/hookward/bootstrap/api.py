@@ -89,7 +89,7 @@ class _Process:
 
 @asynccontextmanager
 async def open_api_parts(settings: Settings) -> AsyncIterator[ApiParts]:
-    """Build what the api needs; on the way out, wait until every accepted event has been answered."""
+    """Build what the api needs; on exit, wait until every accepted event has its response."""
     stores = find_stores(settings)
     log = get_log(process="api")
     sealer = build_sealer(settings)

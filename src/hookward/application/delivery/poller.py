@@ -118,7 +118,7 @@ class DuePoller:
         self._put_off = 0
 
     def wake(self) -> None:
-        """Pull soon: something was recorded or given back, so a lane may have work that is due."""
+        """Pull soon: something was recorded or returned, so a lane may have work that is due."""
         self._woken.set()
 
     async def run(self) -> None:

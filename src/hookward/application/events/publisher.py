@@ -71,7 +71,7 @@ class EventStore(Protocol):
     """Makes events durable."""
 
     async def accept(self, events: Sequence[NewEvent]) -> dict[EventId, Accepted | StaleType]:
-        """Commit all but the outdated; answers these and those whose key was known.
+        """Commit all but the outdated; return these and those whose key was known.
 
         No two of ``events`` share an account and key.
         """

@@ -175,7 +175,7 @@ class Authorizations:
             variant=variant_of(oauth, secrets.client_secret),
         )  # fmt: skip
         try:
-            answer = await self._endpoint.exchange(
+            response = await self._endpoint.exchange(
                 grant, code=code, verifier=flow.verifier, redirect_uri=flow.redirect_uri
             )
         except AuthorizationRequired as error:
@@ -183,9 +183,9 @@ class Authorizations:
             raise Invalid(message, (problem_at(message, "code"),)) from None
         except NoToken as error:
             raise TokenNotGranted(f"{error.failure.message} Start again.") from None
-        if answer.refresh_token is None:
+        if response.refresh_token is None:
             raise TokenNotGranted(_NOT_LASTING)
-        return answer.refresh_token
+        return response.refresh_token
 
 
 def _flow_subject(account: AccountId, watch: WatchId) -> str:

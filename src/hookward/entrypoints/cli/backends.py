@@ -75,4 +75,4 @@ async def open_backend(connection: ConnectionOptions, settings: Settings) -> Asy
 
 
 with_backend = connected(open_backend, url_help="Ask the api at this address, instead of working on the database.")
-"""Gives a command a Backend."""
+"""Opens the Backend of a command."""

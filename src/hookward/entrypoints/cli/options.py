@@ -69,4 +69,4 @@ def connected(
 
 
 with_api = connected(open_api_client, url_help="The address of the api. [default: the configured server.host and port]")
-"""Gives a command a client of the api."""
+"""Opens the api client of a command."""

@@ -1,6 +1,6 @@
 """JSON Schemas (2020-12) of wire types; every struct becomes a component.
 
-msgspec makes schemas too, but none of a union of structs without tags, which answers hold.
+msgspec makes schemas too, but none of a union of structs without tags, which responses hold.
 """
 
 from __future__ import annotations

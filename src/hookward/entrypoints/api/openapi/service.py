@@ -23,10 +23,10 @@ def describe(types: Iterable[ResourceType]) -> dict[str, Any]:
 
 
 def as_json(document: dict[str, Any]) -> Text:
-    """What ``/openapi.json`` answers."""
+    """The response of ``/openapi.json``."""
     return Text(encode_openapi(document), "application/json")
 
 
 def as_page(document: dict[str, Any]) -> Text:
-    """What ``/docs`` answers."""
+    """The response of ``/docs``."""
     return Text(make_page(document).encode(), "text/html; charset=utf-8", policy_of())

@@ -55,7 +55,7 @@ async def test_of_two_keys_none_is_taken(service: Service, path: str, second: st
     assert first.endswith(" 400 Bad Request")
     assert headers["Content-Type"] == "application/problem+json"
     assert [each["parameter"] for each in json.loads(body)["errors"]] == ["Authorization"]
-    assert json.loads(body)["detail"] == "Authorization is given twice; send it once"
+    assert json.loads(body)["detail"] == "Authorization is given 2 times; send it once"
 
 
 POST = (

@@ -16,8 +16,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from hookward.adapters.http.connector import SenderBounds
-from hookward.adapters.http.sender import HttpSender
+from hookward.adapters.http_client.connector import SenderBounds
+from hookward.adapters.http_client.sender import HttpSender
 from hookward.bootstrap.factories import open_sender, open_token_sender
 from hookward.config import Settings, load_settings
 from hookward.domain.delivery.outcome import ErrorKind, Failure, Outcome

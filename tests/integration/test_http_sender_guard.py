@@ -9,8 +9,8 @@ from ipaddress import ip_network
 import pytest
 from aiohttp.client_proto import ResponseHandler
 
-from hookward.adapters.http.connector import GuardedConnector, SenderBounds, ThreadedResolver
-from hookward.adapters.http.sender import HttpSender
+from hookward.adapters.http_client.connector import GuardedConnector, SenderBounds, ThreadedResolver
+from hookward.adapters.http_client.sender import HttpSender
 from hookward.domain.delivery.outcome import ErrorKind, Failure, Outcome
 from hookward.domain.delivery.request import OutgoingRequest
 from hookward.domain.egress import EgressPolicy

@@ -8,8 +8,8 @@ from ipaddress import ip_network
 
 import pytest
 
-from hookward.adapters.http.connector import SenderBounds
-from hookward.adapters.http.sender import HttpSender
+from hookward.adapters.http_client.connector import SenderBounds
+from hookward.adapters.http_client.sender import HttpSender
 from hookward.domain.delivery.outcome import ErrorKind, Failure, Outcome
 from hookward.domain.delivery.request import OutgoingRequest
 from hookward.domain.egress import EgressPolicy

@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from hookward.adapters.http.sender import HttpSender
+from hookward.adapters.http_client.sender import HttpSender
 from hookward.domain.delivery.outcome import ErrorKind, Failure, Outcome
 from hookward.domain.delivery.request import OutgoingRequest
 from hookward.domain.egress import EgressPolicy

@@ -8,11 +8,11 @@ from ipaddress import ip_network
 import pytest
 from yarl import URL
 
-from hookward.adapters.http.connector import Exchange, GuardedConnector, SenderBounds, ThreadedResolver
-from hookward.adapters.http.errors import Lost
-from hookward.adapters.http.exchange import converse
-from hookward.adapters.http.request import Origin
-from hookward.adapters.http.sender import HttpSender
+from hookward.adapters.http_client.connector import Exchange, GuardedConnector, SenderBounds, ThreadedResolver
+from hookward.adapters.http_client.errors import Lost
+from hookward.adapters.http_client.exchange import converse
+from hookward.adapters.http_client.request import Origin
+from hookward.adapters.http_client.sender import HttpSender
 from hookward.domain.delivery.outcome import ErrorKind, Outcome
 from hookward.domain.delivery.request import OutgoingRequest
 from hookward.domain.egress import EgressPolicy

@@ -9,8 +9,8 @@ import pytest
 from msgspec.structs import replace
 
 from hookward.adapters.clock import SystemClock, SystemRandom
-from hookward.adapters.http.connector import SenderBounds
-from hookward.adapters.http.sender import HttpSender
+from hookward.adapters.http_client.connector import SenderBounds
+from hookward.adapters.http_client.sender import HttpSender
 from hookward.adapters.oauth.endpoint import HttpTokenEndpoint
 from hookward.bootstrap.factories import open_token_sender
 from hookward.config import EgressSettings, Settings

@@ -11,8 +11,8 @@ from hookward import __version__
 from hookward.adapters.catalog import load_catalog
 from hookward.adapters.crypto.sealing import AesGcmSealer
 from hookward.adapters.crypto.secret_files import read_secret, read_secrets
-from hookward.adapters.http.connector import SenderBounds
-from hookward.adapters.http.sender import HttpSender
+from hookward.adapters.http_client.connector import SenderBounds
+from hookward.adapters.http_client.sender import HttpSender
 from hookward.adapters.oauth.endpoint import HttpTokenEndpoint
 from hookward.adapters.postgres.accounts import PostgresAccounts
 from hookward.adapters.postgres.credentials import PostgresCredentials

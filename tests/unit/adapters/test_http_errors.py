@@ -6,7 +6,7 @@ import pytest
 from aiohttp import ClientConnectionResetError, ClientConnectorError
 from aiohttp.client_reqrep import ConnectionKey
 
-from hookward.adapters.http.errors import failure_of
+from hookward.adapters.http_client.errors import failure_of
 from hookward.domain.delivery.outcome import ErrorKind, Failure
 
 KEY = ConnectionKey(

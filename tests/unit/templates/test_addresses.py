@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
-from hookward.adapters.http.request import _parse
+from hookward.adapters.http_client.request import _parse
 from hookward.domain.errors import Invalid, TemplateFailed
 from hookward.domain.templates.addresses import (
     MAX_FILLED,

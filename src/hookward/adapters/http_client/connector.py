@@ -16,7 +16,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
-from hookward.adapters.http.tunnel import ProxyFailed, Tunnels
+from hookward.adapters.http_client.tunnel import ProxyFailed, Tunnels
 from hookward.domain.egress import EgressPolicy, EgressProxy
 
 _NO_TIMEOUT = ClientTimeout(total=None)  # the sender has the deadline

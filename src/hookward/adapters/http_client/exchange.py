@@ -17,8 +17,8 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.http import RawResponseMessage, StreamWriter
 
-from hookward.adapters.http.connector import SenderBounds
-from hookward.adapters.http.errors import Lost, Unusable
+from hookward.adapters.http_client.connector import SenderBounds
+from hookward.adapters.http_client.errors import Lost, Unusable
 from hookward.domain.delivery.outcome import ErrorKind, Response
 
 _MOST_INTERIM = 32

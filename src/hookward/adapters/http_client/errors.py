@@ -20,8 +20,8 @@ from aiohttp import (
 )
 from aiohttp.http import HttpProcessingError
 
-from hookward.adapters.http.connector import ForbiddenAddress
-from hookward.adapters.http.tunnel import ProxyFailed
+from hookward.adapters.http_client.connector import ForbiddenAddress
+from hookward.adapters.http_client.tunnel import ProxyFailed
 from hookward.domain.delivery.outcome import ErrorKind, Failure
 
 

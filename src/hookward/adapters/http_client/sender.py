@@ -10,10 +10,10 @@ from typing import Self
 
 from aiohttp.abc import AbstractResolver
 
-from hookward.adapters.http.connector import Exchange, GuardedConnector, SenderBounds, ThreadedResolver
-from hookward.adapters.http.errors import FOREIGN, Lost, failure_of
-from hookward.adapters.http.exchange import converse
-from hookward.adapters.http.request import Preparations
+from hookward.adapters.http_client.connector import Exchange, GuardedConnector, SenderBounds, ThreadedResolver
+from hookward.adapters.http_client.errors import FOREIGN, Lost, failure_of
+from hookward.adapters.http_client.exchange import converse
+from hookward.adapters.http_client.request import Preparations
 from hookward.domain.delivery.outcome import ErrorKind, Failure, Outcome, Response
 from hookward.domain.delivery.request import OutgoingRequest
 from hookward.domain.egress import EgressPolicy, EgressProxy

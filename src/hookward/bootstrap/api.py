@@ -41,7 +41,7 @@ from hookward.application.ports import Log
 from hookward.application.resource_types.cache import ResourceTypeCache
 from hookward.application.resource_types.routes import AccountRouteCache
 from hookward.application.resource_types.service import ResourceTypes
-from hookward.application.watches.authorizations import Authorizations
+from hookward.application.watches.authorizations import WatchAuthorizations
 from hookward.application.watches.changes import WatchChanges
 from hookward.application.watches.service import Watches
 from hookward.bootstrap.api_parts import (
@@ -198,7 +198,7 @@ async def _open_watches(process: _Process, types: ResourceTypeCache) -> WatchPar
     return WatchParts(
         service=watches,
         changes=WatchChanges(store, watches, process.sealer, clock=clock, random=random),
-        authorizations=Authorizations(
+        authorizations=WatchAuthorizations(
             PostgresAuthorizations(process.pool),
             store,
             HttpTokenEndpoint(token_sender, timeout=settings.oauth.timeout, clock=clock, random=random, log=log),

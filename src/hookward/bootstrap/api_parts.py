@@ -19,7 +19,7 @@ from hookward.application.ports import Clock, Log, Random
 from hookward.application.resource_types.cache import ResourceTypeCache
 from hookward.application.resource_types.routes import AccountRouteCache
 from hookward.application.resource_types.service import ResourceTypes
-from hookward.application.watches.authorizations import Authorizations
+from hookward.application.watches.authorizations import WatchAuthorizations
 from hookward.application.watches.changes import WatchChanges
 from hookward.application.watches.service import Watches
 from hookward.domain.resource_types.model import CompiledType
@@ -51,7 +51,7 @@ class WatchParts:
 
     service: Watches
     changes: WatchChanges
-    authorizations: Authorizations
+    authorizations: WatchAuthorizations
     tester: WatchTester
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from hookward.domain.resource_types.rules import MAX_TYPE_NAME, is_type_name
 from hookward.domain.watches.properties import READ_ONLY as OF_WATCH
-from hookward.entrypoints.api.http import listing as filters
+from hookward.entrypoints.api.resources import history_params as filters
 from hookward.entrypoints.api.resources import watch_schemas as wire_watches
 from tests.unit.api.openapi_bodies import BODIES, DOCUMENT
 

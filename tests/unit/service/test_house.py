@@ -46,7 +46,7 @@ NOUNS = {
 TECHNICAL = {
     "adapters/postgres": {"migrate", "migrations", "pool", "sealed", "statements", "upkeep"},
     "adapters/postgres/history": {"paging", "search"},
-    "entrypoints/api/resources": {"authorizing_page", "docs", "health", "mirrored", "watch_schemas"},
+    "entrypoints/api/resources": {"authorizing_page", "docs", "health", "history_params", "mirrored", "watch_schemas"},
 }  # fmt: skip
 """What names no subject: connections, migrations, clean-up, pages and schemas that are a file of their own."""
 

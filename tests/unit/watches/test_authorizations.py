@@ -11,7 +11,7 @@ from hookward.adapters.crypto.sealing import AesGcmSealer
 from hookward.application.aio.limits import PER_ACCOUNT
 from hookward.application.oauth.credentials import CredentialState, credential_subject, read_state
 from hookward.application.records import WatchRecord
-from hookward.application.watches.authorizations import Authorizations, _Flow
+from hookward.application.watches.authorizations import WatchAuthorizations, _Flow
 from hookward.application.watches.service import Watches
 from hookward.domain.errors import Conflict, Invalid, NotFound, TokenNotGranted, TooManyPending
 from hookward.domain.ids import AccountId
@@ -65,7 +65,7 @@ class WatchHarness:
         self.flows = FakeFlows(self.store)
         self.endpoint = FakeTokenEndpoint()
         self.watches = Watches(self.store, SHOP_TYPE, SEALER, clock=VirtualClock(), random=random)
-        self.authorizations = Authorizations(
+        self.authorizations = WatchAuthorizations(
             self.flows, self.store, self.endpoint, self.watches.credentials, SEALER,
             callback="http://127.0.0.1:8420/oauth2/callback", random=random,
         )  # fmt: skip

@@ -61,13 +61,13 @@ def failure_of(error: BaseException, *, https: bool) -> Failure:
         case HttpProcessingError():
             failure = _protocol("The answer is not valid HTTP/1.1, or its headers are larger than Hookward reads.")
         case ValueError():
-            failure = _of_bad_request(error)
+            failure = _failure_of_bad_response(error)
         case _:
             failure = _connection("The connection broke.")
     return failure
 
 
-def _of_bad_request(error: ValueError) -> Failure:
+def _failure_of_bad_response(error: ValueError) -> Failure:
     if isinstance(error, InvalidURL) and error.description:  # inet_aton reads it, but an address policy may not
         message = "The host is an IPv4 address in an unusual notation; write it as four decimal numbers."
         return Failure(kind=ErrorKind.FORBIDDEN_ADDRESS, message=message)

@@ -97,7 +97,7 @@ class _Flow(msgspec.Struct, frozen=True, kw_only=True):
         )  # fmt: skip
 
 
-class Authorizations:
+class WatchAuthorizations:
     """Begins and finishes authorization flows. ``callback`` is the redirect URI of watches that name no other."""
 
     def __init__(

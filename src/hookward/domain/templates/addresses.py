@@ -75,7 +75,7 @@ def has_placeholder(address: str) -> bool:
 
 def compile_address(address: str) -> AddressTemplate:
     """Compile an address. Raises Invalid with every problem."""
-    reading = _Reading()
+    reading = _AddressReading()
     for part in split(address):
         match part:
             case Unclosed(text=text):
@@ -90,7 +90,7 @@ def compile_address(address: str) -> AddressTemplate:
     return reading.result()
 
 
-class _Reading:
+class _AddressReading:
     """Collects the parts of an address in order. ``skeleton`` is the address with harmless text in the placeholders."""
 
     def __init__(self) -> None:

@@ -59,7 +59,7 @@ class ApiClient:
             )
         if status >= 300:
             refusal = NotFound if status == HTTPStatus.NOT_FOUND else RequestRejected
-            raise refusal(str(decoded["detail"]), tuple(map(_problem, decoded.get("errors", ()))))
+            raise refusal(str(decoded["detail"]), tuple(map(_read_problem, decoded.get("errors", ()))))
         return decoded
 
     async def request_all(self, path: str, filters: Mapping[str, str | None]) -> list[JsonObject]:
@@ -115,5 +115,5 @@ def _find_key(key: str | None, settings: Settings) -> str:
     return key
 
 
-def _problem(error: JsonObject) -> Problem:
+def _read_problem(error: JsonObject) -> Problem:
     return Problem(message=str(error.get("message")), pointer=error.get("pointer"), parameter=error.get("parameter"))

@@ -64,7 +64,7 @@ class _Server(web.Server):
         self.bounds = bounds
 
     def __call__(self) -> web.RequestHandler:
-        return _Connection(self, loop=self._loop, **self._kwargs)
+        return _ClientConnection(self, loop=self._loop, **self._kwargs)
 
     @property
     def is_full(self) -> bool:
@@ -79,12 +79,12 @@ class _Server(web.Server):
         task: asyncio.Task[None],
     ) -> web.BaseRequest:
         if not payload.is_eof():
-            assert isinstance(protocol, _Connection)
+            assert isinstance(protocol, _ClientConnection)
             protocol.await_body(payload)
         return self._make(message, payload, protocol, writer, task)
 
 
-class _Connection(web.RequestHandler):
+class _ClientConnection(web.RequestHandler):
     __slots__ = ("_bounds", "_head_timer", "_reader_timer", "_server")
 
     def __init__(self, server: _Server, *, loop: asyncio.AbstractEventLoop, **kwargs: Any) -> None:

@@ -15,7 +15,7 @@ from hookward.domain.access.callers import Scope
 from hookward.domain.errors import NotFound
 from hookward.domain.ids import DeliveryId, EventId, IdPrefix, from_text, to_text, unix_ms_of
 from hookward.entrypoints.api.dependencies import ApiParts, Caller
-from hookward.entrypoints.api.http.listing import LogParams, cursors, id_parser
+from hookward.entrypoints.api.http.listing import id_parser
 from hookward.entrypoints.api.http.responses import body_text, format_timestamp, json_response
 from hookward.entrypoints.api.http.schemas import (
     DeliveryStatusWord,
@@ -27,6 +27,7 @@ from hookward.entrypoints.api.http.schemas import (
     WatchIdText,
     Wire,
 )
+from hookward.entrypoints.api.resources.history_params import HistoryParams, cursors
 from hookward.entrypoints.api.route import Route
 
 _Text = Annotated[str, Meta(min_length=1, max_length=512)]
@@ -170,7 +171,7 @@ class DeliveryOut(DeliveryListItemOut, frozen=True, kw_only=True):
 
 async def list_deliveries(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """List deliveries, newest first."""
-    params = LogParams(request)
+    params = HistoryParams(request)
     event = params.read("eventId", id_parser(IdPrefix.EVENT))
     query = LogQuery(
         account=caller.account,

@@ -28,7 +28,6 @@ from hookward.domain.events.idempotency import IDEMPOTENCY_KEY
 from hookward.domain.events.model import split_events
 from hookward.domain.ids import EventId, IdPrefix, from_text, to_text, unix_ms_of
 from hookward.entrypoints.api.dependencies import ApiParts, Caller
-from hookward.entrypoints.api.http.listing import LogParams, cursors, parse_event_id
 from hookward.entrypoints.api.http.requests import MAX_BATCH_BYTES, REQUEST_ID, read_body
 from hookward.entrypoints.api.http.responses import format_timestamp, json_response, problem_of
 from hookward.entrypoints.api.http.schemas import (
@@ -50,6 +49,7 @@ from hookward.entrypoints.api.resources.deliveries import (
     present_delivery,
     present_search_window,
 )
+from hookward.entrypoints.api.resources.history_params import HistoryParams, cursors, parse_event_id
 from hookward.entrypoints.api.route import Route
 
 MAX_BATCH_EVENTS = 1000
@@ -241,7 +241,7 @@ def _result(outcome: EventId | HookwardError, request_id: str) -> EventAcceptedO
 
 async def list_events(request: web.Request, caller: Caller, parts: ApiParts) -> web.Response:
     """List events, newest first."""
-    params = LogParams(request)
+    params = HistoryParams(request)
     named = params.read("eventId", parse_event_id)
     filters = {**params.of_delivery(), **params.common()}
     params.check()

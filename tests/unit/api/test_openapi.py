@@ -205,6 +205,14 @@ async def test_a_crypto_key_is_described_as_it_is_read() -> None:
     assert named_by(complaints(refused)["/zz"]) == fields(wire_keys.CryptoKeyCreate)
 
 
+def test_a_watch_at_a_path_is_described_as_any_watch_without_what_the_path_names() -> None:
+    whole, at_path = (
+        DOCUMENT["components"]["schemas"][name]["properties"] for name in ("WatchCreate", "WatchRouteCreate")
+    )
+    assert set(whole) - set(at_path) == {"resourceType", "scope"}
+    assert at_path == {name: schema for name, schema in whole.items() if name in at_path}
+
+
 def choices(struct: str, name: str) -> list[Any]:
     schema = DOCUMENT["components"]["schemas"][struct]["properties"][name]
     listed: list[Any] = schema.get("enum") or schema["items"]["enum"]

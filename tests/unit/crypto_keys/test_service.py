@@ -120,6 +120,14 @@ async def test_a_rotated_key_signs_with_both_secrets_newest_first_until_the_over
     assert await harness.signing(watch) == [second]
 
 
+async def test_a_key_that_is_rotated_after_it_has_signed_signs_with_its_new_secret(harness: TokenHarness) -> None:
+    key, first = await harness.key()
+    watch = await harness.watch(key)
+    assert await harness.signing(watch) == [first]
+    second = await harness.rotate(key, overlap="0s")
+    assert await harness.signing(watch) == [second]
+
+
 async def test_a_plan_is_made_once_while_no_overlap_ends(harness: TokenHarness) -> None:
     key, _ = await harness.key()
     watch = await harness.watch(key)
